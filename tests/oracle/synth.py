@@ -1,0 +1,553 @@
+"""Writes synthetic traces, the mirror of pmt.py: what tests need to know the content of a trace beforehand.
+
+Two levels. The functions encode one record each from the numbers that stand in the file, right or wrong. The Writer
+takes absolute values, keeps the deltas and numbers as docs/format.md prescribes, cuts the records into blocks and
+remembers in `faults`, `nodes` and so on what a decoder must find.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from dataclasses import dataclass
+
+import zstandard
+
+MAGIC = b"\x89PMT\r\n\x1a\n"
+BLOCK_MAGIC = b"PBLK"
+LEFT_OUT = 0xFFFFFFFF
+U64 = (1 << 64) - 1
+
+ONE, SAME_NODE, SAME_SITE, BY_TIME, MORE = 1, 2, 4, 8, 16
+COMPACT = ONE | SAME_NODE | SAME_SITE
+
+# Primitives
+
+
+def u(value: int) -> bytes:
+    if not 0 <= value <= U64:
+        raise ValueError(value)
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def s(value: int) -> bytes:
+    """A signed number; differences of 64-bit addresses wrap."""
+    value = (value + (1 << 63) & U64) - (1 << 63)
+    return u(((value << 1) ^ (value >> 63)) & U64)
+
+
+def text(value: str | bytes) -> bytes:
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return u(len(data)) + data
+
+
+def cold(kind: int, *fields: bytes) -> bytes:
+    body = b"".join(fields)
+    return bytes([kind]) + u(len(body)) + body
+
+
+# Definitions
+
+
+def meta(scope: int, key: str, value: str) -> bytes:
+    return cold(0x40, u(scope), text(key), text(value))
+
+
+def process(pid: int, parent: int, time: int) -> bytes:
+    return cold(0x41, u(pid), u(parent), u(time))
+
+
+def process_end(index: int, kind: int, status: int, time: int) -> bytes:
+    return cold(0x42, u(index), u(kind), u(status), u(time))
+
+
+def thread(process: int, tid: int, time: int, name: str) -> bytes:
+    return cold(0x43, u(process), u(tid), u(time), text(name))
+
+
+def thread_name(index: int, name: str) -> bytes:
+    return cold(0x44, u(index), text(name))
+
+
+def code(process: int, ident: int, first_line: int, file: str, name: str) -> bytes:
+    return cold(0x45, u(process), u(ident), u(first_line), text(file), text(name))
+
+
+def code_lines(process: int, ident: int, piece: bytes) -> bytes:
+    return cold(0x46, u(process), u(ident), text(piece))
+
+
+def module(process: int, start: int, size: int, offset: int, path: str) -> bytes:
+    return cold(0x47, u(process), u(start), u(size), u(offset), text(path))
+
+
+def mark(process: int, time: int, kind: int, rss: int) -> bytes:
+    return cold(0x48, u(process), u(time), u(kind), u(rss))
+
+
+def period(process: int, time: int, value: int) -> bytes:
+    return cold(0x49, u(process), u(time), u(value))
+
+
+def lost(thread: int, time: int, faults: int) -> bytes:
+    return cold(0x4A, u(thread), u(time), u(faults))
+
+
+def counter(process: int, name: str, value: int) -> bytes:
+    return cold(0x4B, u(process), text(name), u(value))
+
+
+def trailer(time: int) -> bytes:
+    return cold(0x4C, u(time))
+
+
+# The stream
+
+
+def round_(delta: int) -> bytes:
+    return b"\x01" + u(delta)
+
+
+def batch(thread: int) -> bytes:
+    return b"\x02" + u(thread)
+
+
+def node(back: int, code: int, offset: int) -> bytes:
+    return b"\x03" + u(back) + u(code) + u(offset)
+
+
+def node_reset() -> bytes:
+    return b"\x04"
+
+
+def site(delta: int, module: int) -> bytes:
+    return b"\x05" + s(delta) + u(module)
+
+
+def sample(process: int, delta: int, *sizes: int) -> bytes:
+    return b"\x06" + u(process) + u(delta) + b"".join(map(s, sizes))
+
+
+def cgroup(delta: int, usage: int, limit: int) -> bytes:
+    return b"\x07" + u(delta) + s(usage) + u(limit)
+
+
+def weight(value: int) -> bytes:
+    return b"\x08" + u(value)
+
+
+def fault(
+    time: int,
+    address: int,
+    rise: int | None = None,
+    node: int | None = None,
+    site: int | None = None,
+    *,
+    by_time: bool = False,
+    more: int | None = None,
+) -> bytes:
+    """Deltas of time and address; what is None is left out and its flag set."""
+    flags = (rise is None) * ONE | (node is None) * SAME_NODE | (site is None) * SAME_SITE
+    flags |= by_time * BY_TIME | (more is not None) * MORE
+    out = bytes([0x20 | flags]) + (b"" if more is None else bytes([more])) + s(time) + s(address)
+    return out + b"".join(u(value) for value in (rise, node, site) if value is not None)
+
+
+# The file
+
+
+def header(
+    *,
+    major: int = 1,
+    minor: int = 0,
+    features: int = 0,
+    t0: int = 1_000,
+    wall: int = 1_700_000_000_000_000_000,
+    page_size: int = 4096,
+    magic: bytes = MAGIC,
+    order: int = 0x01020304,
+) -> bytes:
+    head = struct.pack("<8sHHIQQQI16x", magic, major, minor, order, features, t0, wall, page_size)
+    return head + struct.pack("<I", zlib.crc32(head))
+
+
+def stored_block(sequence: int, raw_length: int, frame: bytes, magic: bytes = BLOCK_MAGIC) -> bytes:
+    """A block whose CRC holds, whatever the rest says."""
+    head = struct.pack("<4sIII", magic, sequence, len(frame), raw_length)
+    return head + struct.pack("<I", zlib.crc32(head + frame)) + frame
+
+
+def block(sequence: int, records: bytes, level: int = 3) -> bytes:
+    return stored_block(sequence, len(records), zstandard.ZstdCompressor(level=level).compress(records))
+
+
+def build(*blocks: bytes) -> bytes:
+    """A file of blocks given as raw records, under a plain header."""
+    return header() + b"".join(block(sequence, records) for sequence, records in enumerate(blocks))
+
+
+# co_linetable
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x3F:
+        out.append(value & 0x3F | 0x40)
+        value >>= 6
+    out.append(value)
+    return bytes(out)
+
+
+def line_entry(kind: int, units: int, delta: int = 0, columns: int = 0) -> bytes:
+    """One entry of 1 to 8 code units. `columns` is a number to make varied column bytes from."""
+    head = bytes([0x80 | kind << 3 | units - 1])
+    signed = _varint(-delta << 1 | 1 if delta < 0 else delta << 1)
+    if kind <= 9:
+        return head + bytes([columns & 0x7F])
+    if kind <= 12:
+        return head + bytes([columns & 0x7F, columns >> 7 & 0x7F])
+    if kind == 13:
+        return head + signed
+    if kind == 14:
+        return head + signed + _varint(columns) + _varint(columns * 3) + _varint(columns * 7)
+    return head
+
+
+def random_linetable(rng: random.Random, first_line: int, entries: int) -> tuple[bytes, list[int]]:
+    """A table and the line (0: none) of every code unit in it."""
+    table, lines, line = b"", [], first_line
+    for _ in range(entries):
+        kind, units = rng.randrange(16), rng.randint(1, 8)
+        delta = 0
+        if kind in (10, 11, 12):
+            delta = kind - 10
+        elif kind in (13, 14):
+            delta = rng.choice((rng.randint(1 - line, 40), rng.randint(0, 5), 5_000))
+        line += delta
+        table += line_entry(kind, units, delta, rng.choice((0, 9, 200, 70_000)))
+        lines += [0 if kind == 15 else line] * units
+    return table, lines
+
+
+@dataclass
+class _ThreadState:
+    time: int
+    address: int = 0
+    node: int = 0  # index over all resets, from 1; 0: none that SAME_NODE may mean
+    site: int = -1
+    weight: int = 1
+
+
+class Writer:
+    """Encodes absolute values. Nodes and sites are named by the indices node() and site() return, from 1."""
+
+    def __init__(self, *, page_size: int = 4096, block_size: int = 1 << 20, minor: int = 0, features: int = 0) -> None:
+        self.block_size = block_size
+        self.file = bytearray(header(page_size=page_size, minor=minor, features=features))
+        self.sequence = 0
+        self.records = bytearray()
+        # What was written. Node parents count from 0 over all resets, -1 for node 0, as in pmt.Trace
+        self.processes: list[tuple[int, int, int]] = []
+        self.threads: list[tuple[int, int, int, str]] = []
+        self.nodes: list[tuple[int, int, int, int]] = []  # parent, process, code, offset
+        self.sites: list[tuple[int, int]] = []
+        self.modules: list[tuple[int, int, int, int, str]] = []
+        self.samples: list[tuple[int, int, int, int, int, int]] = []
+        self.cgroups: list[tuple[int, int, int | None]] = []
+        self.rounds: list[int] = []
+        self.faults: list[tuple[int, int, int, int, int, int, int, bool, bool]] = []
+        self._states: list[_ThreadState] = []
+        self._last_sample: dict[int, tuple[int, ...]] = {}
+        self._base = 0
+        self._batch = -1
+
+    def raw(self, record: bytes) -> None:
+        """Appends whole records; those of one call stay in one block."""
+        if len(self.records) + len(record) > self.block_size:
+            self.flush()
+        self.records += record
+
+    def flush(self) -> None:
+        """Ends the block."""
+        if self.records:
+            self.file += block(self.sequence, bytes(self.records))
+            self.sequence += 1
+            self.records.clear()
+
+    def finish(self, time: int | None = None) -> bytes:
+        """The file; with a time, closed by a TRAILER."""
+        if time is not None:
+            self.raw(trailer(time))
+        self.flush()
+        return bytes(self.file)
+
+    def process(self, pid: int, parent: int = 0, time: int = 0) -> int:
+        self.raw(process(pid, parent, time))
+        self.processes.append((pid, parent, time))
+        return len(self.processes) - 1
+
+    def thread(self, process: int, tid: int, time: int = 0, name: str = "") -> int:
+        self.raw(thread(process, tid, time, name))
+        self.threads.append((process, tid, time, name))
+        self._states.append(_ThreadState(time))
+        return len(self.threads) - 1
+
+    def module(self, process: int, start: int, size: int, offset: int, path: str) -> int:
+        self.raw(module(process, start, size, offset, path))
+        self.modules.append((process, start, size, offset, path))
+        return len(self.modules)
+
+    def round(self, time: int) -> None:
+        self.raw(round_(time - (self.rounds[-1] if self.rounds else 0)))
+        self.rounds.append(time)
+
+    def batch(self, thread: int) -> None:
+        self.raw(batch(thread))
+        self._batch = thread
+
+    def root(self, process: int) -> int:
+        return self._node(-1, process, 0, process)
+
+    def node(self, parent: int, code: int, offset: int) -> int:
+        """`parent` is an index node() or root() returned since the last reset."""
+        return self._node(parent - 1, self.nodes[parent - 1][1], code, offset)
+
+    def _node(self, parent: int, process: int, code: int, offset: int) -> int:
+        number = len(self.nodes) + 1
+        self.raw(node(number - max(parent + 1, self._base), code, offset))
+        self.nodes.append((parent, process, code, offset))
+        return number
+
+    def node_reset(self) -> None:
+        self.raw(node_reset())
+        self._base = len(self.nodes)
+        for state in self._states:
+            state.node = 0
+
+    def site(self, address: int, module: int = 0) -> int:
+        self.raw(site(address - (self.sites[-1][0] if self.sites else 0), module))
+        self.sites.append((address, module))
+        return len(self.sites)
+
+    def sample(self, process: int, time: int, anon: int, file: int = 0, shmem: int = 0, swap: int = 0) -> None:
+        """Sizes in KiB."""
+        last = self._last_sample.get(process, (self.processes[process][2], 0, 0, 0, 0))
+        now = (time, anon, file, shmem, swap)
+        self.raw(sample(process, *(new - old for new, old in zip(now, last, strict=True))))
+        self._last_sample[process] = now
+        self.samples.append((process, time, anon, file, shmem, swap))
+
+    def cgroup(self, time: int, usage: int, limit: int | None) -> None:
+        """Sizes in KiB."""
+        last = self.cgroups[-1] if self.cgroups else (0, 0)
+        self.raw(cgroup(time - last[0], usage - last[1], 0 if limit is None else limit + 1))
+        self.cgroups.append((time, usage, limit))
+
+    def weight(self, value: int) -> None:
+        self.raw(weight(value))
+        self._states[self._batch].weight = value
+
+    def fault(
+        self,
+        time: int,
+        address: int,
+        rise: int,
+        node: int,
+        site: int = 0,
+        *,
+        by_time: bool = False,
+        late: bool = False,
+        short: int = COMPACT,
+        more: int | None = None,
+    ) -> None:
+        """A FAULT of the batch's thread. `short`: fields that may be left out; `more`: a byte of further flags."""
+        state = self._states[self._batch]
+        if late:
+            more = (more or 0) | 1
+        self.raw(
+            fault(
+                time - state.time,
+                address - state.address,
+                None if rise == 1 and short & ONE else rise,
+                None if node == state.node and short & SAME_NODE else node - self._base,
+                None if site == state.site and short & SAME_SITE else site,
+                by_time=by_time,
+                more=more,
+            )
+        )
+        state.time, state.address, state.node, state.site = time, address, node, site
+        self.faults.append((time, self._batch, address, rise, node - 1, site, state.weight, by_time, late))
+
+
+NAMES = (
+    "main",
+    "größe",
+    "<lambda>",
+    "A.f.<locals>.g",
+    "\udc80\udcff.py",
+    "nul\0inside",
+    "日本語",
+    "\U0001f40d",
+    "\ud800",
+    "",
+)
+
+
+def small_trace() -> bytes:
+    """A clean trace of three blocks with every kind of record in a few hundred bytes."""
+    w = Writer(block_size=1 << 16)
+    w.raw(meta(0, "command", "python\0app.py") + meta(0, "python", "3.12.1"))
+    p = w.process(100, 1, 10)
+    t = w.thread(p, 100, 20, "main")
+    w.raw(mark(p, 25, 1, 300) + period(p, 26, 1) + meta(p + 1, "engine", "faults"))
+    m = w.module(p, 0x7F00_0000_0000, 0x10000, 0x1000, "/lib/libc.so.6")
+    w.raw(code(p, 1, 10, "app.py", "größe") + code_lines(p, 1, line_entry(1, 2) + line_entry(11, 3)))
+    w.round(100)
+    w.batch(t)
+    root = w.root(p)
+    outer = w.node(root, 1, 2)
+    inner = w.node(outer, 2, 6)
+    s1 = w.site(0x7F00_0000_1234, m)
+    w.fault(150, 0x1000_0000, 1, inner, s1)
+    w.fault(180, 0x1000_1000, 16, inner, s1, by_time=True)
+    w.flush()
+    w.sample(p, 190, 1200, 300, 10, 0)
+    w.cgroup(195, 5000, 9000)
+    w.raw(b"\0\0" + cold(0x7E, b"later") + period(p, 196, 4) + lost(t, 197, 2) + thread_name(t, "Main"))
+    w.round(200)
+    child = w.process(101, 100, 205)
+    t2 = w.thread(child, 101, 206, "child")
+    w.batch(t2)
+    w.weight(4)
+    w.fault(230, 0x2000_0000, 3, w.root(child), w.site(0x1234))
+    w.node_reset()
+    w.batch(t)
+    w.fault(240, 0x1000_2000, 2, w.node(w.root(p), 1, 0), 0, late=True)
+    w.flush()
+    w.raw(code(p, 2, 30, "lib.py", "f") + code_lines(p, 2, line_entry(13, 8, 4)))
+    w.raw(counter(p, "unowned_pages", 7) + counter(p, "tracer_pages", 5) + counter(child, "tracer_pages", 2))
+    w.raw(mark(p, 250, 2, 330) + process_end(child, 1, 9, 255) + process_end(p, 0, 3, 260))
+    return w.finish(270)
+
+
+def deep_trace(depth: int = 20_000) -> bytes:
+    """One stack of recursion between two functions, with faults at its bottom, in its middle and at its root."""
+    w = Writer()
+    p = w.process(1)
+    w.batch(w.thread(p, 1, 0, "deep"))
+    for ident, name in ((1, "even"), (2, "odd")):
+        w.raw(code(p, ident, ident * 10, "deep.py", name) + code_lines(p, ident, line_entry(13, 4, 1)))
+    root = w.root(p)
+    stack = [root]
+    for level in range(depth):
+        stack.append(w.node(stack[-1], level % 2 + 1, 2))
+    w.fault(10, 0x1000, 8, stack[-1])
+    w.fault(20, 0x2000, 1, stack[depth // 2])
+    w.fault(30, 0x3000, 1, root)
+    w.node_reset()
+    left_out = w.node(w.root(p), LEFT_OUT, depth - 1)
+    w.fault(40, 0x4000, 2, w.node(left_out, 1, 2))
+    return w.finish(50)
+
+
+def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
+    """A well-formed trace with everything in it, in an order a recorder could have written. The caller finishes it."""
+    rng = random.Random(seed)
+    w = Writer(block_size=rng.choice((60, 500, 4_000, 1 << 20)), page_size=rng.choice((4096, 16384)))
+    time = 0
+    late_codes: list[bytes] = []
+    codes: dict[int, list[int]] = {}
+    threads: list[int] = []
+    modules: dict[int, list[int]] = {}
+    stacks: dict[int, list[int]] = {}  # the live nodes of each process, its root first
+
+    def new_process() -> None:
+        # Each process's records have to fit a block of 60 bytes: one raw() a record
+        index = w.process(1000 + len(w.processes), 1000 if w.processes else 1, time)
+        w.raw(meta(index + 1, "engine", "faults"))
+        w.raw(period(index, time, 1))
+        w.raw(mark(index, time, 1, rng.randrange(10_000)))
+        codes[index], modules[index] = [], []
+        for ident in rng.sample(range(1, 500), 8):
+            codes[index].append(ident)
+            first = rng.choice((1, 7, 300))
+            record = code(index, ident, first, rng.choice(("a.py", "b.py", "ü.py")), rng.choice(NAMES))
+            table, _ = random_linetable(rng, first, rng.randrange(9))
+            cut = rng.randint(0, len(table))
+            pieces = [code_lines(index, ident, table[:cut]), code_lines(index, ident, table[cut:])]
+            fate = rng.randrange(5)
+            if fate == 0:
+                late_codes.extend([record, *pieces])
+            elif fate != 1:  # 1: missing for ever
+                for piece in (record, *pieces):
+                    w.raw(piece)
+        for _ in range(rng.randrange(3)):
+            start = rng.randrange(1 << 35) << 12
+            modules[index].append(
+                w.module(index, start, 1 << 20, rng.randrange(4) << 12, rng.choice(("/a.so", "/b.so")))
+            )
+        for _ in range(rng.randint(1, 3)):
+            threads.append(w.thread(index, 5000 + len(threads), time + rng.randrange(9), rng.choice(NAMES)))
+        w.batch(threads[-1])
+        stacks[index] = [w.root(index)]
+
+    new_process()
+    for _ in range(rounds):
+        time += rng.randrange(10, 100_000)
+        if rng.randrange(5) == 0:
+            new_process()
+        if rng.randrange(5) == 0:
+            w.node_reset()
+            stacks.clear()
+        w.round(time)
+        for noise in (b"\0" * rng.randrange(3), cold(rng.randrange(0x60, 0x100), bytes(rng.randrange(9)))):
+            w.raw(noise)
+        for index in rng.sample(range(len(w.processes)), 1):
+            w.sample(index, time, *(rng.randrange(1 << 20) for _ in range(4)))
+        w.cgroup(time, rng.randrange(1 << 22), rng.choice((None, 1 << 21)))
+        for thread in rng.sample(threads, min(2, len(threads))):
+            owner, start = w.threads[thread][0], w.threads[thread][2]
+            w.batch(thread)
+            clock = max(time, start)
+            if rng.randrange(4) == 0:
+                w.raw(lost(thread, clock, rng.randrange(1, 50)))
+            if rng.randrange(3) == 0:
+                w.weight(rng.choice((1, 2, 16, 1_000)))
+                w.raw(period(owner, clock, rng.choice((1, 2, 16, 1_000))))
+            nodes = stacks.setdefault(owner, [])
+            if not nodes:
+                nodes.append(w.root(owner))
+            for _ in range(rng.randrange(faults)):
+                if rng.randrange(3) == 0:
+                    ident = rng.choice([*codes[owner], *codes[owner], LEFT_OUT])
+                    nodes.append(w.node(rng.choice(nodes[-6:]), ident, rng.randrange(0, 120, 2)))
+                if rng.randrange(4) == 0 or not w.sites:
+                    known = rng.choice([0, *modules[owner]])
+                    base = w.modules[known - 1][1] if known else rng.randrange(1 << 64)
+                    w.site(min(base + rng.randrange(1 << 10), U64), known)
+                w.fault(
+                    clock + rng.randrange(5_000),
+                    rng.choice((rng.randrange(1 << 64), rng.randrange(1 << 20) << 12)),
+                    rng.choice((0, 1, 1, 1, 2, 512, 70_000)),
+                    rng.choice((nodes[-1], nodes[-1], rng.choice(nodes))),
+                    rng.choice((0, len(w.sites), rng.randint(0, len(w.sites)))),
+                    by_time=rng.randrange(4) == 0,
+                    late=rng.randrange(9) == 0,
+                    short=rng.choice((COMPACT, COMPACT, rng.randrange(8))),
+                    more=rng.choice((None, None, None, 0, 0x80)),
+                )
+    for record in late_codes:
+        w.raw(record)
+    for index in range(len(w.processes)):
+        for name, most in (("tracer_pages", 300), ("unowned_pages", 90), ("waits", 9)):
+            w.raw(counter(index, name, rng.randrange(most)))
+        if rng.randrange(4):
+            w.raw(mark(index, time + 200_000, 2, rng.randrange(10_000)))
+            w.raw(process_end(index, rng.randrange(3), rng.randrange(128), time + 200_000))
+    return w

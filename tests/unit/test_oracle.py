@@ -1,0 +1,304 @@
+"""The oracle against the synthetic writer, and its line tables against CPython's own."""
+
+import argparse
+import ast
+import asyncio.base_events
+import dataclasses
+import random
+import sys
+import typing
+from collections.abc import Iterator
+from types import CodeType, ModuleType
+
+import pytest
+from oracle import pmt, synth
+
+
+def decoded(*records: bytes) -> pmt.Trace:
+    return pmt.decode(synth.build(b"".join(records)))
+
+
+BASE = synth.process(7, 1, 0) + synth.thread(0, 7, 0, "t") + synth.batch(0) + synth.node(1, 0, 0)
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_decode_finds_what_was_written(seed: int) -> None:
+    writer = synth.random_trace(seed)
+    trace = pmt.decode(writer.finish(1 << 40))
+    assert trace.complete
+    assert trace.duration == 1 << 40
+    assert trace.good_bytes == trace.file_bytes == len(writer.file)
+    assert trace.faults == writer.faults
+    assert trace.nodes == writer.nodes
+    assert trace.sites == writer.sites
+    assert trace.modules == writer.modules
+    assert trace.samples == writer.samples
+    assert trace.cgroups == writer.cgroups
+    assert trace.rounds == writer.rounds
+    assert [(p.pid, p.parent, p.time) for p in trace.processes] == writer.processes
+    assert [(t.process, t.tid, t.time, t.name) for t in trace.threads] == writer.threads
+
+
+def test_random_traces_cover_the_format() -> None:
+    faults = [fault for seed in range(40) for fault in synth.random_trace(seed).faults]
+    assert any(f.by_time and f.rise > 1 for f in map(pmt.Fault._make, faults))
+    assert any(f.late for f in map(pmt.Fault._make, faults))
+    assert {0, 1, 2, 512} <= {fault[3] for fault in faults}
+    assert {1, 2, 16, 1_000} <= {fault[6] for fault in faults}
+    assert any(synth.random_trace(seed).sequence > 20 for seed in range(40))
+
+
+def test_small_trace() -> None:
+    trace = pmt.decode(synth.small_trace())
+    assert trace.complete
+    assert (trace.version, trace.page_size, trace.duration) == ((1, 0), 4096, 270)
+    assert len(trace.blocks) == 3
+    assert trace.meta == {"command": "python\0app.py", "python": "3.12.1"}
+    assert [p.meta for p in trace.processes] == [{"engine": "faults"}, {}]
+    assert trace.processes[0].counters == {"unowned_pages": 7, "tracer_pages": 5}
+    assert [p.end for p in trace.processes] == [(0, 3, 260), (1, 9, 255)]
+    assert [t.name for t in trace.threads] == ["Main", "child"]
+    assert trace.marks == [(0, 25, 1, 300), (0, 250, 2, 330)]
+    assert trace.periods == [(0, 26, 1), (0, 196, 4)]
+    assert trace.lost == [(0, 197, 2)]
+    assert trace.samples == [(0, 190, 1200, 300, 10, 0)]
+    assert trace.cgroups == [(195, 5000, 9000)]
+    assert [fault[:8] for fault in trace.faults] == [
+        (150, 0, 0x1000_0000, 1, 2, 1, 1, False),
+        (180, 0, 0x1000_1000, 16, 2, 1, 1, True),
+        (230, 1, 0x2000_0000, 3, 3, 2, 4, False),
+        (240, 0, 0x1000_2000, 2, 5, 0, 1, False),
+    ]
+    assert [fault.late for fault in trace.faults] == [False, False, False, True]
+
+
+def test_small_trace_aggregated() -> None:
+    """Every number by hand."""
+    page = 4096
+    result = pmt.aggregate(pmt.decode(synth.small_trace()))
+    outer, inner, start = (
+        pmt.Frame("app.py", 10, "größe", 10),
+        pmt.Frame("lib.py", 34, "f", 30),
+        pmt.Frame("app.py", 10, "größe", 10),
+    )
+    assert result.lines == {
+        inner: pmt.Cost(17 * page, 17 * page, 2, 15 * page),
+        outer: pmt.Cost(2 * page, 19 * page, 1, 0),
+    }
+    assert result.functions == {
+        ("lib.py", 30, "f"): pmt.Cost(17 * page, 17 * page, 2, 15 * page),
+        ("app.py", 10, "größe"): pmt.Cost(2 * page, 19 * page, 1, 0),
+    }
+    assert result.files.keys() == {"app.py", "lib.py"}
+    assert result.threads == {
+        0: pmt.Cost(19 * page, 19 * page, 3, 15 * page),
+        1: pmt.Cost(3 * page, 3 * page, 4, 0),
+    }
+    assert result.tree == [
+        pmt.TreeNode(-1, None, pmt.Cost(3 * page, 22 * page, 4, 0)),
+        pmt.TreeNode(0, start, pmt.Cost(2 * page, 19 * page, 1, 0)),
+        pmt.TreeNode(1, inner, pmt.Cost(17 * page, 17 * page, 2, 15 * page)),
+    ]
+    assert result.native == {("", 0x1234): pmt.Cost(3 * page, 3 * page, 4, 0)}
+    assert result.sites == {
+        ("/lib/libc.so.6", 0x2234): pmt.Cost(17 * page, 17 * page, 2, 15 * page),
+        ("", 0x1234): pmt.Cost(3 * page, 3 * page, 4, 0),
+        ("", 0): pmt.Cost(2 * page, 2 * page, 1, 0),
+    }
+    assert (result.touched_kernel, result.touched_tracer) == (7 * page, 7 * page)
+    assert (result.touched_total, result.touched_by_time) == ((22 + 14) * page, 15 * page)
+    assert (result.signals, result.lost) == (4, 2)
+
+
+def test_one_process_alone() -> None:
+    trace = pmt.decode(synth.small_trace())
+    child = pmt.aggregate(trace, 101)
+    assert child.lines == {}
+    assert child.threads.keys() == {1}
+    assert (child.touched_total, child.touched_kernel, child.touched_tracer) == (5 * 4096, 0, 2 * 4096)
+    with pytest.raises(ValueError, match="102"):
+        pmt.aggregate(trace, 102)
+
+
+def test_total_counts_a_frame_once_a_stack() -> None:
+    depth = 20_000
+    trace = pmt.decode(synth.deep_trace(depth))
+    assert len(trace.nodes) == 1 + depth + 3
+    result = pmt.aggregate(trace)
+    even, odd = pmt.Frame("deep.py", 11, "even", 10), pmt.Frame("deep.py", 21, "odd", 20)
+    assert result.lines == {
+        even: pmt.Cost(2 * 4096, 11 * 4096, 1, 0),
+        odd: pmt.Cost(9 * 4096, 9 * 4096, 2, 0),
+        pmt.LEFT_OUT_FRAME: pmt.Cost(0, 2 * 4096, 0, 0),
+    }
+    assert len(result.tree) == 1 + depth + 2
+
+
+def test_by_time_of_a_fault_without_rise() -> None:
+    for rise, expected in ((0, 0), (1, 0), (2, 4096)):
+        result = pmt.aggregate(decoded(BASE, synth.fault(0, 0, rise, 1, 0, by_time=True)))
+        assert result.touched_by_time == expected
+
+
+def test_code_of_each_process_is_its_own() -> None:
+    w = synth.Writer()
+    for index, name in enumerate(("first", "second")):
+        w.process(10 + index)
+        w.raw(synth.code(index, 1, 5, "x.py", name))
+        w.batch(w.thread(index, 10 + index))
+        w.fault(0, 0, 1, w.node(w.root(index), 1, 0))
+    names = [frame.name for frame in pmt.aggregate(pmt.decode(w.finish())).lines]
+    assert names == ["first", "second"]
+
+
+def test_worked_example() -> None:
+    example = bytes.fromhex("26904e804002")
+    assert synth.fault(5_000, 4_096, 2) == example
+    trace = decoded(BASE, synth.fault(100, 4096, 1, 1, 0), example)
+    assert trace.faults[1][:6] == (5_100, 0, 8_192, 2, 0, 0)
+
+
+# Cut and corrupt files
+
+
+def test_every_cut_of_a_trace_is_read_up_to_its_last_whole_block() -> None:
+    data = synth.small_trace()
+    ends = [64, *(end for _, end in pmt.decode(data).blocks)]
+    for length in range(len(data)):
+        if length < 64:
+            with pytest.raises(pmt.FormatError):
+                pmt.decode(data[:length])
+        else:
+            trace = pmt.decode(data[:length])
+            assert not trace.complete
+            assert trace.good_bytes == max(end for end in ends if end <= length)
+
+
+def test_zero_tail_is_a_cut() -> None:
+    data = synth.small_trace()
+    for tail in (1, 19, 20, 5_000):
+        trace = pmt.decode(data + bytes(tail))
+        assert (trace.complete, trace.good_bytes) == (False, len(data))
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    data = synth.small_trace()
+    good = pmt.decode(data)
+    refused = 0
+    for bit in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            trace = pmt.decode(bytes(flipped))
+        except pmt.FormatError:
+            refused += 1
+        else:
+            assert not trace.complete
+            assert trace.faults == good.faults[: len(trace.faults)]
+    assert refused > len(data) * 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"magic": b"\x89PNG\r\n\x1a\n"}, {"major": 2}, {"features": 1}, {"features": 1 << 31}, {"order": 0x04030201}],
+    ids=str,
+)
+def test_header_refused(changes: dict[str, typing.Any]) -> None:
+    with pytest.raises(pmt.FormatError):
+        pmt.decode(synth.header(**changes))
+
+
+def test_header_accepted() -> None:
+    trace = pmt.decode(synth.header(minor=9, features=1 << 32 | 1 << 63))
+    assert (trace.version, trace.good_bytes, trace.complete) == ((1, 9), 64, False)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param(b"\x09", id="unknown stream record"),
+        pytest.param(synth.batch(0), id="undefined thread"),
+        pytest.param(synth.thread(0, 1, 0, ""), id="undefined process"),
+        pytest.param(BASE + synth.node(3, 1, 0), id="back beyond node 0"),
+        pytest.param(BASE + synth.node(0, 1, 0), id="back 0"),
+        pytest.param(BASE + synth.fault(0, 0, 1, 2, 0), id="undefined node"),
+        pytest.param(BASE + synth.fault(0, 0, 1, 1, 1), id="undefined site"),
+        pytest.param(BASE + synth.fault(0, 0, 1, None, 0), id="SAME_NODE first"),
+        pytest.param(BASE + synth.site(0, 1), id="undefined module"),
+        pytest.param(BASE + b"\x01" + b"\x80" * 10 + b"\0", id="number of 11 bytes"),
+        pytest.param(BASE + b"\x01" + b"\xff" * 9 + b"\x02", id="number of 65 bits"),
+        pytest.param(BASE + b"\x01\x80", id="record over the block's end"),
+        pytest.param(BASE + b"\x60\x05abc", id="unknown record over the block's end"),
+        pytest.param(synth.cold(0x40, b"\x00\x05abc"), id="string over the record's end"),
+        pytest.param(synth.cold(0x40, synth.u(0), synth.text(b"\xff"), synth.text("")), id="not UTF-8"),
+    ],
+)
+def test_records_refused(records: bytes) -> None:
+    with pytest.raises(pmt.FormatError):
+        pmt.decode(synth.build(records))
+
+
+def test_block_refused() -> None:
+    frame = synth.block(0, BASE)[20:]
+    for bad in (
+        synth.stored_block(1, len(BASE), frame),
+        synth.stored_block(0, len(BASE) + 1, frame),
+        synth.stored_block(0, len(BASE) - 1, frame),
+        synth.stored_block(0, 0, frame),
+        synth.stored_block(0, (1 << 20) + 1, frame),
+        synth.stored_block(0, len(BASE), frame, b"QBLK"),
+        synth.stored_block(0, len(BASE), b"?" + frame[1:]),
+    ):
+        with pytest.raises(pmt.FormatError):
+            pmt.decode(synth.header() + bad)
+
+
+def test_fields_to_come_are_ignored() -> None:
+    more = synth.cold(0x41, synth.u(7), synth.u(1), synth.u(0), b"\xff\xff")
+    assert decoded(more).processes == [pmt.Process(7, 1, 0)]
+
+
+# Line tables
+
+
+def code_objects(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from code_objects(constant)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="section 7 begins with CPython 3.11")
+@pytest.mark.parametrize(
+    "module", [argparse, ast, asyncio.base_events, dataclasses, random, typing], ids=lambda m: m.__name__
+)
+def test_lines_are_cpythons(module: ModuleType) -> None:
+    assert module.__file__
+    with open(module.__file__, "rb") as file:
+        whole = compile(file.read(), module.__file__, "exec")
+    objects = list(code_objects(whole))
+    assert len(objects) > 20
+    for code in objects:
+        entries = list(pmt.line_entries(code.co_linetable, code.co_firstlineno))
+        ours = [line for start, end, line in entries for _ in range(start, end, 2)]
+        assert ours == [line or 0 for line, *_ in code.co_positions()]
+        assert ours == [line or 0 for start, end, line in code.co_lines() for _ in range(start, end, 2)]
+        assert pmt.line_of(code.co_linetable, code.co_firstlineno, len(ours) * 2) == 0
+
+
+def test_lines_of_every_kind_of_entry() -> None:
+    rng = random.Random(1)
+    for _ in range(200):
+        first = rng.randint(1, 1000)
+        table, lines = synth.random_linetable(rng, first, 30)
+        assert [pmt.line_of(table, first, 2 * unit) for unit in range(len(lines))] == lines
+
+
+def test_lines_of_a_bad_table() -> None:
+    table = synth.line_entry(11, 1) + b"\x00" + synth.line_entry(11, 1)
+    assert [pmt.line_of(table, 5, offset) for offset in (0, 1, 2)] == [6, 6, 0]
+    assert pmt.line_of(b"", 5, 0) == 0
+    assert pmt.line_of(synth.line_entry(14, 1, 3)[:-1], 5, 0) == 0
