@@ -1,0 +1,137 @@
+"""The command line: `pymemtrace VERB ...`. The first word picks the verb's module and nothing else is imported.
+
+`run` must start fast and small (its imports happen in the process to be traced), so argparse, rich and the reports
+are loaded only for the verbs that need them. Each verb is a module here with NAME, HELP, `add_arguments(parser)` and
+`run(args) -> exit status`; `run` has `main(argv)` instead.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable
+
+# The one-line help of `run` is kept here: its module is not imported for the help of the others.
+RUN_HELP = "run a Python program and record which lines make its memory grow"
+_REPORT_VERBS = ("report", "tree", "info")
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+_DESCRIPTION = """\
+Which lines of a Python program made the operating system hand out its memory.
+
+examples:
+  pymemtrace run program.py args...      run a program, write pymemtrace-NAME.PID.pmt
+  pymemtrace report TRACE.pmt            which lines, functions, modules and threads
+  pymemtrace tree TRACE.pmt              the call tree
+  pymemtrace VERB --help                 the options of a verb
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status. argv: the words after the program's name."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] == "run":
+        return _guarded(lambda: _run(words[1:]))
+    return _interruptible(lambda: _guarded(lambda: _report_verb(words)))
+
+
+def _run(words: list[str]) -> int:
+    from pymemtrace.cli import run
+
+    return run.main(words)
+
+
+def _report_verb(words: list[str]) -> int:
+    parser = _parser(words[0] if words else "")
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    args = parser.parse_args(words)
+    verb: Callable[[object], int] = args.run
+    return verb(args)
+
+
+def _parser(chosen: str) -> "ArgumentParser":
+    """The parser with the chosen verb's options; the other verbs need only their names."""
+    import importlib
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    from pymemtrace import __version__
+
+    parser = ArgumentParser(
+        prog="pymemtrace", description=_DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"pymemtrace {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs.add_parser("run", help=RUN_HELP, add_help=False)
+    for name in _REPORT_VERBS if chosen not in _REPORT_VERBS else (chosen,):
+        module = importlib.import_module(f"pymemtrace.cli.{name}")
+        sub = verbs.add_parser(
+            name,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def _guarded(action: "Callable[[], int]") -> int:
+    """Run an action; pymemtrace's own errors become one line on stderr."""
+    try:
+        return action()
+    except Exception as exc:
+        # Imported here: a run that goes well does not need it.
+        from pymemtrace.errors import PymemtraceError
+
+        if not isinstance(exc, PymemtraceError):
+            raise
+        from pymemtrace.report.text import clean
+
+        sys.stdout.flush()
+        text = f"pymemtrace: {clean(str(exc))}\n"
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return exc.exit_status
+
+
+def _interruptible(action: "Callable[[], int]") -> int:
+    """Run a report: a reader that closes the pipe (`| head`) and Ctrl-C end it quietly."""
+    try:
+        _tolerate_encoding()
+        status = action()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _discard_stdout()
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except SystemExit as exc:
+        # argparse ends --help, --version and wrong options this way; the status must be returned like any other.
+        return exc.code if isinstance(exc.code, int) else 0
+
+
+def _tolerate_encoding() -> None:
+    """A name that the output's encoding lacks is printed as an escape, not a traceback."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    """Let the interpreter's own flush at exit find a place to write to."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout is no real file
+        pass
+    finally:
+        os.close(null)

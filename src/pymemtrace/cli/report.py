@@ -1,0 +1,78 @@
+"""`pymemtrace report TRACE`: which lines, functions, modules and threads made the memory grow."""
+
+import argparse
+import sys
+
+NAME = "report"
+HELP = "show which lines, functions, modules and threads touched the memory"
+DESCRIPTION = """\
+Show who made the operating system hand out memory, by line, function, module
+and thread.
+
+  self    bytes that this line (function, module) touched itself
+  total   bytes touched by it and by everything it called
+  share   self as part of all memory touched
+  faults  page faults behind self
+
+Memory counts as touched when the program first uses it, every time the system
+hands it out: memory that was given back and used again counts again, so the
+total may be larger than the peak of RSS.
+Native code that ran without a Python frame is listed by library and nearest
+symbol: "<libfoo.so: symbol>"; "~symbol" is the nearest name before code that
+has none. The last line closes the books: total = lines + kernel + tracer.
+"""
+EPILOG = """\
+examples:
+  pymemtrace report app.pmt                       the top 15 of each table
+  pymemtrace report app.pmt --by function -n 40   one table, 40 rows
+  pymemtrace report app.pmt -n 0 --full-paths | grep numpy
+  pymemtrace report app.pmt --json | python -m json.tool
+
+exit status: 0; 2 if the trace cannot be read (one line on stderr says why).
+A trace that was cut off is readable.
+"""
+
+
+def row_count(text: str) -> int:
+    """argparse type: a whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return int(text)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that `report` and `tree` share."""
+    parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
+    parser.add_argument(
+        "--touched", action="store_true", help="rank by memory touched (the default, the only quantity)"
+    )
+    parser.add_argument("--pid", type=row_count, help="only this process (default: the sum of all)")
+    parser.add_argument("--full-paths", action="store_true", help="do not shorten file names")
+    parser.add_argument("--json", action="store_true", help="print one JSON object; sizes are bytes")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `report`."""
+    add_common(parser)
+    parser.add_argument(
+        "-n", "--top", type=row_count, default=15, metavar="N", help="rows a table, 0: all (default: 15)"
+    )
+    parser.add_argument("--by", choices=("line", "function", "module", "thread"), help="show only this table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report."""
+    from pymemtrace.trace import Trace
+
+    trace = Trace(args.trace, args.pid)
+    if args.json:
+        from pymemtrace.report import json_report
+
+        json_report.write(sys.stdout, json_report.report_object(trace))
+        return 0
+    from pymemtrace.report import tables
+    from pymemtrace.report.console import show
+
+    kinds = (args.by,) if args.by else tables.KINDS
+    show(tables.report(trace, tables.TableOptions(kinds, args.top, args.full_paths)))
+    return 0

@@ -1,0 +1,140 @@
+"""Facts about a trace that the summary and the reports share: command, engine, how it ended, what tracing cost.
+
+Plain functions on the analysis result (see _analysis.pyi), without heavy imports.
+"""
+
+from pymemtrace.report.units import count, duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pymemtrace._analysis import Process, Result
+
+# Stands for a file or function whose definition the trace does not have.
+UNKNOWN = "[unknown]"
+# What a native stack in code that belongs to no known library is called.
+NATIVE_UNKNOWN = "<native code>"
+_END_SIGNAL = 1
+_END_UNKNOWN = 2
+
+
+def split_meta(value: str) -> list[str]:
+    """A META value that is a list: its parts, joined with NUL bytes in the file."""
+    return value.split("\0") if value else []
+
+
+def root(result: "Result") -> "Process | None":
+    """The first process; None in a trace that was cut before it was written."""
+    return result["processes"][0] if result["processes"] else None
+
+
+def command(result: "Result") -> list[str]:
+    """The traced program and its arguments, as the user gave them."""
+    return split_meta(result["meta"].get("command", ""))
+
+
+def folders(result: "Result") -> list[str]:
+    """The run's working directory and every process's sys.path, absolute, without repeats, in order."""
+    cwd = result["meta"].get("cwd", "")
+    found = [cwd] if cwd else []
+    for process in result["processes"]:
+        for entry in split_meta(process["meta"].get("sys_path", "")):
+            # An empty or relative entry of sys.path means: below the working directory.
+            found.append(entry if entry.startswith("/") else f"{cwd}/{entry}".rstrip("/"))
+    return list(dict.fromkeys(folder for folder in found if folder))
+
+
+def end_of(process: "Process | None", complete: bool) -> tuple[str, int | None]:
+    """How a process ended: "exit" (status, None if unknown), "signal" (number), "running" or "truncated" (None)."""
+    if process is None or process["end"] is None:
+        return ("running" if complete else "truncated"), None
+    kind, value, _time = process["end"]
+    if kind == _END_SIGNAL:
+        return "signal", value
+    return "exit", (None if kind == _END_UNKNOWN else value)
+
+
+def end_text(kind: str, value: int | None) -> str:
+    """`end_of` in words."""
+    if kind == "signal":
+        return f"killed by {_signal_name(value)}"
+    if kind == "running":
+        return "still running when recording ended"
+    if kind == "truncated":
+        return "not known: the trace was cut off"
+    return "exit status unknown" if value is None else f"exit status {value}"
+
+
+def _signal_name(number: int | None) -> str:
+    import signal
+
+    try:
+        return f"{signal.Signals(number or 0).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def engine_of(result: "Result") -> tuple[str, str | None, int, int]:
+    """Engine of the root process: name, why a better one was refused (None: it is the best), widest period, changes."""
+    process = root(result)
+    if process is None:
+        return "none", "the trace ends before the engine was recorded", 0, 0
+    period = max(each["period"] for each in result["processes"])
+    changes = sum(each["period_changes"] for each in result["processes"])
+    name = process["meta"].get("engine", "")
+    if not name:
+        return "none", "the trace ends before the engine was recorded", period, changes
+    return name, process["meta"].get("engine_reason") or None, period, changes
+
+
+def engine_text(name: str, reason: str | None, period: int, changes: int) -> str:
+    """The engine in words: what it traps and how densely, and why it is not a better one."""
+    if name == "none":
+        return f"none: {reason or 'no reason was recorded'}"
+    if period <= 1:
+        density = "every fault"
+    else:
+        density = f"down to one fault in {period}, {count(changes, 'change')} of the period"
+    return f"{name} ({density})" + (f"; not a better one: {reason}" if reason else "")
+
+
+def overhead_ns(result: "Result") -> int | None:
+    """Time that tracing cost, ns: faults times the cost of one by the self-test, plus waits. None: not measured."""
+    process = root(result)
+    if process is None or "fault_cost_ns" not in process["counters"]:
+        return None
+    waited = sum(each["counters"].get("wait_ns", 0) for each in result["processes"])
+    return result["signals"] * process["counters"]["fault_cost_ns"] + waited
+
+
+def losses(result: "Result") -> str | None:
+    """What is missing, in words; None when nothing is."""
+    if not result["lost"]:
+        return None
+    return (
+        f"{count(result['lost'], 'fault')} came faster than the recorder could read them; "
+        "what they touched is in the totals of later faults, labelled by time"
+    )
+
+
+def why_empty(result: "Result") -> str | None:
+    """Why there is nothing to list, and what to do about it; None when there are rows."""
+    if result["lines"] or result["native"]:
+        return None
+    name, reason, _period, _changes = engine_of(result)
+    if name == "none":
+        return (
+            f"No memory was attributed: no engine could run ({reason or 'no reason was recorded'}). Page faults can "
+            "be trapped from Linux 5.19 on, where the sysctl kernel.perf_event_paranoid is 2 or lower (or with "
+            "CAP_PERFMON) and the container's seccomp profile allows perf_event_open."
+        )
+    if end_of(root(result), result["complete"])[0] == "truncated":
+        return "No faults were recorded before the trace was cut off."
+    return f"No faults were recorded in {duration(result['duration_ns'])}: the program touched no new memory."
+
+
+def native_name(path: str, symbol: str | None) -> str:
+    """The function column of native code: "<libfoo.so: symbol>", "<libfoo.so>"."""
+    if not path:
+        return NATIVE_UNKNOWN
+    library = path.rpartition("/")[2] or path
+    return f"<{library}: {symbol}>" if symbol else f"<{library}>"

@@ -1,0 +1,112 @@
+"""The head and the closing line that every text report of a trace shares."""
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from pymemtrace.report import facts
+from pymemtrace.report.console import pairs
+from pymemtrace.report.text import Shortener, clean, clip, quote_argument
+from pymemtrace.report.units import duration, kib, optional_size, share, size
+
+if TYPE_CHECKING:
+    from pymemtrace.trace import Trace
+
+_COMMAND_LIMIT = 1000
+
+
+def head(trace: "Trace") -> list[Text]:
+    """Facts about the run: command, when, Python, kernel, engine, end, RSS, losses."""
+    items = [
+        ("command", command_text(trace.command)),
+        ("started", f"{trace.started:%Y-%m-%d %H:%M:%S} UTC, ran {duration(trace.result['duration_ns'])}"),
+        ("ended", facts.end_text(trace.end.kind, trace.end.value)),
+        ("python", _python(trace)),
+        ("kernel", clean(trace.kernel) or "unknown"),
+        ("engine", engine_text(trace)),
+        ("RSS", rss_text(trace.rss.start, trace.rss.peak, trace.rss.end)),
+    ]
+    items += _optional(trace)
+    return pairs(items)
+
+
+def command_text(command: list[str]) -> str:
+    """The command as it could be typed, without control characters."""
+    return clip(" ".join(quote_argument(word) for word in command), _COMMAND_LIMIT) or "unknown"
+
+
+def engine_text(trace: "Trace") -> str:
+    """The engine and why it is not a better one."""
+    e = trace.engine
+    return clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))
+
+
+def rss_text(start: int | None, peak: int | None, end: int | None) -> str:
+    """Resident set size at the start, at most and at the end."""
+    return f"start {optional_size(start)}, peak {optional_size(peak)}, end {optional_size(end)}"
+
+
+def limit_text(trace: "Trace") -> str | None:
+    """The container's memory limit and use; None where there is no limit."""
+    limit, peak = trace.result["limit_kib"], trace.result["cgroup_peak_kib"]
+    if limit is None:
+        return None
+    return f"{size(limit * 1024)}, highest use {optional_size(None if peak is None else peak * 1024)}"
+
+
+def closing(trace: "Trace") -> list[Text]:
+    """The line that closes the books, in whole KiB so that it can be added up by hand."""
+    t = trace.touched
+    lines = sum(row.self_bytes for row in trace.by_line)
+    parts = [f"touched {size(t.total)}: {kib(t.total)} = lines {kib(lines)} + kernel {kib(t.kernel)}"]
+    texts = [Text(f"{parts[0]} + tracer {kib(t.tracer)}", style="bold")]
+    if lines + t.kernel + t.tracer != t.total:
+        # Not expected from any trace; if it happens the reader must know before trusting a row.
+        gap = t.total - lines - t.kernel - t.tracer
+        texts.append(Text(f"the sum does not close: {gap:+,} B unaccounted for; please report this", style="bold red"))
+    if t.by_time:
+        texts.append(
+            Text(f"by time {size(t.by_time)} ({share(t.by_time, t.total)}): grew between two faults of a thread")
+        )
+    return texts
+
+
+def process_lines(trace: "Trace") -> list[Text]:
+    """With --pid: which process the rows are about."""
+    found = [p for p in trace.processes if p.pid == trace.pid]
+    return [
+        line
+        for p in found
+        for line in pairs(
+            [
+                ("process", f"{p.pid}, child of {p.parent}; {facts.end_text(p.end.kind, p.end.value)}"),
+                ("its RSS", rss_text(p.rss.start, p.rss.peak, p.rss.end)),
+            ]
+        )
+    ]
+
+
+def shortener(trace: "Trace", full_paths: bool) -> Shortener:
+    """How the trace's paths are shown."""
+    return Shortener([] if full_paths else facts.folders(trace.result))
+
+
+def _python(trace: "Trace") -> str:
+    words = [trace.meta.get("implementation", ""), trace.python]
+    text = " ".join(word for word in words if word) or "unknown"
+    allocator = next((p.meta["allocator"] for p in trace.processes if p.meta.get("allocator")), "")
+    return clean(text + (f", allocator {allocator}" if allocator else ""))
+
+
+def _optional(trace: "Trace") -> list[tuple[str, str]]:
+    items = []
+    limit = limit_text(trace)
+    if limit:
+        items.append(("limit", limit))
+    lost = facts.losses(trace.result)
+    if lost:
+        items.append(("lost", lost))
+    if not trace.complete:
+        result = trace.result
+        items.append(("file", f"cut off: good up to {size(result['good_bytes'])} of {size(result['file_bytes'])}"))
+    return items

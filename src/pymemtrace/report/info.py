@@ -1,0 +1,106 @@
+"""The text of `pymemtrace info`: facts about the trace file and the run."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pymemtrace.report import facts, header
+from pymemtrace.report.console import pairs, rows_table
+from pymemtrace.report.text import clean, label
+from pymemtrace.report.units import count, duration, size
+
+if TYPE_CHECKING:
+    from pymemtrace.report.model import ProcessRow
+    from pymemtrace.trace import Trace
+
+_THREADS_SHOWN = 50
+
+
+def report(trace: "Trace", sample_count: int) -> list[RenderableType]:
+    """Everything that `pymemtrace info` prints, in order."""
+    parts: list[RenderableType] = [*pairs(_file_facts(trace, sample_count)), Text(""), *header.head(trace)]
+    for process in trace.processes:
+        parts += [Text(""), Text(f"Process {process.pid}", style="bold"), *pairs(_process_facts(trace, process))]
+    parts += [Text(""), *_threads(trace), Text("")]
+    why = facts.why_empty(trace.result)
+    if why:
+        parts.append(Text(clean(why), style="yellow"))
+    return [*parts, *header.closing(trace)]
+
+
+def _file_facts(trace: "Trace", sample_count: int) -> list[tuple[str, str]]:
+    r = trace.result
+    major, minor = r["version"]
+    by = trace.meta.get("pymemtrace", "")
+    items = [
+        ("file", clean(trace.path)),
+        ("format", f"version {major}.{minor}" + (f", written by pymemtrace {clean(by)}" if by else "")),
+        ("size", _size_text(trace)),
+        ("complete", "yes" if trace.complete else "no: the file was cut off, it ends without a trailer"),
+        ("faults", _faults_text(trace)),
+        ("samples", f"{sample_count:,} of RSS"),
+        ("stacks", f"{len(r['tree']):,} nodes of the call tree, {count(len(r['functions']), 'function')}"),
+        ("page size", size(r["page_size"])),
+    ]
+    if trace.meta.get("cwd"):
+        items.append(("folder", clean(trace.meta["cwd"])))
+    if trace.meta.get("user"):
+        items.append(("user id", clean(trace.meta["user"])))
+    return items
+
+
+def _size_text(trace: "Trace") -> str:
+    r = trace.result
+    text = f"{size(r['file_bytes'])} ({r['file_bytes']:,} B)"
+    return text if r["good_bytes"] == r["file_bytes"] else f"{text}, good up to byte {r['good_bytes']:,}"
+
+
+def _faults_text(trace: "Trace") -> str:
+    r = trace.result
+    text = f"{r['signals']:,} recorded"
+    if r["signals"]:
+        text += f", {r['fault_bytes'] / r['signals']:.1f} bytes each in the file"
+    estimated = sum(p.faults for p in trace.processes)
+    return text if estimated == r["signals"] else f"{text}, standing for {estimated:,}"
+
+
+def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str]]:
+    e, counters = process.engine, process.counters
+    items = [
+        ("parent", str(process.parent)),
+        ("ran", _lifetime(trace, process)),
+        ("ended", facts.end_text(process.end.kind, process.end.value)),
+        ("engine", clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))),
+        ("RSS", header.rss_text(process.rss.start, process.rss.peak, process.rss.end)),
+        ("touched", f"{size(process.touched)} in {count(process.faults, 'fault')}"),
+    ]
+    if "rss_hwm_kib" in counters:
+        items.append(("kernel's peak", f"{size(counters['rss_hwm_kib'] * 1024)} (VmHWM)"))
+    if "tracer_pages" in counters:
+        items.append(("tracer", f"{size(counters['tracer_pages'] * trace.result['page_size'])} of its own pages"))
+    if "unowned_pages" in counters:
+        pages = counters["unowned_pages"] * trace.result["page_size"]
+        items.append(("unowned", f"{size(pages)} grew without a fault that explains it"))
+    if "fault_cost_ns" in counters:
+        items.append(("cost", f"{duration(counters['fault_cost_ns'])} a fault, by the self-test"))
+    items.append(("lost", count(counters.get("lost", 0), "fault")))
+    waits = counters.get("waits", 0)
+    items.append(("waits", f"{waits:,}" + (f", {duration(counters.get('wait_ns', 0))} in all" if waits else "")))
+    return items
+
+
+def _lifetime(trace: "Trace", process: "ProcessRow") -> str:
+    end_ns = trace.result["duration_ns"] if process.end_ns is None else process.end_ns
+    return f"{duration(max(end_ns - process.start_ns, 0))} from {duration(process.start_ns)} on"
+
+
+def _threads(trace: "Trace") -> list[RenderableType]:
+    rows = trace.by_thread
+    if not rows:
+        return [Text("No threads were recorded.")]
+    table = rows_table(["pid", "tid", "touched", "faults", "name"], 4)
+    for r in rows[:_THREADS_SHOWN]:
+        table.add_row(str(r.pid), str(r.tid), size(r.bytes), f"{r.faults:,}", Text(label(r.name)))
+    shown = f", the top {_THREADS_SHOWN}" if len(rows) > _THREADS_SHOWN else ""
+    return [Text(f"Threads ({len(rows):,}{shown})", style="bold"), Text(""), table]

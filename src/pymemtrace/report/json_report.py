@@ -1,0 +1,136 @@
+"""The JSON of `report`, `tree` and `info`: objects that other programs rely on. Fields are added, never changed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pymemtrace.report.model import FunctionRow, LineRow, ModuleRow, TreeNode
+
+if TYPE_CHECKING:
+    from pymemtrace.trace import Trace
+
+SCHEMA = 1
+QUANTITY = "touched"
+
+
+def report_object(trace: "Trace") -> dict[str, Any]:
+    """The object of `pymemtrace report --json`. Sizes are bytes, durations seconds."""
+    return {
+        **_head(trace),
+        "python": trace.python,
+        "kernel": trace.kernel,
+        "engine": asdict(trace.engine),
+        "duration_s": trace.duration_s,
+        "rss": asdict(trace.rss),
+        "processes": [
+            {"pid": p.pid, "parent": p.parent, "touched": p.touched, "rss": asdict(p.rss), "end": asdict(p.end)}
+            for p in trace.processes
+        ],
+        "lost": trace.lost,
+        "by_line": [{"file": r.file, "line": r.line, "function": r.function, **_sums(r)} for r in trace.by_line],
+        "by_function": [
+            {"file": r.file, "first_line": r.first_line, "function": r.function, **_sums(r)} for r in trace.by_function
+        ],
+        "by_module": [{"module": r.module, "file": r.file, **_sums(r)} for r in trace.by_module],
+        "by_thread": [
+            {"pid": r.pid, "tid": r.tid, "name": r.name, "bytes": r.bytes, "faults": r.faults} for r in trace.by_thread
+        ],
+    }
+
+
+def tree_object(trace: "Trace", nodes: Iterable[TreeNode]) -> dict[str, Any]:
+    """The object of `pymemtrace tree --json`: `nodes` is flat, parents stand before their children."""
+    return {
+        **_head(trace),
+        "nodes": [
+            {
+                "id": n.id,
+                "parent": n.parent,
+                "file": n.file,
+                "line": n.line,
+                "function": n.function,
+                "self": n.self_bytes,
+                "total": n.total_bytes,
+                "faults": n.faults,
+            }
+            for n in nodes
+        ],
+    }
+
+
+def info_object(trace: "Trace", sample_count: int) -> dict[str, Any]:
+    """The object of `pymemtrace info --json`."""
+    result = trace.result
+    return {
+        **_head(trace),
+        "format": list(result["version"]),
+        "file": {
+            "path": trace.path,
+            "bytes": result["file_bytes"],
+            "good_bytes": result["good_bytes"],
+            "complete": trace.complete,
+            "fault_bytes": result["fault_bytes"],
+            "fault_records": result["signals"],
+            "bytes_per_fault": result["fault_bytes"] / result["signals"] if result["signals"] else None,
+        },
+        "page_size": result["page_size"],
+        "started": trace.started.isoformat(),
+        "duration_s": trace.duration_s,
+        "meta": {key: value.split("\0") if key == "command" else value for key, value in sorted(trace.meta.items())},
+        "engine": asdict(trace.engine),
+        "rss": asdict(trace.rss),
+        "processes": [_process(process) for process in trace.processes],
+        "by_thread": [asdict(row) for row in trace.by_thread],
+        "samples": sample_count,
+        "lost": trace.lost,
+        "limit_bytes": None if result["limit_kib"] is None else result["limit_kib"] * 1024,
+        "cgroup_peak_bytes": None if result["cgroup_peak_kib"] is None else result["cgroup_peak_kib"] * 1024,
+        "functions": len(result["functions"]),
+        "stacks": len(result["tree"]),
+    }
+
+
+def write(out: TextIO, document: dict[str, Any]) -> None:
+    """Write a document with one line per field and one per row of a list of rows.
+
+    Not json.dump(indent=...), which is many times slower: a tree has up to a million rows. ASCII only, so that
+    surrogates in names survive.
+    """
+    out.write("{")
+    for number, (key, value) in enumerate(document.items()):
+        out.write(f"{',' if number else ''}\n  {json.dumps(key)}: ")
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            out.writelines(_row_lines(value))
+        else:
+            out.write(json.dumps(value))
+    out.write("\n}\n")
+
+
+def _row_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield "["
+    for number, row in enumerate(rows):
+        yield f"{',' if number else ''}\n    {json.dumps(row)}"
+    yield "\n  ]"
+
+
+def _head(trace: "Trace") -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "quantity": QUANTITY,
+        "command": trace.command,
+        "end": asdict(trace.end),
+        "touched": asdict(trace.touched),
+    }
+
+
+def _process(process: Any) -> dict[str, Any]:
+    fields = asdict(process)
+    meta = fields["meta"]
+    if "sys_path" in meta:
+        meta["sys_path"] = meta["sys_path"].split("\0")
+    return fields
+
+
+def _sums(row: LineRow | FunctionRow | ModuleRow) -> dict[str, int]:
+    return {"self": row.self_bytes, "total": row.total_bytes, "faults": row.faults, "by_time": row.by_time}

@@ -1,0 +1,77 @@
+"""Opens a trace for every report: one door, so that each way a file can be wrong has one line and one error class."""
+
+import os
+import stat
+
+from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pymemtrace._analysis import Result, Sample
+
+
+def analyze(path: str, pid: int | None = None) -> "Result":
+    """Analyse the trace at `path`, of all processes or of the one with `pid`.
+
+    Raises TraceFileError (missing, unreadable, foreign, newer or corrupt file) or UsageError (no such process).
+    A file that was cut off is no error.
+    """
+    reader = _reader()
+    _require_file(path)
+    try:
+        result: Result = reader.analyze(path, pid)
+    except reader.FormatError as exc:
+        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+    except OSError as exc:
+        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
+    except (ValueError, OverflowError) as exc:
+        if pid is None:
+            raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+        raise UsageError(
+            f"{path}: no process {pid} in this trace; `pymemtrace info` lists the processes it has"
+        ) from exc
+    return result
+
+
+def samples(path: str) -> "list[Sample]":
+    """The recorder's samples of RSS, in file order. Raises TraceFileError."""
+    reader = _reader()
+    _require_file(path)
+    try:
+        found: list[Sample] = reader.samples(path)
+    except reader.FormatError as exc:
+        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+    except OSError as exc:
+        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
+    return found
+
+
+def _reader() -> "ModuleType":
+    try:
+        from pymemtrace import _analysis
+    except ImportError as exc:
+        raise PymemtraceError(
+            f"the extension pymemtrace._analysis cannot be loaded ({_one_line(exc)}); reinstall with "
+            "`pip install --force-reinstall pymemtrace`"
+        ) from exc
+    return _analysis
+
+
+def _require_file(path: str) -> None:
+    """Refuse what is no regular file before it is opened: a FIFO would block and /dev/zero never ends."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as exc:
+        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
+    except ValueError as exc:
+        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+    if stat.S_ISDIR(mode):
+        raise TraceFileError(f"{path}: is a directory; give a trace file (*.pmt)")
+    if not stat.S_ISREG(mode):
+        raise TraceFileError(f"{path}: not a regular file; save the trace to disk first")
+
+
+def _one_line(exc: BaseException) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__

@@ -1,0 +1,118 @@
+"""What a report is made of: typed rows and facts. Sizes are bytes, times ns since the start of the trace."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+EndKind = Literal["exit", "signal", "running", "truncated"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a process ended. value: the exit status or the signal's number; None: running, truncated or not known."""
+
+    kind: EndKind
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What trapped the faults. reason: why a better engine was refused (None: it is the best)."""
+
+    name: str
+    reason: str | None
+    period: int  # the widest used: one fault in `period`; 0: no engine
+    period_changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rss:
+    """Resident set size in bytes; None: not recorded."""
+
+    start: int | None
+    peak: int | None
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Memory handed out, bytes: total = the sum of self over the rows by line + kernel + tracer."""
+
+    total: int
+    kernel: int
+    tracer: int
+    by_time: int  # the part of the total known by time only, not by the fault itself
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    pid: int
+    parent: int
+    start_ns: int
+    end: End
+    end_ns: int | None
+    rss: Rss
+    touched: int
+    faults: int
+    engine: Engine
+    meta: dict[str, str]
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A line of Python, or native code that ran without a Python frame (line None, function "<library: symbol>")."""
+
+    file: str  # co_filename as it is, the library's path, or "[unknown]"
+    line: int | None
+    function: str  # qualified name
+    self_bytes: int
+    total_bytes: int  # with what it called
+    faults: int
+    by_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRow:
+    file: str
+    first_line: int | None
+    function: str
+    self_bytes: int
+    total_bytes: int
+    faults: int
+    by_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    module: str
+    file: str
+    self_bytes: int
+    total_bytes: int
+    faults: int
+    by_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    pid: int
+    tid: int
+    name: str
+    bytes: int
+    faults: int
+
+
+class TreeNode(NamedTuple):
+    """A node of the call tree; its id is its place in the list, parents stand before children.
+
+    A NamedTuple, not a dataclass: trees have up to a million nodes. Node 0 is the root (parent None); a node without
+    a Python frame has file and line None.
+    """
+
+    id: int
+    parent: int | None
+    file: str | None
+    line: int | None
+    function: str
+    self_bytes: int
+    total_bytes: int
+    faults: int

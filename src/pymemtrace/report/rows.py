@@ -1,0 +1,156 @@
+"""Turns the C analysis (see _analysis.pyi) into a report's rows.
+
+Stacks without a Python frame become rows too: native code, by library and nearest symbol. So the sum of self over
+the rows by line (or by function, or by module), the kernel's and the tracer's pages is the total, exactly.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+from pymemtrace.report import facts
+from pymemtrace.report.facts import UNKNOWN
+from pymemtrace.report.model import (
+    End,
+    EndKind,
+    Engine,
+    FunctionRow,
+    LineRow,
+    ModuleRow,
+    ProcessRow,
+    Rss,
+    ThreadRow,
+    TreeNode,
+)
+
+if TYPE_CHECKING:
+    from pymemtrace._analysis import Process, Result
+
+
+class FindsSymbols(Protocol):
+    """Names the native code at a byte offset of a file; None: no name known."""
+
+    def find(self, path: str, offset: int) -> str | None: ...
+
+
+class Native(NamedTuple):
+    """Native code without a Python frame: one library's symbol. Its total is its self."""
+
+    file: str
+    function: str
+    bytes: int
+    faults: int
+    by_time: int
+
+
+def native_rows(result: "Result", symbols: FindsSymbols | None) -> list[Native]:
+    """The stacks without a Python frame, merged by file and function; `symbols` None: by file alone."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for path, offset, size, faults, by_time in result["native"]:
+        symbol = symbols.find(path, offset) if symbols is not None and path else None
+        _add(sums.setdefault((path or UNKNOWN, facts.native_name(path, symbol)), [0, 0, 0]), (size, faults, by_time))
+    return [Native(file, function, *values) for (file, function), values in sums.items()]
+
+
+def line_rows(result: "Result", native: Iterable[Native]) -> list[LineRow]:
+    """Rows by line, the most self bytes first."""
+    rows = [LineRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
+    for frame, self_bytes, total, faults, by_time in result["lines"]:
+        file, line, function, _first = result["frames"][frame]
+        rows.append(LineRow(file or UNKNOWN, line or None, function or UNKNOWN, self_bytes, total, faults, by_time))
+    rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.line or 0, r.function))
+    return rows
+
+
+def function_rows(result: "Result", native: Iterable[Native]) -> list[FunctionRow]:
+    """Rows by function, the most self bytes first."""
+    rows = [FunctionRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
+    for file, first, function, self_bytes, total, faults, by_time in result["functions"]:
+        rows.append(
+            FunctionRow(file or UNKNOWN, first or None, function or UNKNOWN, self_bytes, total, faults, by_time)
+        )
+    rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.first_line or 0, r.function))
+    return rows
+
+
+class NamesModules(Protocol):
+    """Gives a file's module name."""
+
+    def __call__(self, file: str) -> str: ...
+
+
+def module_rows(result: "Result", names: NamesModules) -> list[ModuleRow]:
+    """Rows by file, named as modules; a library's native code is one row."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for file, self_bytes, total, faults, by_time in result["files"]:
+        key = (names(file), file or UNKNOWN)
+        _add(sums.setdefault(key, [0, 0, 0, 0]), (self_bytes, total, faults, by_time))
+    for n in native_rows(result, None):
+        key = (UNKNOWN if n.file == UNKNOWN else n.function, n.file)
+        _add(sums.setdefault(key, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
+    rows = [ModuleRow(module, file, *values) for (module, file), values in sums.items()]
+    rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.module, r.file))
+    return rows
+
+
+def thread_rows(result: "Result") -> list[ThreadRow]:
+    """Rows by thread, the most bytes first."""
+    processes = result["processes"]
+    rows = [
+        ThreadRow(processes[process]["pid"], tid, name, size, faults)
+        for process, tid, name, size, faults in result["threads"]
+    ]
+    rows.sort(key=lambda r: (-r.bytes, r.pid, r.tid, r.name))
+    return rows
+
+
+def tree_nodes(result: "Result") -> list[TreeNode]:
+    """The call tree as a flat list, parents before children, node 0 the root."""
+    frames = result["frames"]
+    nodes = []
+    for number, (parent, frame, self_bytes, total, faults) in enumerate(result["tree"]):
+        above = None if number == 0 else parent
+        if frame < 0:
+            function = "[root]" if number == 0 else "[no Python frame]"
+            nodes.append(TreeNode(number, above, None, None, function, self_bytes, total, faults))
+            continue
+        file, line, name, _first = frames[frame]
+        nodes.append(TreeNode(number, above, file or UNKNOWN, line or None, name or UNKNOWN, self_bytes, total, faults))
+    return nodes
+
+
+def end(process: "Process | None", complete: bool) -> End:
+    """How a process ended."""
+    kind, value = facts.end_of(process, complete)
+    return End(cast(EndKind, kind), value)
+
+
+def rss(process: "Process | None") -> Rss:
+    """A process's resident set size; a peak of 0 means that nothing was ever read."""
+    if process is None:
+        return Rss(None, None, None)
+    return Rss(process["rss_start"], process["rss_peak"] or None, process["rss_end"])
+
+
+def process_row(process: "Process", complete: bool) -> ProcessRow:
+    """A process's facts."""
+    ended = process["end"]
+    engine = process["meta"].get("engine", "none")
+    reason = process["meta"].get("engine_reason") or None
+    return ProcessRow(
+        pid=process["pid"],
+        parent=process["parent"],
+        start_ns=process["start_ns"],
+        end=end(process, complete),
+        end_ns=ended[2] if ended else None,
+        rss=rss(process),
+        touched=process["touched"],
+        faults=process["faults"],
+        engine=Engine(engine, reason, process["period"], process["period_changes"]),
+        meta=dict(process["meta"]),
+        counters=dict(process["counters"]),
+    )
+
+
+def _add(sums: list[int], values: tuple[int, ...]) -> None:
+    for at, value in enumerate(values):
+        sums[at] += value

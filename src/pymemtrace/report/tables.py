@@ -1,0 +1,126 @@
+"""The tables of `pymemtrace report`: by line, function, module and thread."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pymemtrace.report import facts, header
+from pymemtrace.report.console import rows_table
+from pymemtrace.report.text import Shortener, clean, label, location
+from pymemtrace.report.units import count, share, size
+
+if TYPE_CHECKING:
+    from pymemtrace.trace import Trace
+
+_Row = TypeVar("_Row")
+
+KINDS = ("line", "function", "module", "thread")
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """kinds: which tables, of KINDS; top: rows of each, 0 for all; full_paths: do not shorten file names."""
+
+    kinds: tuple[str, ...] = KINDS
+    top: int = 15
+    full_paths: bool = False
+
+
+class _Sums(Protocol):
+    @property
+    def self_bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+    @property
+    def faults(self) -> int: ...
+
+
+def report(trace: "Trace", options: TableOptions) -> list[RenderableType]:
+    """Everything that `pymemtrace report` prints, in order."""
+    parts: list[RenderableType] = [*header.head(trace), *header.process_lines(trace)]
+    why = facts.why_empty(trace.result)
+    if why:
+        parts += [Text(""), Text(clean(why), style="yellow")]
+    else:
+        shorten = header.shortener(trace, options.full_paths)
+        for kind in options.kinds:
+            parts += _TABLES[kind](trace, options, shorten)
+    return [*parts, Text(""), *header.closing(trace)]
+
+
+def _by_line(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+    rows = trace.by_line
+    cells = [(*_numbers(r, trace), label(r.function), _place(r.file, r.line, shorten)) for r in _top(rows, options)]
+    return _table("line", ["function", "file:line"], cells, rows, trace)
+
+
+def _by_function(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+    rows = trace.by_function
+    cells = [
+        (*_numbers(r, trace), label(r.function), _place(r.file, r.first_line, shorten)) for r in _top(rows, options)
+    ]
+    return _table("function", ["function", "file:first line"], cells, rows, trace)
+
+
+def _by_module(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+    rows = trace.by_module
+    cells = [(*_numbers(r, trace), label(r.module), _place(r.file, None, shorten)) for r in _top(rows, options)]
+    return _table("module", ["module", "file"], cells, rows, trace)
+
+
+def _by_thread(trace: "Trace", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
+    rows = trace.by_thread
+    table = rows_table(["touched", "share", "faults", "pid", "tid", "name"], 5)
+    for r in _top(rows, options):
+        part = share(r.bytes, trace.touched.total)
+        table.add_row(size(r.bytes), part, f"{r.faults:,}", str(r.pid), str(r.tid), Text(label(r.name)))
+    shown = len(table.rows)
+    return [*_title("thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
+
+
+_TABLES: dict[str, Callable[["Trace", TableOptions, Shortener], list[RenderableType]]] = {
+    "line": _by_line,
+    "function": _by_function,
+    "module": _by_module,
+    "thread": _by_thread,
+}
+
+
+def _top(rows: Sequence[_Row], options: TableOptions) -> Sequence[_Row]:
+    return rows[: options.top] if options.top else rows
+
+
+def _numbers(row: _Sums, trace: "Trace") -> tuple[str, str, str, str]:
+    part = share(row.self_bytes, trace.touched.total)
+    return size(row.self_bytes), part, size(row.total_bytes), f"{row.faults:,}"
+
+
+def _place(file: str, line: int | None, shorten: Shortener) -> str:
+    return location(label(shorten(file)), line)
+
+
+def _table(
+    kind: str, names: list[str], cells: Sequence[tuple[str, ...]], rows: Sequence[_Sums], trace: "Trace"
+) -> list[RenderableType]:
+    table = rows_table(["self", "share", "total", "faults", *names], 4)
+    for row in cells:
+        # Text, not str: rich must not read "[bold]" in a name as markup.
+        table.add_row(*(Text(cell) for cell in row))
+    rest = _rest([r.self_bytes for r in rows[len(cells) :]], trace)
+    return [*_title(kind, len(cells), len(rows)), table, *rest]
+
+
+def _title(kind: str, shown: int, rows: int) -> list[RenderableType]:
+    extent = f"{rows:,}" if shown == rows else f"the top {shown:,} of {rows:,}"
+    return [Text(""), Text(f"Touched by {kind} ({extent})", style="bold underline"), Text("")]
+
+
+def _rest(left: list[int], trace: "Trace") -> list[RenderableType]:
+    if not left:
+        return []
+    rest = sum(left)
+    text = f"{count(len(left), 'more row')}: {size(rest)}, {share(rest, trace.touched.total)} (-n 0 shows all)"
+    return [Text(text, style="dim")]

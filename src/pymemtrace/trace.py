@@ -1,0 +1,181 @@
+"""A trace read back as objects: `Trace("program.pmt").by_line[0]`."""
+
+import os
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pymemtrace.report import facts, load, modules, rows
+from pymemtrace.report.model import (
+    End,
+    EndKind,
+    Engine,
+    FunctionRow,
+    LineRow,
+    ModuleRow,
+    ProcessRow,
+    Rss,
+    ThreadRow,
+    Touched,
+    TreeNode,
+)
+
+if TYPE_CHECKING:
+    from pymemtrace._analysis import Result, Sample
+
+__all__ = [
+    "End",
+    "EndKind",
+    "Engine",
+    "FunctionRow",
+    "LineRow",
+    "ModuleRow",
+    "ProcessRow",
+    "Rss",
+    "ThreadRow",
+    "Touched",
+    "Trace",
+    "TreeNode",
+]
+
+
+class Trace:
+    """One trace file: facts about the run and rows by line, function, module and thread.
+
+    Sizes are bytes. The file is analysed when the object is made; the rows are built when first asked for. The rows
+    sum all processes, or show one process if `pid` is given; `rss`, `end` and `engine` are the root process's.
+
+    Raises TraceFileError if the file is missing, unreadable, foreign, newer or corrupt (a file that was cut off is
+    readable: `end.kind` is then "truncated" unless the program's end was recorded), UsageError if it has no such pid.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], pid: int | None = None) -> None:
+        self._path = os.fspath(path)
+        self._pid = pid
+        self._result = load.analyze(self._path, pid)
+
+    def __repr__(self) -> str:
+        return f"Trace({self._path!r})" if self._pid is None else f"Trace({self._path!r}, pid={self._pid})"
+
+    @property
+    def path(self) -> str:
+        """The file's name, as given."""
+        return self._path
+
+    @property
+    def pid(self) -> int | None:
+        """The process the rows are about; None: all."""
+        return self._pid
+
+    @property
+    def result(self) -> "Result":
+        """The C analysis as it is: see _analysis.pyi. Not to be changed."""
+        return self._result
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """What the trace says about the run: docs/format.md section 8."""
+        return self._result["meta"]
+
+    @property
+    def command(self) -> list[str]:
+        """The traced program and its arguments."""
+        return facts.command(self._result)
+
+    @property
+    def python(self) -> str:
+        """The version of the traced Python, "" if not recorded."""
+        return self.meta.get("python", "")
+
+    @property
+    def kernel(self) -> str:
+        """The kernel the program ran on, "" if not recorded."""
+        return self.meta.get("kernel", "")
+
+    @property
+    def started(self) -> datetime:
+        """Wall clock at the start of the trace, UTC."""
+        seconds, rest = divmod(self._result["wall_ns"], 1_000_000_000)
+        try:
+            return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+        except (ValueError, OverflowError, OSError):  # a clock beyond the year 9999
+            return datetime.fromtimestamp(0, UTC)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the start of the trace to its last record."""
+        return self._result["duration_ns"] / 1e9
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file has its proper end."""
+        return self._result["complete"]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What trapped the faults of the root process; the period is the widest of any process."""
+        return Engine(*facts.engine_of(self._result))
+
+    @cached_property
+    def end(self) -> End:
+        """How the root process ended."""
+        return rows.end(facts.root(self._result), self.complete)
+
+    @cached_property
+    def rss(self) -> Rss:
+        """Resident set size of the root process."""
+        return rows.rss(facts.root(self._result))
+
+    @cached_property
+    def touched(self) -> Touched:
+        """Memory handed out."""
+        r = self._result
+        return Touched(r["touched_total"], r["touched_kernel"], r["touched_tracer"], r["touched_by_time"])
+
+    @property
+    def lost(self) -> int:
+        """Faults that were signalled but not recorded."""
+        return self._result["lost"]
+
+    @cached_property
+    def processes(self) -> list[ProcessRow]:
+        """The traced processes, the root first."""
+        return [rows.process_row(process, self.complete) for process in self._result["processes"]]
+
+    @cached_property
+    def by_line(self) -> list[LineRow]:
+        """Rows by line and, for native code without a Python frame, by symbol; sorted by self."""
+        return rows.line_rows(self._result, self._native)
+
+    @cached_property
+    def by_function(self) -> list[FunctionRow]:
+        """Rows by function, native code by symbol; sorted by self."""
+        return rows.function_rows(self._result, self._native)
+
+    @cached_property
+    def by_module(self) -> list[ModuleRow]:
+        """Rows by file; sorted by self."""
+        return rows.module_rows(self._result, modules.names_of(self._result))
+
+    @cached_property
+    def by_thread(self) -> list[ThreadRow]:
+        """Rows by thread; sorted by bytes."""
+        return rows.thread_rows(self._result)
+
+    @cached_property
+    def tree(self) -> list[TreeNode]:
+        """The call tree as a flat list, parents before children."""
+        return rows.tree_nodes(self._result)
+
+    def samples(self) -> "list[Sample]":
+        """The recorder's samples of RSS by kind, bytes, in file order. Reads the file again."""
+        return load.samples(self._path)
+
+    @cached_property
+    def _native(self) -> list[rows.Native]:
+        if not self._result["native"]:
+            return []
+        # Reading ELF files is worth its import only where there is native code to name.
+        from pymemtrace.report.symbols import Symbols
+
+        return rows.native_rows(self._result, Symbols())
