@@ -1,5 +1,7 @@
 """Analysis results made by hand, and a stand-in for the C module that returns them."""
 
+import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -11,6 +13,7 @@ import pymemtrace
 
 PAGE = 4096
 MIB = 1 << 20
+NASTY = "[bold]x\x1b[31m\n\u202e\udc80[/bold]"
 
 
 class FormatError(ValueError):
@@ -121,6 +124,20 @@ def truncated() -> dict[str, Any]:
     return result(complete=False, good_bytes=8000, processes=[process(end=None, rss_end=None)])
 
 
+def nasty() -> dict[str, Any]:
+    """A result in which every text is hostile."""
+    answer = result()
+    answer["frames"] = [(f"/app/{NASTY}.py", line, NASTY, 1) for _file, line, _name, _first in answer["frames"]]
+    answer["functions"] = [(f"/app/{NASTY}.py", 1, NASTY, *row[3:]) for row in answer["functions"]]
+    answer["files"] = [(f"/app/{NASTY}.py", *row[1:]) for row in answer["files"]]
+    answer["native"] = [(f"/lib/{NASTY}.so", *row[1:]) for row in answer["native"]]
+    answer["threads"] = [(0, 100, NASTY, MIB, 1)]
+    answer["meta"] = dict.fromkeys(answer["meta"], NASTY)
+    meta = {"engine": NASTY, "engine_reason": NASTY, "allocator": NASTY, "sys_path": NASTY}
+    answer["processes"] = [process(meta=meta)]
+    return answer
+
+
 class FakeAnalysis(types.ModuleType):
     """A module with the contract of _analysis.pyi that answers with `answer` (a result or an exception)."""
 
@@ -154,3 +171,12 @@ def trace_file(folder: Path) -> str:
     path = folder / "app.pmt"
     path.write_bytes(b"\x89PMT")
     return str(path)
+
+
+def child(code: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own that finds this package and the fakes."""
+    folders = [str(Path(pymemtrace.__file__).parents[1]), str(Path(__file__).parent)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment, text=True, check=False, timeout=60, **options
+    )

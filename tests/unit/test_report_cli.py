@@ -1,21 +1,16 @@
-"""`pymemtrace report`, `tree`, `info` and the summary, through the command line, on results made by hand."""
+"""`pymemtrace report`, `tree` and `info` through the command line, on results made by hand."""
 
-import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fakes import MIB, PAGE, FormatError, empty, install, process, result, trace_file, truncated
+from report_fakes import MIB, PAGE, FormatError, child, empty, install, nasty, process, result, trace_file, truncated
 
 import pymemtrace
 from pymemtrace.cli import main
-from pymemtrace.report.summary import print_summary
-
-NASTY = "[bold]x\x1b[31m\n\u202e\udc80[/bold]"
 
 
 @pytest.fixture
@@ -27,20 +22,6 @@ def trace(tmp_path: Path) -> str:
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-
-
-def nasty() -> dict[str, Any]:
-    """A result in which every text is hostile."""
-    answer = result()
-    answer["frames"] = [(f"/app/{NASTY}.py", line, NASTY, 1) for _file, line, _name, _first in answer["frames"]]
-    answer["functions"] = [(f"/app/{NASTY}.py", 1, NASTY, *row[3:]) for row in answer["functions"]]
-    answer["files"] = [(f"/app/{NASTY}.py", *row[1:]) for row in answer["files"]]
-    answer["native"] = [(f"/lib/{NASTY}.so", *row[1:]) for row in answer["native"]]
-    answer["threads"] = [(0, 100, NASTY, MIB, 1)]
-    answer["meta"] = dict.fromkeys(answer["meta"], NASTY)
-    meta = {"engine": NASTY, "engine_reason": NASTY, "allocator": NASTY, "sys_path": NASTY}
-    answer["processes"] = [process(meta=meta)]
-    return answer
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -63,13 +44,6 @@ def test_text_from_a_trace_is_harmless(
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.splitlines())
     assert "[bold]x\\x1b[31m\\n\\u202e\\udc80[/bold]" in out.replace("…", "")
-
-
-def test_text_from_a_trace_is_harmless_in_the_summary(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
-    install(monkeypatch, nasty())
-    out = io.StringIO()
-    print_summary(trace, out)
-    assert all(line.isprintable() for line in out.getvalue().split("\n"))
 
 
 def test_report_closes_the_books(
@@ -268,15 +242,6 @@ def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, trace: str, capsys:
     assert capsys.readouterr() == ("", "")
 
 
-def child(code: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a process of its own that finds this package and the fakes."""
-    folders = [str(Path(pymemtrace.__file__).parents[1]), str(Path(__file__).parent)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
-    return subprocess.run(
-        [sys.executable, "-c", code, *words], env=environment, text=True, check=False, timeout=60, **options
-    )
-
-
 FAKE_MAIN = """
 import sys, pymemtrace, report_fakes
 from pymemtrace.cli import main
@@ -310,58 +275,3 @@ print(sorted(set(sys.modules) - before), status)
 """
     done = child(code, capture_output=True)
     assert done.stdout == "['-q', 'x.py', 'report']\n['pymemtrace', 'pymemtrace.cli'] 3\n"
-
-
-def test_summary_imports_next_to_nothing(trace: str) -> None:
-    code = """
-import sys, report_fakes, types, pymemtrace
-fake = report_fakes.FakeAnalysis(report_fakes.result())
-answer = types.ModuleType("pymemtrace._analysis")
-answer.analyze, answer.FormatError = fake.analyze, fake.FormatError
-sys.modules["pymemtrace._analysis"] = pymemtrace._analysis = answer
-before = set(sys.modules)
-from pymemtrace.report.summary import print_summary
-print_summary(sys.argv[1])
-print(*sorted(name for name in set(sys.modules) - before if not name.startswith("pymemtrace")))
-"""
-    done = child(code, trace, capture_output=True)
-    assert done.stdout == "\n"
-    assert "details: pymemtrace report " in done.stderr
-
-
-def test_summary(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
-    install(monkeypatch, result())
-    out = io.StringIO()
-    print_summary(trace, out, 0.05)
-    lines = out.getvalue().splitlines()
-    assert lines[0] == "pymemtrace: peak RSS 20.0 MiB, touched 12.1 MiB in 2.00 s; exit status 0"
-    assert lines[1].split() == ["6.0", "MiB", "49.7", "%", "build.<locals>.row", "app.py:22"]
-    assert len([line for line in lines if " % " in line]) == 5
-    assert lines[-1].strip() == f"details: pymemtrace report {trace}"
-    assert "64.0 KiB of its own pages, about 6.0 ms for 3,000 faults, 50.0 ms to start and finish" in out.getvalue()
-
-
-def test_summary_without_an_engine(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
-    install(monkeypatch, empty(processes=[process(meta={"engine": "none", "engine_reason": "kernel 5.10"})]))
-    out = io.StringIO()
-    print_summary(trace, out)
-    assert "no engine could run (kernel 5.10)" in out.getvalue()
-
-
-def test_summary_never_raises(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
-    install(monkeypatch, FormatError("corrupt at byte 64"))
-    out = io.StringIO()
-    print_summary(trace, out)
-    assert out.getvalue() == f"pymemtrace: {trace}: corrupt at byte 64\n"
-    print_summary("/no/such.pmt", out)
-    assert "/no/such.pmt: No such file or directory" in out.getvalue()
-
-
-def test_summary_on_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
-    answer = result()
-    answer["frames"][1] = ("/app/ä.py", 22, "größe", 20)
-    install(monkeypatch, answer)
-    raw = io.BytesIO()
-    out = io.TextIOWrapper(raw, encoding="ascii")
-    print_summary(trace, out)
-    assert b"gr\\xf6\\xdfe" in raw.getvalue()

@@ -94,7 +94,7 @@ def engine_text(name: str, reason: str | None, period: int, changes: int) -> str
         density = "every fault"
     else:
         density = f"down to one fault in {period}, {count(changes, 'change')} of the period"
-    return f"{name} ({density})" + (f"; not a better one: {reason}" if reason else "")
+    return f"{name} ({density})" + (f"; {reason}" if reason else "")
 
 
 def overhead_ns(result: "Result") -> int | None:
