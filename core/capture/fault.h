@@ -1,0 +1,16 @@
+// The page-fault engine: the signal handler, its self-test, and the perf events behind it.
+#pragma once
+
+#include "capture/session.h"
+
+// Installs the handler and opens events for the calling thread, period 1. 0, or -errno with the reason. *fd: the event's descriptor.
+int pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX]);
+
+// Gives the handler of the calling thread its slot ahead of the first fault.
+void pmt_fault_adopt_thread(void);
+
+// In a fork child: no handler of this process records any more.
+void pmt_fault_disown_sigsafe(void);
+
+// Writes a mark into the calling thread's ring.
+void pmt_fault_mark(unsigned kind, uint64_t rss_pages);

@@ -1,0 +1,185 @@
+// Start and stop of a session (session.h).
+#include "capture/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "capture/fault.h"
+#include "format/wire.h"
+#include "prim/prim.h"
+
+static int
+make_memory(pmt_session_t *session, int *shared_fd)
+{
+    void *shared, *areas, *codes;
+    size_t codes_size = PMT_CODE_TABLE_SIZE * sizeof(pmt_code_entry_t);
+    int err = pmt_prim_share("pymemtrace", PMT_SHARED_SIZE, shared_fd, &shared);
+    if (err < 0) {
+        return err;
+    }
+    if ((err = pmt_prim_reserve((size_t)PMT_RINGS * PMT_THREAD_AREA, &areas)) < 0) {
+        goto no_areas;
+    }
+    if ((err = pmt_prim_reserve(codes_size, &codes)) < 0) {
+        goto no_codes;
+    }
+    pmt_prim_populate_sigsafe(shared, PMT_SHARED_PAGE);
+    pmt_prim_populate_sigsafe(codes, codes_size);
+    session->shared = shared;
+    session->shared->version = PMT_SHARED_VERSION;
+    session->shared->pid = session->pid;
+    session->threads = (pmt_threads_t){.shared = shared, .areas = areas, .pid = session->pid};
+    session->codes.entries = codes;
+    return 0;
+
+no_codes:
+    pmt_prim_unmap(areas, (size_t)PMT_RINGS * PMT_THREAD_AREA);
+no_areas:
+    pmt_prim_unmap(shared, PMT_SHARED_SIZE);
+    pmt_prim_close_sigsafe(*shared_fd);
+    return err;
+}
+
+static void
+drop_memory(pmt_session_t *session)
+{
+    pmt_prim_unmap(session->codes.entries, PMT_CODE_TABLE_SIZE * sizeof(pmt_code_entry_t));
+    pmt_prim_unmap(session->threads.areas, (size_t)PMT_RINGS * PMT_THREAD_AREA);
+    pmt_prim_unmap(session->shared, PMT_SHARED_SIZE);
+    session->shared = NULL;
+}
+
+static int
+send_meta(int socket, const char *key, const char *value, size_t size)
+{
+    static char message[PMT_MESSAGE_MAX];  // start is called once, under the interpreter's lock
+    size_t key_size = strlen(key) + 1;
+    if (1 + key_size + size > sizeof message) {
+        return 0;  // a courtesy that is not worth failing for
+    }
+    message[0] = PMT_MESSAGE_META;
+    memcpy(message + 1, key, key_size);
+    memcpy(message + 1 + key_size, value, size);
+    return pmt_prim_send_sigsafe(socket, message, 1 + key_size + size, NULL, 0);
+}
+
+static int
+await_answer(int socket)
+{
+    char answer;
+    unsigned no_fds = 0;
+    int n = pmt_prim_receive_sigsafe(socket, &answer, 1, NULL, &no_fds);
+    return n < 0 ? n : n == 0 ? -EPIPE : 0;
+}
+
+// Hands the recorder the shared memory, what it should know, and the perf event if there is one.
+static int
+greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd, int event_fd, const char *reason)
+{
+    int socket = pmt_prim_connect_sigsafe(session->address);
+    if (socket < 0) {
+        return socket;
+    }
+    pmt_hello_t hello = {.kind = PMT_MESSAGE_HELLO, .version = PMT_SHARED_VERSION, .pid = session->pid,
+                         .parent = pmt_prim_parent_sigsafe(), .time = pmt_prim_now_ns_sigsafe()};
+    int err = pmt_prim_send_sigsafe(socket, &hello, sizeof hello, &shared_fd, 1);
+    const char *engine = event_fd >= 0 ? "faults" : "none";
+    err = err ? err : send_meta(socket, "engine", engine, strlen(engine));
+    err = err ? err : send_meta(socket, "engine_reason", reason, strlen(reason));
+    for (size_t i = 0; i < options->meta_count && !err; i++) {
+        err = send_meta(socket, options->meta[i].key, options->meta[i].value, options->meta[i].size);
+    }
+    if (!err && event_fd >= 0) {
+        pmt_events_t events = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid};
+        err = pmt_prim_send_sigsafe(socket, &events, sizeof events, &event_fd, 1);
+    }
+    const char ready = PMT_MESSAGE_READY;
+    err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);
+    err = err ? err : await_answer(socket);
+    pmt_prim_close_sigsafe(socket);
+    return err;
+}
+
+int
+pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
+{
+    pmt_session_t *session = &pmt_session;
+    int shared_fd = -1, event_fd = -1;
+    if (session->shared) {
+        return -EALREADY;
+    }
+    if (strlen(options->address) >= sizeof session->address) {
+        return -ENAMETOOLONG;
+    }
+    strcpy(session->address, options->address);
+    session->interp = options->interp;
+    session->exact = options->exact;
+    session->pid = pmt_prim_pid_sigsafe();
+    session->page_size = pmt_prim_page_size_sigsafe();
+    session->user_only = false;
+    int err = pmt_rss_clock_init(&session->rss);
+    if (err < 0) {
+        return err;
+    }
+    pmt_rss_clock_step_sigsafe(&session->rss);
+    if ((err = make_memory(session, &shared_fd)) < 0) {
+        goto no_memory;
+    }
+    pmt_fault_arm(session, &event_fd, reason);
+    pmt_fault_adopt_thread();
+    if ((err = greet(session, options, shared_fd, event_fd, reason)) < 0) {
+        goto no_recorder;
+    }
+    pmt_prim_close_sigsafe(event_fd);
+    pmt_prim_close_sigsafe(shared_fd);
+    pmt_prim_at_fork(pmt_fault_disown_sigsafe);
+
+    // What start itself brought in is the tracer's. The claim has told its own pages already.
+    pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
+    int64_t pages = own.anon + own.shared;
+    atomic_fetch_add_explicit(&session->shared->tracer_pages, pages > 0 ? (uint64_t)pages : 0, memory_order_relaxed);
+    pmt_fault_mark(PMT_MARK_START, own.rss);
+    session->started = pmt_prim_now_ns_sigsafe();
+    atomic_store_explicit(&session->shared->rss_peak_pages, own.rss, memory_order_relaxed);
+    atomic_store_explicit(&session->active, event_fd >= 0, memory_order_release);
+    return 0;
+
+no_recorder:
+    pmt_prim_close_sigsafe(event_fd);
+    pmt_prim_close_sigsafe(shared_fd);
+    pmt_fault_disown_sigsafe();
+    drop_memory(session);
+no_memory:
+    pmt_rss_clock_fini(&session->rss);
+    return err;
+}
+
+void
+pmt_session_stop(void)
+{
+    pmt_session_t *session = &pmt_session;
+    if (!session->shared || session->pid != pmt_prim_pid_sigsafe()) {
+        return;
+    }
+    bool traced = atomic_exchange_explicit(&session->active, false, memory_order_acq_rel);
+    pmt_rss_step_t rest = pmt_rss_clock_step_sigsafe(&session->rss);
+    if (traced) {
+        int64_t unowned = (rest.anon > 0 ? rest.anon : 0) + (rest.shared > 0 ? rest.shared : 0);
+        atomic_store_explicit(&session->shared->unowned_pages, (uint64_t)unowned, memory_order_relaxed);
+    }
+    pmt_fault_mark(PMT_MARK_END, rest.rss);
+    // The recorder takes its last look at the mappings and closes the events; the rest of the shutdown is not recorded.
+    int socket = pmt_prim_connect_sigsafe(session->address);
+    if (socket >= 0) {
+        pmt_bye_t bye = {.kind = PMT_MESSAGE_BYE, .pid = session->pid};
+        if (pmt_prim_send_sigsafe(socket, &bye, sizeof bye, NULL, 0) == 0) {
+            atomic_fetch_add_explicit(&session->shared->doorbell, 1, memory_order_seq_cst);
+            pmt_prim_wake_sigsafe(&session->shared->doorbell);
+            await_answer(socket);
+        }
+        pmt_prim_close_sigsafe(socket);
+    }
+    // The memory stays mapped: a daemon thread's handler may be at work in it.
+    pmt_rss_clock_fini(&session->rss);
+}

@@ -1,0 +1,57 @@
+// Tracing this process: start, stop and the state that the handlers of all its threads share. One session a process; start and stop are called with the
+// interpreter's lock held, the rest runs in signal handlers.
+#pragma once
+
+#include <stdbool.h>
+
+#include "capture/code_table.h"
+#include "capture/rss_clock.h"
+#include "capture/thread.h"
+
+enum { PMT_REASON_MAX = 320, PMT_ADDRESS_MAX = 80 };
+
+typedef struct pmt_session_s {
+    _Atomic bool active;  // handlers record
+    const pmt_interp_t *interp;
+    pmt_shared_t *shared;
+    pmt_threads_t threads;
+    pmt_code_table_t codes;
+    pmt_rss_clock_t rss;
+    uint32_t pid;
+    size_t page_size;
+    char address[PMT_ADDRESS_MAX];  // of the recorder's socket
+
+    // the fault engine (fault.c)
+    bool exact;                     // the period stays 1
+    bool user_only;                 // the kernel refuses events inside system calls
+    _Atomic uint32_t generation;    // of the perf events: signals of older ones are ignored
+    _Atomic uint32_t period;
+    _Atomic uint32_t changing;      // 1 while a handler renews the events
+    _Atomic uint64_t signals;
+    _Atomic uint64_t cost_ns;       // of all signals so far
+    _Atomic uint64_t check_at;      // when the period is looked at next
+    uint64_t started;
+    uint64_t delivery_ns;           // a signal's cost outside the handler, measured by the self-test
+} pmt_session_t;
+
+extern pmt_session_t pmt_session;
+
+typedef struct pmt_meta_s {
+    const char *key;
+    const char *value;
+    size_t size;
+} pmt_meta_t;
+
+typedef struct pmt_options_s {
+    const char *address;  // the recorder's
+    bool exact;
+    const pmt_interp_t *interp;
+    const pmt_meta_t *meta;  // sent with the greeting
+    size_t meta_count;
+} pmt_options_t;
+
+// Starts tracing. 0: a recorder listens; `reason` is empty if the fault engine runs, else it says why it does not. Negative: -errno, no recorder, nothing is traced.
+int pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX]);
+
+// Stops for good: marks the end, lets the recorder close the events. Harmless when not started, and in a fork child.
+void pmt_session_stop(void);

@@ -1,0 +1,123 @@
+// The memory that a traced process shares with its recorder, and the raw records in it. Not a file format: both sides come from one build, PMT_SHARED_VERSION
+// guards against a mix.
+//
+//   pmt_shared_t            one page: the process's counters and the doorbell
+//   pmt_ring_t [RINGS]      a ring's indices, one per thread slot
+//   words      [RINGS][RING_WORDS]
+//
+// A ring has one producer (the thread that owns the slot; its signal handler) and one consumer (the recorder). `head` and `tail` count words since the
+// start and never wrap; head - tail <= PMT_RING_WORDS always. A record never wraps: PMT_RAW_SKIP fills the end of the ring. Records become visible by the
+// release store of `head`, so whatever was published survives the death of the process.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+    PMT_SHARED_VERSION = 1,
+    PMT_RINGS = 1024,        // threads alive at once that can be recorded
+    PMT_RING_WORDS = 4096,   // 32 KiB a thread
+    PMT_RAW_WORDS_MAX = 512, // the longest record
+    PMT_SHARED_PAGE = 4096,
+};
+
+// A record's first word: type, flags, length in words (this one included), and an argument.
+typedef struct pmt_raw_s {
+    uint8_t type;    // pmt_raw_e
+    uint8_t flags;
+    uint16_t words;
+    uint32_t arg;
+} pmt_raw_t;
+_Static_assert(sizeof(pmt_raw_t) == 8, "one word");
+
+enum pmt_raw_e {
+    PMT_RAW_SKIP = 1,    // filler up to the end of the ring
+    PMT_RAW_THREAD,      // arg: tid; [time]: the slot has a new owner, its stack is empty
+    PMT_RAW_FRAMES,      // arg: frames kept, counted from the outermost; then one word a frame pushed on them: code id << 32 | offset
+    PMT_RAW_FAULT,       // arg: rise in pages; flags: pmt_raw_fault_e; [time, address, instruction]; the stack is the thread's present one
+    PMT_RAW_CODE,        // arg: code id; [first line, file bytes << 32 | name bytes]; the texts, padded to words
+    PMT_RAW_CODE_LINES,  // arg: code id; [bytes]; a piece of the line table, padded
+    PMT_RAW_MARK,        // arg: pmt_mark_e; [time, RSS in pages]
+    PMT_RAW_PERIOD,      // arg: period; [time]
+    PMT_RAW_LOST,        // arg: faults lost; [time]
+};
+
+// The low bits of a fault's flags are the binary logarithm of its period.
+enum pmt_raw_fault_e { PMT_RAW_FAULT_PERIOD = 0x0f, PMT_RAW_FAULT_BY_TIME = 0x10, PMT_RAW_FAULT_ASYNC = 0x20 };
+
+typedef struct pmt_shared_s {
+    uint32_t version;                // PMT_SHARED_VERSION
+    uint32_t pid;
+    _Atomic uint32_t doorbell;       // rung (incremented, woken) by producers; the recorder sleeps on it
+    _Atomic uint32_t asleep;         // 1 while the recorder sleeps
+    _Atomic uint32_t progress;       // incremented and woken by the recorder when it has drained something
+    _Atomic uint32_t rings_used;     // slots [0, rings_used) have been used
+    // counters, shown in the trace under these names
+    _Atomic uint64_t tracer_pages;   // pages that the tracer itself brought into the process
+    _Atomic uint64_t lost;           // signalled faults not recorded
+    _Atomic uint64_t waits;          // times a full ring was waited for
+    _Atomic uint64_t wait_ns;
+    _Atomic uint64_t nested;         // faults of the handler's own code
+    _Atomic uint64_t unowned_pages;  // rise at the end that no fault explains
+    _Atomic uint64_t fault_cost_ns;  // of one signalled fault, measured by the self-test
+    _Atomic uint64_t rss_peak_pages; // the highest RSS read at a fault
+} pmt_shared_t;
+_Static_assert(sizeof(pmt_shared_t) <= PMT_SHARED_PAGE, "one page");
+
+typedef struct pmt_ring_s {
+    _Alignas(64) _Atomic uint64_t head;  // producer: words written
+    _Atomic uint32_t writing;            // producer: 1 while an event is being recorded (its time may be older than the present)
+    _Atomic uint32_t owner;              // tid of the thread that owns the slot; 0: never owned
+    _Alignas(64) _Atomic uint64_t tail;  // consumer: words read
+} pmt_ring_t;
+_Static_assert(sizeof(pmt_ring_t) == 128, "two cache lines: no false sharing");
+
+#define PMT_SHARED_RINGS_AT PMT_SHARED_PAGE
+#define PMT_SHARED_WORDS_AT (PMT_SHARED_RINGS_AT + PMT_RINGS * sizeof(pmt_ring_t))
+#define PMT_SHARED_SIZE (PMT_SHARED_WORDS_AT + (uint64_t)PMT_RINGS * PMT_RING_WORDS * sizeof(uint64_t))
+
+static inline pmt_ring_t *
+pmt_shared_ring(pmt_shared_t *shared, unsigned slot)
+{
+    return (pmt_ring_t *)((char *)shared + PMT_SHARED_RINGS_AT) + slot;
+}
+
+static inline uint64_t *
+pmt_shared_words(pmt_shared_t *shared, unsigned slot)
+{
+    return (uint64_t *)((char *)shared + PMT_SHARED_WORDS_AT) + (uint64_t)slot * PMT_RING_WORDS;
+}
+
+// ---- messages over the socket; the first byte is the kind ----
+enum pmt_message_e {
+    PMT_MESSAGE_HELLO = 'H',   // program: pmt_hello_t with the shared memory's descriptor
+    PMT_MESSAGE_META = 'K',    // program or launcher: key NUL value
+    PMT_MESSAGE_EVENTS = 'E',  // program: pmt_events_t with perf descriptors; those of older generations are to be closed
+    PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
+    PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
+    PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended
+};
+
+typedef struct pmt_hello_s {
+    char kind;
+    uint32_t version;  // PMT_SHARED_VERSION
+    uint32_t pid, parent;
+    uint64_t time;     // absolute, of the mark "start"
+} pmt_hello_t;
+
+typedef struct pmt_events_s {
+    char kind;
+    uint32_t pid;
+    uint32_t generation;
+} pmt_events_t;
+
+typedef struct pmt_bye_s {
+    char kind;
+    uint32_t pid;
+} pmt_bye_t;
+
+typedef struct pmt_end_message_s {
+    char kind;
+    uint8_t end;  // pmt_end_e
+    uint32_t value;
+} pmt_end_message_t;

@@ -1,0 +1,60 @@
+// The constants of the trace file, by the names of docs/format.md (normative). Shared by writer, reader and fuzzer.
+#pragma once
+
+#include <stdint.h>
+
+#define PMT_WIRE_MAGIC "\x89PMT\r\n\x1a\n"
+#define PMT_WIRE_BLOCK_MAGIC "PBLK"
+
+enum {
+    PMT_WIRE_MAJOR = 1,
+    PMT_WIRE_MINOR = 0,
+    PMT_WIRE_BYTE_ORDER = 0x01020304,
+    PMT_WIRE_HEADER = 64,         // bytes
+    PMT_WIRE_BLOCK_HEADER = 20,   // bytes
+    PMT_WIRE_RAW_MAX = 1 << 20,   // bytes of a block after decompression
+    PMT_WIRE_STORED_MAX = 2 << 20,
+};
+
+enum pmt_wire_type_e {
+    PMT_WIRE_FILLER = 0x00,
+    PMT_WIRE_ROUND = 0x01,
+    PMT_WIRE_BATCH = 0x02,
+    PMT_WIRE_NODE = 0x03,
+    PMT_WIRE_NODE_RESET = 0x04,
+    PMT_WIRE_SITE = 0x05,
+    PMT_WIRE_SAMPLE = 0x06,
+    PMT_WIRE_CGROUP = 0x07,
+    PMT_WIRE_WEIGHT = 0x08,
+    PMT_WIRE_FAULT = 0x20,  // .. 0x3f: the flags below
+    PMT_WIRE_DEFINITIONS = 0x40,  // from here on a record carries its length
+    PMT_WIRE_META = 0x40,
+    PMT_WIRE_PROCESS = 0x41,
+    PMT_WIRE_PROCESS_END = 0x42,
+    PMT_WIRE_THREAD = 0x43,
+    PMT_WIRE_THREAD_NAME = 0x44,
+    PMT_WIRE_CODE = 0x45,
+    PMT_WIRE_CODE_LINES = 0x46,
+    PMT_WIRE_MODULE = 0x47,
+    PMT_WIRE_MARK = 0x48,
+    PMT_WIRE_PERIOD = 0x49,
+    PMT_WIRE_LOST = 0x4a,
+    PMT_WIRE_COUNTER = 0x4b,
+    PMT_WIRE_TRAILER = 0x4c,
+};
+
+enum pmt_wire_fault_e {
+    PMT_FAULT_ONE = 1,        // the rise is one page
+    PMT_FAULT_SAME_NODE = 2,
+    PMT_FAULT_SAME_SITE = 4,
+    PMT_FAULT_BY_TIME = 8,
+    PMT_FAULT_MORE = 16,      // a byte of further flags follows
+};
+enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1 };
+
+enum pmt_end_e { PMT_END_EXIT = 0, PMT_END_SIGNAL = 1, PMT_END_UNKNOWN = 2 };
+enum pmt_mark_e { PMT_MARK_START = 1, PMT_MARK_END = 2 };
+
+// Code ids with a meaning of their own.
+#define PMT_CODE_ROOT 0u            // a process root; the offset is the process's number
+#define PMT_CODE_ELIDED 0xffffffffu // frames left out of a deep stack; the offset is their number

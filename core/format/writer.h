@@ -1,0 +1,54 @@
+// Writes a trace file: records into a block buffer, blocks through zstd and CRC to a descriptor. The mirror image is reader.h.
+// Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 2.5 MiB), allocated once.
+// A write error is sticky: later records are discarded, pmt_writer_error() tells why.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pmt_writer_s pmt_writer_t;
+
+// Writes the file header to `fd` (borrowed). 0 or -errno.
+int pmt_writer_new(int fd, uint64_t t0, uint64_t wall, uint32_t page_size, pmt_writer_t **out);
+void pmt_writer_free(pmt_writer_t *writer);
+
+// Ends the block being filled and writes it. 0 or -errno (the sticky error).
+int pmt_writer_flush(pmt_writer_t *writer);
+int pmt_writer_error(const pmt_writer_t *writer);
+size_t pmt_writer_pending(const pmt_writer_t *writer);  // bytes not yet in a block
+
+void pmt_writer_meta(pmt_writer_t *writer, uint64_t scope, const char *key, const char *value, size_t length);
+void pmt_writer_process(pmt_writer_t *writer, uint64_t pid, uint64_t parent, uint64_t time);
+void pmt_writer_process_end(pmt_writer_t *writer, uint64_t process, unsigned kind, uint64_t value, uint64_t time);
+void pmt_writer_thread(pmt_writer_t *writer, uint64_t process, uint64_t tid, uint64_t time, const char *name, size_t length);
+void pmt_writer_thread_name(pmt_writer_t *writer, uint64_t thread, const char *name, size_t length);
+void pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
+                     const char *name, size_t name_length);
+void pmt_writer_code_lines(pmt_writer_t *writer, uint64_t process, uint64_t id, const void *piece, size_t length);
+void pmt_writer_module(pmt_writer_t *writer, uint64_t process, uint64_t start, uint64_t size, uint64_t offset, const char *path);
+void pmt_writer_mark(pmt_writer_t *writer, uint64_t process, uint64_t time, unsigned kind, uint64_t rss);
+void pmt_writer_period(pmt_writer_t *writer, uint64_t process, uint64_t time, uint64_t period);
+void pmt_writer_lost(pmt_writer_t *writer, uint64_t thread, uint64_t time, uint64_t count);
+void pmt_writer_counter(pmt_writer_t *writer, uint64_t process, const char *name, uint64_t value);
+void pmt_writer_trailer(pmt_writer_t *writer, uint64_t time);
+
+void pmt_writer_round(pmt_writer_t *writer, uint64_t delta);
+void pmt_writer_batch(pmt_writer_t *writer, uint64_t thread);
+void pmt_writer_node(pmt_writer_t *writer, uint64_t back, uint64_t code, uint64_t offset);
+void pmt_writer_node_reset(pmt_writer_t *writer);
+void pmt_writer_site(pmt_writer_t *writer, int64_t delta, uint64_t module);
+void pmt_writer_sample(pmt_writer_t *writer, uint64_t process, uint64_t delta, const int64_t kib[4]);
+void pmt_writer_cgroup(pmt_writer_t *writer, uint64_t delta, int64_t usage_kib, uint64_t limit_kib_plus_1);
+void pmt_writer_weight(pmt_writer_t *writer, uint64_t period);
+
+// A fault against the previous one of its thread. flags: PMT_FAULT_SAME_NODE, PMT_FAULT_SAME_SITE, PMT_FAULT_BY_TIME; ONE and MORE are set here.
+typedef struct pmt_fault_fields_s {
+    unsigned flags;
+    unsigned more;   // pmt_wire_fault_more_e
+    int64_t time;    // ns, difference
+    int64_t address; // bytes, difference
+    uint64_t rise;   // pages
+    uint64_t node;
+    uint64_t site;
+} pmt_fault_fields_t;
+void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);

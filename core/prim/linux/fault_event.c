@@ -1,0 +1,177 @@
+// Page-fault signals through perf events with sigtrap (prim.h).
+// Kernels: sigtrap appeared in 5.13; before 5.19 a blocked SIGTRAP kills the process, so those are never used; 6.1 and later behave.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "prim/prim.h"
+
+// The kernel's siginfo for SIGTRAP/TRAP_PERF; glibc names these fields only in newer releases.
+typedef struct kernel_siginfo_s {
+    int signo, error, code, pad;
+    uint64_t address;
+    uint64_t data;
+    uint32_t type, flags;
+} kernel_siginfo_t;
+
+enum { CODE_PERF = 6, SIGNAL_FLAG_ASYNC = 1 };  // TRAP_PERF, TRAP_PERF_FLAG_ASYNC
+
+static bool (*trap_handler)(const pmt_fault_signal_t *signal);
+static struct sigaction trap_previous;
+
+static uint64_t
+interrupted_instruction(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return context->uc_mcontext.pc;
+#else
+#error "add the interrupted instruction's place in this architecture's ucontext"
+#endif
+}
+
+// A SIGTRAP that is not ours goes where it would have gone.
+static PMT_COLD void
+chain(int signo, siginfo_t *info, void *context)
+{
+    if (trap_previous.sa_flags & SA_SIGINFO) {
+        trap_previous.sa_sigaction(signo, info, context);
+    } else if (trap_previous.sa_handler == SIG_DFL) {
+        signal(signo, SIG_DFL);
+        raise(signo);  // SA_NODEFER: at once, and as fatal as it would have been
+    } else if (trap_previous.sa_handler != SIG_IGN) {
+        trap_previous.sa_handler(signo);
+    }
+}
+
+static void
+on_sigtrap(int signo, siginfo_t *siginfo, void *context)
+{
+    int saved_errno = errno;
+    const kernel_siginfo_t *info = (const void *)siginfo;
+    pmt_fault_signal_t signal = {
+        .address = info->address,
+        .cookie = info->data,
+        .async = info->flags & SIGNAL_FLAG_ASYNC,
+        .instruction = interrupted_instruction(context),
+    };
+    if (PMT_UNLIKELY(info->code != CODE_PERF) || PMT_UNLIKELY(!trap_handler(&signal))) {
+        chain(signo, siginfo, context);
+    }
+    errno = saved_errno;
+}
+
+void
+pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_sigtrap;
+    // NODEFER: a blocked SIGTRAP would be delivered late. RESTART: the program's system calls go on. ONSTACK: it may have a small stack.
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
+    trap_handler = handler;
+    sigaction(SIGTRAP, &action, &trap_previous);
+}
+
+void
+pmt_prim_trap_restore(void)
+{
+    sigaction(SIGTRAP, &trap_previous, NULL);
+}
+
+int
+pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool *user_only)
+{
+    struct perf_event_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.size = sizeof attr;
+    attr.type = PERF_TYPE_SOFTWARE;
+    attr.config = PERF_COUNT_SW_PAGE_FAULTS;
+    attr.sample_period = period;
+    attr.sample_type = PERF_SAMPLE_ADDR;  // else the signal carries no address
+    attr.sig_data = cookie;
+    attr.sigtrap = 1;
+    attr.remove_on_exec = 1;
+    attr.inherit = 1;
+    attr.inherit_thread = 1;
+    attr.exclude_hv = 1;
+    attr.exclude_kernel = *user_only;
+    int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (fd < 0 && errno == EACCES && !*user_only) {
+        attr.exclude_kernel = 1;
+        *user_only = true;
+        fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+void
+pmt_prim_fault_event_disable(int fd)
+{
+    ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+}
+
+const char *
+pmt_prim_fault_event_refusal(void)
+{
+    struct utsname name;
+    int major = 0, minor = 0;
+    if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) {
+        return "the kernel's version is unknown";
+    }
+    int version = major * 1000 + minor;
+    if (version < 5019) {
+        return "page-fault signals need Linux 6.1 or later (before 5.19 they can kill the program)";
+    }
+    if (version < 6001) {
+        return "page-fault signals need Linux 6.1 or later";
+    }
+    return NULL;
+}
+
+static int
+paranoid_level(void)
+{
+    char text[16];
+    int fd = open("/proc/sys/kernel/perf_event_paranoid", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0 ? atoi(text) : -1;
+}
+
+void
+pmt_prim_fault_event_reason(int err, char *out, size_t size)
+{
+    int paranoid = paranoid_level();
+    if (err == -ENOENT || err == -ENOSYS) {
+        snprintf(out, size, "this kernel has no perf events (perf_event_open: %s); it needs CONFIG_PERF_EVENTS", strerror(-err));
+    } else if (err == -EACCES || err == -EPERM) {
+        if (paranoid > 2) {
+            snprintf(out, size,
+                     "perf_event_open: %s; kernel.perf_event_paranoid is %d: lower it with `sysctl kernel.perf_event_paranoid=2`, or give CAP_PERFMON",
+                     strerror(-err), paranoid);
+        } else {
+            snprintf(out, size,
+                     "perf_event_open: %s although kernel.perf_event_paranoid is %d: a seccomp filter or security module refuses it (containers: "
+                     "`--cap-add PERFMON`, or a seccomp profile that allows perf_event_open)",
+                     strerror(-err), paranoid);
+        }
+    } else {
+        snprintf(out, size, "perf_event_open: %s", strerror(-err));
+    }
+}

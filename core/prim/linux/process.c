@@ -1,0 +1,127 @@
+// Another process seen through /proc (prim.h). Used by the recorder.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "prim/prim.h"
+
+enum { POLL_MAX = 16 };
+
+int
+pmt_prim_process_status_open(uint32_t pid)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%u/status", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int64_t
+field(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+    return line ? strtoll(line + strlen(name), NULL, 10) : -1;
+}
+
+int
+pmt_prim_process_status_read(int fd, pmt_process_status_t *out)
+{
+    char text[8192];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    if (n <= 0) {
+        return n < 0 ? -errno : -ESRCH;
+    }
+    text[n] = '\0';
+    out->anon = field(text, "\nRssAnon:");
+    out->file = field(text, "\nRssFile:");
+    out->shmem = field(text, "\nRssShmem:");
+    out->swap = field(text, "\nVmSwap:");
+    out->peak = field(text, "\nVmHWM:");
+    out->tracer = (int)field(text, "\nTracerPid:");
+    return out->anon < 0 ? -ESRCH : 0;  // a process that has ended keeps its status, without memory
+}
+
+int
+pmt_prim_process_watch(uint32_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+// start-end perms offset device inode   path
+static bool
+parse_mapping(char *line, pmt_mapping_t *out)
+{
+    char perms[5];
+    int path_at = 0;
+    if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &out->start, &out->end, perms, &out->offset, &path_at) < 4 || path_at == 0) {
+        return false;
+    }
+    line[strcspn(line, "\n")] = '\0';
+    out->executable = perms[2] == 'x';
+    out->path = line + path_at;
+    return true;
+}
+
+int
+pmt_prim_each_mapping(uint32_t pid, void (*visit)(const pmt_mapping_t *mapping, void *context), void *context)
+{
+    char path[32], *line = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "/proc/%u/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (!maps) {
+        return -errno;
+    }
+    while (getline(&line, &size, maps) > 0) {
+        pmt_mapping_t mapping;
+        if (parse_mapping(line, &mapping)) {
+            visit(&mapping, context);
+        }
+    }
+    free(line);
+    fclose(maps);
+    return 0;
+}
+
+unsigned
+pmt_prim_poll(const int *fds, unsigned count, int timeout_ms)
+{
+    struct pollfd polled[POLL_MAX];
+    unsigned ready = 0;
+    for (unsigned i = 0; i < count && i < POLL_MAX; i++) {
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    if (poll(polled, count, timeout_ms) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            ready |= polled[i].revents ? 1u << i : 0;
+        }
+    }
+    return ready;
+}
+
+void
+pmt_prim_detach(int keep)
+{
+    setsid();
+    static const int deaf[] = {SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGTTOU, SIGPIPE, SIGXFSZ};
+    for (size_t i = 0; i < sizeof deaf / sizeof *deaf; i++) {
+        signal(deaf[i], SIG_IGN);
+    }
+    syscall(SYS_close_range, (unsigned)keep, ~0u, 0);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_FSIZE, &unlimited);  // the program's limits are not ours; refused where the hard limit is lower
+}

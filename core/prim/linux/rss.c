@@ -1,0 +1,68 @@
+// The process's resident set from /proc/self/statm through a descriptor that stays open (prim.h): one pread, about 0.6 us.
+// statm is exact from the 6.16 kernel cycle on; before, its numbers lag in bursts of about 64 pages a CPU.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "prim/prim.h"
+
+enum {
+    HIGHEST = 1000,  // not higher: the kernel's descriptor table grows to the highest number
+    ROOM = 16,       // left free below the soft limit
+};
+
+int
+pmt_prim_rss_open_sigsafe(void)
+{
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct rlimit limit;
+    int lowest = HIGHEST;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < HIGHEST + ROOM) {
+        lowest = limit.rlim_cur > 2 * ROOM ? (int)limit.rlim_cur - ROOM : 0;
+    }
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+    if (high < 0) {
+        return fd;  // the limit is nearly used up: better a low descriptor than none
+    }
+    close(fd);
+    return high;
+}
+
+// Reads a number and the space or newline behind it; NULL if there is none.
+static const char *
+parse(const char *p, const char *end, uint64_t *out)
+{
+    const char *start = p;
+    uint64_t n = 0;
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        n = n * 10 + (uint64_t)(*p - '0');
+    }
+    *out = n;
+    return p > start && p < end ? p + 1 : NULL;
+}
+
+int
+pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out)
+{
+    char text[128];
+    ssize_t n = pread(fd, text, sizeof text, 0);
+    if (PMT_UNLIKELY(n <= 0)) {
+        return -ESTALE;
+    }
+    const char *p = text, *end = text + n;
+    uint64_t size, resident, shared;
+    // "size resident shared text lib data dt\n": anything else is a descriptor that the program reused
+    if (PMT_UNLIKELY(!(p = parse(p, end, &size)) || !(p = parse(p, end, &resident)) || !(p = parse(p, end, &shared)) || text[n - 1] != '\n' ||
+                     shared > resident)) {
+        return -ESTALE;
+    }
+    out->anon = (uint32_t)(resident - shared);
+    out->shared = (uint32_t)shared;
+    return 0;
+}

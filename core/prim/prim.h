@@ -1,0 +1,113 @@
+// What the project needs of the operating system: the contract. One folder an OS implements it (linux/).
+//
+// Unless said otherwise: 0 or a non-negative result is success, -errno is failure; errno itself is not preserved. Functions whose name ends in _sigsafe
+// allocate nothing, take no lock and may run in a signal handler on any thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- clock.c ----
+uint64_t pmt_prim_now_ns_sigsafe(void);  // CLOCK_MONOTONIC
+uint64_t pmt_prim_wall_ns(void);         // since 1970-01-01 UTC
+
+// ---- memory.c ----
+size_t pmt_prim_page_size_sigsafe(void);
+// Address space without memory behind it, private, not copied into fork children.
+int pmt_prim_reserve(size_t size, void **out);
+// The same, shared through a new anonymous file of that (sparse) size.
+int pmt_prim_share(const char *name, size_t size, int *fd, void **out);
+int pmt_prim_map_shared(int fd, size_t size, void **out);
+void pmt_prim_unmap(void *base, size_t size);
+// Brings in the pages of [base, base + size), writable, without a fault in user code.
+int pmt_prim_populate_sigsafe(void *base, size_t size);
+// How many of the pages in [base, base + size) are present (anonymous memory) or cached (file memory); at most 512 pages. -ENOMEM: a hole.
+int pmt_prim_resident_pages_sigsafe(uint64_t base, size_t size);
+
+// ---- rss.c: a process's resident set, from outside or inside ----
+typedef struct pmt_rss_s {
+    uint32_t anon;    // pages of anonymous memory
+    uint32_t shared;  // pages of files and shared memory
+} pmt_rss_t;
+// A descriptor that stays open, moved out of the way of the program's own (high number). -errno on failure.
+int pmt_prim_rss_open_sigsafe(void);
+// -ESTALE: the descriptor is not what it was (the program closed it).
+int pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out);
+
+// ---- thread.c ----
+uint32_t pmt_prim_pid_sigsafe(void);
+uint32_t pmt_prim_parent_sigsafe(void);
+uint32_t pmt_prim_tid_sigsafe(void);
+bool pmt_prim_thread_alive_sigsafe(uint32_t pid, uint32_t tid);
+uint64_t pmt_prim_thread_faults_sigsafe(void);  // page faults of the calling thread so far, in user code and in the kernel
+// Calls visit(tid, context) for each thread of this process; stops at its first negative result and returns it.
+int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void *context);
+// 0, or the pid of the debugger that traces this process.
+int pmt_prim_tracer_pid(void);
+// Runs `child` in each fork child of this process before anything else of ours.
+void pmt_prim_at_fork(void (*child)(void));
+void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  // "" if unknown
+
+// ---- wait.c: futexes on memory shared between processes ----
+void pmt_prim_wait_sigsafe(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void pmt_prim_wake_sigsafe(_Atomic uint32_t *word);
+
+// ---- fault_event.c: signals at page faults ----
+typedef struct pmt_fault_signal_s {
+    uint64_t address;  // that faulted
+    uint64_t cookie;
+    bool async;  // delivered late
+    uint64_t instruction;  // interrupted
+} pmt_fault_signal_t;
+// Takes SIGTRAP over: handler(signal) runs for each one that a perf event sent, on the thread that faulted, in signal context, with errno saved around it. When it
+// returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.
+void pmt_prim_trap_install(bool (*handler_sigsafe)(const pmt_fault_signal_t *signal));
+void pmt_prim_trap_restore(void);
+// A SIGTRAP with `cookie` at every `period`-th page fault of thread `tid` (0: the calling one) and of the threads it starts. *user_only: in, faults
+// inside system calls are left out; out, the kernel insisted on that. The descriptor or -errno.
+int pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool *user_only);
+void pmt_prim_fault_event_disable(int fd);
+// NULL if this kernel's events can be used, else the reason (static text).
+const char *pmt_prim_fault_event_refusal(void);
+// What stands in the way after pmt_prim_fault_event_open failed with `err` (negative): one line that names the knob.
+void pmt_prim_fault_event_reason(int err, char *out, size_t size);
+
+// ---- socket.c: messages between the program and its recorder, with descriptors ----
+enum { PMT_MESSAGE_MAX = 128 << 10, PMT_MESSAGE_FDS = 8, PMT_MESSAGE_WAIT_MS = 200 };
+// Connects to the recorder listening at the abstract address `name`. All waits are bounded by PMT_MESSAGE_WAIT_MS. The descriptor or -errno.
+int pmt_prim_connect_sigsafe(const char *name);
+int pmt_prim_send_sigsafe(int fd, const void *message, size_t size, const int *fds, unsigned fd_count);
+// The message's size, 0 at the end of the connection, or -errno. fd_count: in, room; out, received.
+int pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned *fd_count);
+int pmt_prim_accept(int listener);       // a connection of our own user, with the same bounds; -errno
+bool pmt_prim_peer_allowed(int fd);  // the peer runs as our own user
+void pmt_prim_close_sigsafe(int fd);
+
+// ---- process.c: another process, from outside ----
+typedef struct pmt_process_status_s {
+    int64_t anon, file, shmem, swap;  // KiB
+    int64_t peak;                     // KiB, VmHWM
+    int tracer;                       // pid of its debugger or 0
+} pmt_process_status_t;
+int pmt_prim_process_status_open(uint32_t pid);
+int pmt_prim_process_status_read(int fd, pmt_process_status_t *out);  // -ESRCH: it has ended
+int pmt_prim_process_watch(uint32_t pid);  // a descriptor that polls readable when the process has ended
+typedef struct pmt_mapping_s {
+    uint64_t start, end, offset;
+    bool executable;
+    const char *path;  // "" if none; "[vdso]" and the like
+} pmt_mapping_t;
+int pmt_prim_each_mapping(uint32_t pid, void (*visit)(const pmt_mapping_t *mapping, void *context), void *context);
+// Waits until one of the descriptors is readable or closed (negative ones are skipped) or the time is over; bit i of the result: fds[i].
+unsigned pmt_prim_poll(const int *fds, unsigned count, int timeout_ms);
+// Becomes a session of its own, deaf to the terminal's signals, with every descriptor but 0..keep-1 closed and as many allowed as may be.
+void pmt_prim_detach(int keep);
+
+// ---- cgroup.c: the memory controller's numbers, v1 and v2 ----
+typedef struct pmt_cgroup_s {
+    int usage_fd;
+    int64_t limit_kib;  // the lowest on the way up; -1: none
+} pmt_cgroup_t;
+int pmt_prim_cgroup_open(uint32_t pid, pmt_cgroup_t *out);
+int pmt_prim_cgroup_read(const pmt_cgroup_t *cgroup, int64_t *usage_kib);

@@ -1,0 +1,342 @@
+// pymemtrace-recorder: the program that writes the trace. One per traced process tree, no child of it, started by the launcher with
+//   descriptor 0: the control connection to the launcher (sequenced packets)
+//   descriptor 1: the trace file, open for writing and empty
+//   descriptor 2: the listening socket that the traced process connects to
+// It ends when the launcher has told it how the program ended, or has gone and the traced processes too. Exit status: 0 the trace is complete, 1 it could not
+// be written (the reason went to the launcher), 2 wrong use.
+#define _GNU_SOURCE  // strnlen
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/wire.h"
+#include "recorder/trace.h"
+
+enum { CONTROL = 0, OUTPUT = 1, LISTENER = 2, DESCRIPTORS = 3 };
+
+static const uint64_t TICK_NS = 10 * 1000000u;    // between samples
+static const uint64_t FLUSH_NS = 100 * 1000000u;  // a block is written at least this often: the recorder may die with its container
+static const uint64_t PATIENCE_NS = 1000 * 1000000ull;  // for the launcher's word after the program has ended
+
+typedef struct recorder_s {
+    pmt_trace_t trace;
+    bool control_open;
+    bool end_known;
+    pmt_end_message_t end;
+    uint64_t ended_at;  // when the last traced process was seen to have ended; 0: not yet
+    uint64_t next_tick, next_flush;
+    char message[PMT_MESSAGE_MAX + 1];
+} recorder_t;
+
+// ---- messages ----
+
+static pmt_process_t *
+process_by_pid(recorder_t *recorder, uint32_t pid)
+{
+    pmt_process_t *process = recorder->trace.processes;
+    while (process && (process->pid != pid || process->ended)) {
+        process = process->next;
+    }
+    return process;
+}
+
+static void
+on_meta(recorder_t *recorder, size_t size, uint64_t scope)
+{
+    const char *key = recorder->message + 1;
+    size_t key_size = strnlen(key, size - 1);
+    if (key_size < size - 1) {
+        pmt_writer_meta(recorder->trace.writer, scope, key, key + key_size + 1, size - 2 - key_size);
+    }
+}
+
+static pmt_process_t *
+on_hello(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
+{
+    pmt_hello_t hello;
+    if (size != sizeof hello || fd_count != 1) {
+        return NULL;
+    }
+    memcpy(&hello, recorder->message, sizeof hello);
+    return hello.version == PMT_SHARED_VERSION ? pmt_process_new(&recorder->trace, &hello, fds[0]) : NULL;
+}
+
+// Takes over the descriptors it needs: true if it did.
+static bool
+on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
+{
+    pmt_events_t events;
+    if (size != sizeof events) {
+        return false;
+    }
+    memcpy(&events, recorder->message, sizeof events);
+    pmt_process_t *process = process_by_pid(recorder, events.pid);
+    if (!process) {
+        return false;
+    }
+    if (fd_count == 0) {
+        pmt_process_close_events(process, events.generation);
+    }
+    for (unsigned i = 0; i < fd_count; i++) {
+        pmt_process_add_event(process, fds[i], events.generation);
+    }
+    return true;
+}
+
+static void
+on_bye(recorder_t *recorder, size_t size)
+{
+    pmt_bye_t bye;
+    if (size != sizeof bye) {
+        return;
+    }
+    memcpy(&bye, recorder->message, sizeof bye);
+    pmt_process_t *process = process_by_pid(recorder, bye.pid);
+    if (process) {
+        pmt_process_close_events(process, UINT32_MAX);
+        pmt_drain(&recorder->trace);
+        pmt_process_name_threads(&recorder->trace, process);
+        pmt_sample(&recorder->trace);
+        process->leaving = true;
+    }
+}
+
+// One connection of a traced process, from first message to last. Waits are bounded by the sockets' time limits.
+static void
+serve(recorder_t *recorder, int fd)
+{
+    pmt_process_t *greeted = NULL;
+    for (;;) {
+        int fds[PMT_MESSAGE_FDS];
+        unsigned fd_count = PMT_MESSAGE_FDS;
+        int size = pmt_prim_receive_sigsafe(fd, recorder->message, PMT_MESSAGE_MAX, fds, &fd_count);
+        if (size <= 0) {
+            break;
+        }
+        bool taken = false;
+        switch (recorder->message[0]) {
+        case PMT_MESSAGE_HELLO:
+            greeted = on_hello(recorder, (size_t)size, fds, fd_count);
+            break;
+        case PMT_MESSAGE_META:
+            on_meta(recorder, (size_t)size, greeted ? greeted->number + 1 : 0);
+            break;
+        case PMT_MESSAGE_EVENTS:
+            taken = on_events(recorder, (size_t)size, fds, fd_count);
+            break;
+        case PMT_MESSAGE_BYE:
+            on_bye(recorder, (size_t)size);
+            pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+            break;
+        case PMT_MESSAGE_READY:
+            pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+            break;
+        default:
+            break;
+        }
+        for (unsigned i = 0; i < fd_count && !taken; i++) {
+            pmt_prim_close_sigsafe(fds[i]);
+        }
+    }
+}
+
+static void
+accept_one(recorder_t *recorder)
+{
+    int fd = pmt_prim_accept(LISTENER);
+    if (fd >= 0) {
+        serve(recorder, fd);
+        pmt_prim_close_sigsafe(fd);
+    }
+}
+
+static void
+read_control(recorder_t *recorder)
+{
+    unsigned no_fds = 0;
+    int size = pmt_prim_receive_sigsafe(CONTROL, recorder->message, PMT_MESSAGE_MAX, NULL, &no_fds);
+    if (size <= 0) {
+        recorder->control_open = false;  // the launcher has gone
+    } else if (recorder->message[0] == PMT_MESSAGE_META) {
+        on_meta(recorder, (size_t)size, 0);
+    } else if (recorder->message[0] == PMT_MESSAGE_END && size == (int)sizeof recorder->end) {
+        memcpy(&recorder->end, recorder->message, sizeof recorder->end);
+        recorder->end_known = true;
+    }
+}
+
+// ---- the loop ----
+
+static bool
+process_alive(const recorder_t *recorder)
+{
+    for (const pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
+        if (!process->ended) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+look_for_ends(recorder_t *recorder)
+{
+    for (pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
+        if (!process->ended && (process->watch_fd < 0 || pmt_prim_poll(&process->watch_fd, 1, 0))) {
+            process->ended = true;
+            pmt_process_close_events(process, UINT32_MAX);
+        }
+    }
+    if (recorder->trace.processes && !process_alive(recorder) && !recorder->ended_at) {
+        recorder->ended_at = pmt_prim_now_ns_sigsafe();
+    }
+}
+
+// Sleeps until there may be something to do. Rings are drained on their doorbell or the next tick; sockets are looked at in each tick.
+static void
+rest(recorder_t *recorder)
+{
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    uint64_t left = recorder->next_tick > now ? recorder->next_tick - now : 0;
+    const pmt_process_t *process = recorder->trace.processes;
+    bool quiet = !process || process->ended || process->leaving;
+    if (quiet) {
+        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, process && !process->ended ? process->watch_fd : -1};
+        pmt_prim_poll(fds, 3, (int)(left / 1000000u) + 1);
+    } else if (left) {
+        pmt_shared_t *shared = process->shared;
+        uint32_t seen = atomic_load_explicit(&shared->doorbell, memory_order_seq_cst);
+        atomic_store_explicit(&shared->asleep, 1, memory_order_seq_cst);
+        pmt_prim_wait_sigsafe(&shared->doorbell, seen, left);
+        atomic_store_explicit(&shared->asleep, 0, memory_order_seq_cst);
+    }
+}
+
+static void
+look_at_sockets(recorder_t *recorder)
+{
+    int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER};
+    unsigned ready;
+    while ((ready = pmt_prim_poll(fds, 2, 0)) != 0) {
+        if (ready & 1) {
+            read_control(recorder);
+        }
+        if (ready & 2) {
+            accept_one(recorder);
+        }
+        if (!recorder->control_open) {
+            fds[0] = -1;
+        }
+    }
+}
+
+static bool
+finished(const recorder_t *recorder, uint64_t now)
+{
+    if (recorder->end_known) {
+        return true;
+    }
+    if (!recorder->trace.processes) {
+        return !recorder->control_open;
+    }
+    return recorder->ended_at && (!recorder->control_open || now - recorder->ended_at > PATIENCE_NS);
+}
+
+static void
+run(recorder_t *recorder)
+{
+    for (;;) {
+        rest(recorder);
+        uint64_t now = pmt_prim_now_ns_sigsafe();
+        bool rung = now < recorder->next_tick;
+        pmt_drain(&recorder->trace);
+        if (rung && recorder->trace.processes && !recorder->trace.processes->ended) {
+            int fds[] = {LISTENER};
+            if (pmt_prim_poll(fds, 1, 0)) {
+                accept_one(recorder);
+            }
+        }
+        if (!rung || !recorder->trace.processes || recorder->trace.processes->leaving || recorder->trace.processes->ended) {
+            look_at_sockets(recorder);
+            look_for_ends(recorder);
+        }
+        if (!rung) {
+            pmt_sample(&recorder->trace);
+            recorder->next_tick = now + TICK_NS;
+        }
+        if (now >= recorder->next_flush) {
+            pmt_writer_flush(recorder->trace.writer);
+            recorder->next_flush = now + FLUSH_NS;
+        }
+        if (finished(recorder, now)) {
+            break;
+        }
+    }
+}
+
+// ---- start and end ----
+
+static int
+start(recorder_t *recorder)
+{
+    pmt_trace_t *trace = &recorder->trace;
+    trace->t0 = pmt_prim_now_ns_sigsafe();
+    trace->batch = -1;
+    trace->cgroup.usage_fd = -1;
+    recorder->control_open = true;
+    recorder->next_tick = trace->t0 + TICK_NS;
+    recorder->next_flush = trace->t0 + FLUSH_NS;
+    trace->nodes = pmt_nodes_new();
+    trace->sites = pmt_sites_new();
+    if (!trace->nodes || !trace->sites) {
+        return -ENOMEM;
+    }
+    return pmt_writer_new(OUTPUT, trace->t0, pmt_prim_wall_ns(), (uint32_t)pmt_prim_page_size_sigsafe(), &trace->writer);
+}
+
+static int
+finish(recorder_t *recorder)
+{
+    pmt_trace_t *trace = &recorder->trace;
+    look_at_sockets(recorder);
+    look_for_ends(recorder);
+    pmt_drain(trace);
+    uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    for (pmt_process_t *process = trace->processes; process; process = process->next) {
+        pmt_process_counters(trace, process);
+        pmt_process_close_events(process, UINT32_MAX);
+        if (process->number == 0 && recorder->end_known) {
+            pmt_writer_process_end(trace->writer, 0, recorder->end.end, recorder->end.value, now);
+        } else if (process->ended) {
+            pmt_writer_process_end(trace->writer, process->number, PMT_END_UNKNOWN, 0, now);
+        }
+    }
+    pmt_writer_trailer(trace->writer, now);
+    return pmt_writer_flush(trace->writer);
+}
+
+static int
+fail(int err)
+{
+    const char *text = strerror(-err);
+    pmt_prim_send_sigsafe(CONTROL, text, strlen(text), NULL, 0);
+    return 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    static recorder_t recorder;
+    if (argc != 1) {
+        fprintf(stderr, "%s: started by pymemtrace, not by hand\n", argv[0]);
+        return 2;
+    }
+    pmt_prim_detach(DESCRIPTORS);
+    int err = start(&recorder);
+    if (!err) {
+        run(&recorder);
+        err = finish(&recorder);
+    }
+    pmt_writer_free(recorder.trace.writer);
+    return err ? fail(err) : 0;
+}

@@ -1,0 +1,79 @@
+// Executable mappings (modules.h).
+#include "recorder/modules.h"
+
+#include <stdlib.h>
+
+#include "prim/prim.h"
+
+typedef struct refresh_s {
+    pmt_modules_t *modules;
+    pmt_writer_t *writer;
+    uint32_t process;
+    uint32_t *last;
+} refresh_t;
+
+void
+pmt_modules_fini(pmt_modules_t *modules)
+{
+    free(modules->list);
+    *modules = (pmt_modules_t){0};
+}
+
+// A new mapping replaces those it lies over: libraries are unloaded and others loaded in their place.
+static void
+replace(pmt_modules_t *modules, pmt_module_t module)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < modules->count; i++) {
+        if (modules->list[i].end <= module.start || modules->list[i].start >= module.end) {
+            modules->list[kept++] = modules->list[i];
+        }
+    }
+    modules->count = kept;
+    if (kept == modules->capacity) {
+        uint32_t capacity = kept ? 2 * kept : 64;
+        pmt_module_t *list = realloc(modules->list, capacity * sizeof *list);
+        if (!list) {
+            return;
+        }
+        modules->list = list;
+        modules->capacity = capacity;
+    }
+    modules->list[modules->count++] = module;
+}
+
+static void
+visit(const pmt_mapping_t *mapping, void *context)
+{
+    refresh_t *refresh = context;
+    if (!mapping->executable || mapping->path[0] == '\0') {
+        return;
+    }
+    for (uint32_t i = 0; i < refresh->modules->count; i++) {
+        const pmt_module_t *known = &refresh->modules->list[i];
+        if (known->start == mapping->start && known->end == mapping->end) {
+            return;
+        }
+    }
+    pmt_writer_module(refresh->writer, refresh->process, mapping->start, mapping->end - mapping->start, mapping->offset, mapping->path);
+    replace(refresh->modules, (pmt_module_t){mapping->start, mapping->end, ++*refresh->last});
+}
+
+void
+pmt_modules_refresh(pmt_modules_t *modules, pmt_writer_t *writer, uint32_t process, uint32_t pid, uint32_t *last)
+{
+    refresh_t refresh = {modules, writer, process, last};
+    modules->read_at = pmt_prim_now_ns_sigsafe();
+    pmt_prim_each_mapping(pid, visit, &refresh);
+}
+
+uint32_t
+pmt_modules_find(const pmt_modules_t *modules, uint64_t address)
+{
+    for (uint32_t i = 0; i < modules->count; i++) {
+        if (address >= modules->list[i].start && address < modules->list[i].end) {
+            return modules->list[i].number;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+// RSS by kind of each traced process and the cgroup's usage, from outside (trace.h): 12 us a process, every 10 ms.
+#include "recorder/trace.h"
+
+static void
+sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
+{
+    pmt_process_status_t status;
+    if (process->ended || process->status_fd < 0 || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+        return;
+    }
+    int64_t value[4] = {status.anon, status.file, status.shmem, status.swap > 0 ? status.swap : 0}, delta[4];
+    for (int i = 0; i < 4; i++) {
+        delta[i] = value[i] - process->sample[i];
+        process->sample[i] = value[i];
+    }
+    process->peak_kib = status.peak > process->peak_kib ? status.peak : process->peak_kib;
+    pmt_writer_sample(trace->writer, process->number, now - process->sampled_at, delta);
+    process->sampled_at = now;
+    if (status.tracer && process->event_count) {
+        pmt_process_close_events(process, UINT32_MAX);  // a debugger has come: it would stop at every fault
+        static const char reason[] = "a debugger attached while the program ran: faults after that are missing";
+        pmt_writer_meta(trace->writer, process->number + 1, "engine_reason", reason, sizeof reason - 1);
+    }
+}
+
+static void
+sample_cgroup(pmt_trace_t *trace, uint64_t now)
+{
+    int64_t usage;
+    if (trace->cgroup.usage_fd < 0 || pmt_prim_cgroup_read(&trace->cgroup, &usage) < 0) {
+        return;
+    }
+    pmt_writer_cgroup(trace->writer, now - trace->cgroup_at, usage - trace->cgroup_kib, (uint64_t)(trace->cgroup.limit_kib + 1));
+    trace->cgroup_at = now;
+    trace->cgroup_kib = usage;
+}
+
+void
+pmt_sample(pmt_trace_t *trace)
+{
+    uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    for (pmt_process_t *process = trace->processes; process; process = process->next) {
+        sample_process(trace, process, now);
+    }
+    sample_cgroup(trace, now);
+}

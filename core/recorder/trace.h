@@ -1,0 +1,84 @@
+// What the parts of the recorder share: the trace being written and the traced processes.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/interp.h"
+#include "format/records.h"
+#include "format/writer.h"
+#include "prim/prim.h"
+#include "recorder/intern.h"
+#include "recorder/modules.h"
+
+// The consumer's end of one ring: the thread's present stack and what its next fault is written against.
+typedef struct pmt_consumer_s {
+    int64_t thread;  // number in the trace, -1: none yet
+    uint32_t tid;
+    uint32_t depth;
+    uint32_t numbered;  // the outermost frames whose node numbers hold
+    uint64_t last_time, last_address;
+    uint32_t last_node, last_site;  // 0: none that may be referred to
+    uint32_t period;
+    uint64_t *frames;  // PMT_STACK_MAX: code id << 32 | offset
+    uint32_t *nodes;   // PMT_STACK_MAX
+} pmt_consumer_t;
+
+typedef struct pmt_event_fd_s {
+    int fd;
+    uint32_t generation;
+} pmt_event_fd_t;
+
+typedef struct pmt_process_s {
+    uint32_t number;  // in the trace
+    uint32_t pid;
+    pmt_shared_t *shared;
+    void *stacks;  // address space of all consumers' frames and nodes
+    pmt_consumer_t *consumers;  // PMT_RINGS
+    int watch_fd, status_fd;
+    bool ended;  // its memory is gone; what is in the rings is final
+    bool leaving;  // it said that it is about to tear down
+    pmt_event_fd_t *events;
+    uint32_t event_count, event_capacity;
+    pmt_modules_t modules;
+    uint64_t sampled_at;
+    int64_t sample[4];  // anon, file, shmem, swap: KiB
+    int64_t peak_kib;
+    struct pmt_process_s *next;
+} pmt_process_t;
+
+typedef struct pmt_trace_s {
+    pmt_writer_t *writer;
+    uint64_t t0;
+    pmt_process_t *processes;
+    uint32_t process_count, thread_count, module_count;
+    pmt_nodes_t *nodes;
+    pmt_sites_t *sites;
+    uint64_t last_site_address;
+    int64_t batch;  // the thread of the last BATCH, -1: none
+    uint64_t watermark;
+    pmt_cgroup_t cgroup;
+    uint64_t cgroup_at;
+    int64_t cgroup_kib;
+} pmt_trace_t;
+
+// Time in the trace of an absolute one.
+static inline uint64_t
+pmt_trace_time(const pmt_trace_t *trace, uint64_t absolute)
+{
+    return absolute > trace->t0 ? absolute - trace->t0 : 0;
+}
+
+// process.c. `time`: absolute, of the greeting. NULL: no memory, or the descriptor is not such memory.
+pmt_process_t *pmt_process_new(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd);
+void pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation);
+// Disables and closes the events of other generations than this one; UINT32_MAX: all.
+void pmt_process_close_events(pmt_process_t *process, uint32_t generation);
+void pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process);  // writes them as they stand
+void pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process);
+
+// drain.c. Writes everything published in the rings of all processes; true if there was anything.
+bool pmt_drain(pmt_trace_t *trace);
+
+// sampler.c. One look at each process's memory and at the cgroup.
+void pmt_sample(pmt_trace_t *trace);

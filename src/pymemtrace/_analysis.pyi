@@ -1,0 +1,75 @@
+"""Reads trace files: the C reader and analysis (core/format, core/analyze) as Python sees them."""
+
+from typing import TypedDict
+
+class Process(TypedDict):
+    pid: int
+    parent: int
+    start_ns: int
+    meta: dict[str, str]  # keys: docs/format.md section 8
+    counters: dict[str, int]
+    end: tuple[int, int, int] | None  # kind (0 exit, 1 signal, 2 unknown), status or signal, time in ns; None: not ended
+    rss_start: int | None  # bytes, at MARK start
+    rss_end: int | None  # bytes, at MARK end; without one the last sample
+    rss_peak: int  # bytes, the highest seen in a sample, a mark or reconstructed at a fault
+    touched: int  # bytes
+    faults: int
+    period: int  # the widest used; 0: no engine
+    period_changes: int
+
+class Sample(TypedDict):
+    process: int
+    time_ns: int
+    anon: int
+    file: int
+    shmem: int
+    swap: int
+
+class Result(TypedDict):
+    version: tuple[int, int]
+    page_size: int
+    wall_ns: int  # wall clock at time 0, ns since the epoch
+    complete: bool  # the trailer was there
+    good_bytes: int  # the file is good up to here
+    file_bytes: int
+    duration_ns: int
+    signals: int  # FAULT records read
+    fault_bytes: int  # stored bytes of the blocks, all in all (for bytes per fault)
+    meta: dict[str, str]
+    processes: list[Process]
+    # process index, tid, name, bytes, faults
+    threads: list[tuple[int, int, str, int, int]]
+    # file, line (0: unknown), qualified name, first line. "" as file and name: the code object's definition was lost
+    frames: list[tuple[str, int, str, int]]
+    # frame index, self bytes, total bytes, faults (self), bytes of self labelled "by time"; sorted by self, descending
+    lines: list[tuple[int, int, int, int, int]]
+    # (file, first line, qualified name), self, total, faults, by time
+    functions: list[tuple[str, int, str, int, int, int, int]]
+    # file, self, total, faults, by time
+    files: list[tuple[str, int, int, int, int]]
+    # stacks without a Python frame: module path ("" unknown), offset of the instruction in the module's file, bytes, faults, by time
+    native: list[tuple[str, int, int, int, int]]
+    # every fault by the interrupted native instruction: module path, offset in the module's file, bytes, faults
+    sites: list[tuple[str, int, int, int]]
+    # the call tree; node 0 is the root: parent node, frame index (-1: none), self, total, faults. Parents stand before children
+    tree: list[tuple[int, int, int, int, int]]
+    touched_total: int  # bytes: every rise + kernel + tracer
+    touched_kernel: int
+    touched_tracer: int
+    touched_by_time: int
+    lost: int  # signalled faults lost
+    limit_kib: int | None  # the cgroup's limit, KiB; None: none seen
+    cgroup_peak_kib: int | None
+
+class FormatError(ValueError):
+    """The file is not a readable trace. str() is one clear line without the file's name."""
+
+def analyze(path: str, pid: int | None = None) -> Result:
+    """Read a whole trace in memory bounded by its distinct stacks, not by its length.
+
+    Raises OSError (cannot be opened or read), FormatError (foreign, newer or corrupt), ValueError (no such pid in the trace).
+    A cut file is no error: complete is False.
+    """
+
+def samples(path: str) -> list[Sample]:
+    """The recorder's samples of RSS by kind, bytes, in file order."""
