@@ -192,6 +192,60 @@ def build(*blocks: bytes) -> bytes:
     return header() + b"".join(block(sequence, records) for sequence, records in enumerate(blocks))
 
 
+ROOTED = process(7, 1, 0) + thread(0, 7, 0, "t") + batch(0) + node(1, 0, 0)  # a process, its thread's batch, its root
+
+# Records that make their block corrupt, each for one reason
+REFUSED = {
+    "unknown stream record": ROOTED + b"\x09",
+    "BATCH of undefined thread": batch(0),
+    "BATCH beyond 32 bits": ROOTED + batch(1 << 32),
+    "THREAD of undefined process": thread(0, 1, 0, ""),
+    "THREAD_NAME of undefined thread": ROOTED + thread_name(1, "x"),
+    "META of undefined process": ROOTED + meta(2, "k", "v"),
+    "META beyond 64 bits": ROOTED + meta(U64, "k", "v"),
+    "PROCESS_END of undefined process": ROOTED + process_end(1, 0, 0, 0),
+    "CODE of undefined process": ROOTED + code(1, 1, 1, "f", "n"),
+    "CODE of process beyond 32 bits": ROOTED + code(1 << 32, 1, 1, "f", "n"),
+    "CODE_LINES of undefined process": ROOTED + code_lines(1, 1, b""),
+    "MODULE of undefined process": ROOTED + module(1, 0, 1, 0, "m"),
+    "MARK of undefined process": ROOTED + mark(1, 0, 1, 0),
+    "PERIOD of undefined process": ROOTED + period(1, 0, 1),
+    "LOST of undefined thread": ROOTED + lost(1, 0, 1),
+    "COUNTER of undefined process": ROOTED + counter(1, "lost", 1),
+    "SAMPLE of undefined process": ROOTED + sample(1, 0, 0, 0, 0, 0),
+    "SITE of undefined module": ROOTED + site(0, 1),
+    "SITE of module beyond 32 bits": ROOTED + site(0, 1 << 32),
+    "NODE beyond node 0": ROOTED + node(3, 1, 0),
+    "NODE far beyond node 0": ROOTED + node(U64, 1, 0),
+    "NODE back 0": ROOTED + node(0, 1, 0),
+    "NODE back 32 bits and 1": ROOTED + node((1 << 32) + 1, 1, 0),
+    "process root of undefined process": ROOTED + node(2, 0, 1),
+    "FAULT before BATCH": process(7, 1, 0) + thread(0, 7, 0, "t") + fault(0, 0, 1, 1, 0),
+    "FAULT of undefined node": ROOTED + fault(0, 0, 1, 2, 0),
+    "FAULT of node beyond 32 bits": ROOTED + fault(0, 0, 1, (1 << 32) + 1, 0),
+    "FAULT of undefined site": ROOTED + fault(0, 0, 1, 1, 1),
+    "FAULT of site beyond 32 bits": ROOTED + fault(0, 0, 1, 1, 1 << 32),
+    "FAULT of a node before NODE_RESET": ROOTED + node_reset() + fault(0, 0, 1, 1, 0),
+    "first FAULT with SAME_NODE": ROOTED + fault(0, 0, 1, None, 0),
+    "SAME_NODE after NODE_RESET": ROOTED + fault(0, 0, 1, 1, 0) + node_reset() + node(1, 0, 0) + fault(0, 0, 1),
+    "number of 11 bytes": ROOTED + b"\x01" + b"\x80" * 10 + b"\0",
+    "number without end": ROOTED + b"\x01" + b"\xff" * 4000,
+    "number of 65 bits": ROOTED + b"\x01" + b"\xff" * 9 + b"\x02",
+    "number over the block's end": ROOTED + b"\x01\x80",
+    "FAULT over the block's end": ROOTED + fault(0, 0, 1 << 60, 1, 0)[:-1],
+    "MORE over the block's end": ROOTED + b"\x30",
+    "type without length": ROOTED + b"\x60",
+    "unknown record over the block's end": ROOTED + b"\x60\x05abcd",
+    "unknown record of 64 bits": ROOTED + b"\x60" + u(U64) + b"abcd",
+    "unknown record of 63 bits": ROOTED + b"\x60" + u((1 << 63) - 1) + b"abcd",
+    "record shorter than its fields": ROOTED + cold(0x41, u(1), u(1)) + b"\0\0\0",
+    "empty record": ROOTED + cold(0x43) + b"\0\0\0",
+    "string over the record's end": ROOTED + cold(0x40, u(0), u(5), b"abc") + bytes(9),
+    "string of 64 bits": ROOTED + cold(0x40, u(0), u(U64), b"abc") + bytes(9),
+    "string of 32 bits and 1": ROOTED + cold(0x40, u(0), u((1 << 32) + 1), b"abc", text("v")) + bytes(9),
+    "linetable of 63 bits": ROOTED + cold(0x46, u(0), u(1), u(1 << 63), b"abc") + bytes(9),
+}
+
 # co_linetable
 
 
