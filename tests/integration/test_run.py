@@ -242,9 +242,9 @@ def test_syntax_error() -> None:
 
 
 def start_waiting(way: str, *, bare: bool) -> subprocess.Popen[bytes]:
-    arguments = [TARGETS / "waiting.py", way]
+    arguments = [str(TARGETS / "waiting.py"), way]
     command = [sys.executable, *arguments] if bare else pymemtrace("run", "-q", "-o", "x.pmt", *arguments)
-    process = popen(list(map(str, command)), user=any_user(), cwd=new_folder(any_user()))
+    process = popen(command, user=any_user(), cwd=new_folder(any_user()))
     assert process.stdout
     readable, _, _ = select.select([process.stdout], [], [], 20)
     if not readable or process.stdout.readline() != b"ready\n":
