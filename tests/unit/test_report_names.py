@@ -21,7 +21,7 @@ PATHS = ["/app", "/lib/python", "/lib/python/lib-dynload", "/lib/python/site-pac
         ("/app/app.py", "__main__"),
         ("app.py", "__main__"),
         ("/app/helper.py", "helper"),
-        ("/work/helper.py", "helper"),
+        ("/other/helper.py", "helper"),
         ("/lib/python/json/decoder.py", "json.decoder"),
         ("/lib/python/json/__init__.py", "json"),
         ("/lib/python/site-packages/numpy/core/x.py", "numpy.core.x"),
@@ -41,8 +41,8 @@ def test_module_of_a_script_run(file: str, module: str) -> None:
 
 
 def test_entry_of_nothing_is_the_working_directory() -> None:
-    assert ModuleNames([""], ["/bin/tool"], "/work")("/work/pkg/mod.py") == "pkg.mod"
-    assert ModuleNames(["/"], ["/bin/tool"], "/work")("/srv/mod.py") == "mod"
+    assert ModuleNames([""], ["/bin/tool"], "/other")("/other/pkg/mod.py") == "pkg.mod"
+    assert ModuleNames(["/"], ["/bin/tool"], "/other")("/srv/mod.py") == "mod"
 
 
 def test_module_of_dash_m() -> None:
