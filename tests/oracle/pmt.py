@@ -349,7 +349,6 @@ class _Decoder:
         return self.states[self.batch]
 
     def node(self, back: int, code: int, offset: int) -> None:
-        self.state()
         nodes = self.trace.nodes
         number = len(nodes) - self.base + 1
         if not 1 <= back <= number:
@@ -697,6 +696,8 @@ def summarize(trace: Trace) -> list[ProcessSum]:
         process.faults += fault.weight
     for period in trace.periods:
         sums[period.process].periods.append(period.period)
-    for process in sums:
+    for process, own in zip(sums, trace.processes, strict=True):
+        seen = own.counters.get("rss_peak_pages", 0) * trace.page_size
+        process.rss_peak_least = max(process.rss_peak_least, seen)
         process.rss_peak_most = process.rss_peak_least + process.touched
     return sums

@@ -599,8 +599,9 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
     for record in late_codes:
         w.raw(record)
     for index in range(len(w.processes)):
-        for name, most in (("tracer_pages", 300), ("unowned_pages", 90), ("waits", 9)):
-            w.raw(counter(index, name, rng.randrange(most)))
+        for name, most in (("tracer_pages", 300), ("unowned_pages", 90), ("rss_peak_pages", 90_000)):
+            if rng.randrange(4):
+                w.raw(counter(index, name, rng.randrange(most)))
         if rng.randrange(4):
             w.raw(mark(index, time + 200_000, 2, rng.randrange(10_000)))
             w.raw(process_end(index, rng.randrange(3), rng.randrange(128), time + 200_000))

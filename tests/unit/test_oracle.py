@@ -5,12 +5,12 @@ import ast
 import asyncio.base_events
 import dataclasses
 import random
-import sys
 import typing
 from collections.abc import Iterator
 from types import CodeType, ModuleType
 
 import pytest
+
 from oracle import pmt, synth
 
 
@@ -249,7 +249,6 @@ def code_objects(code: CodeType) -> Iterator[CodeType]:
             yield from code_objects(constant)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="section 7 begins with CPython 3.11")
 @pytest.mark.parametrize(
     "module", [argparse, ast, asyncio.base_events, dataclasses, random, typing], ids=lambda m: m.__name__
 )
