@@ -8,7 +8,7 @@ import zlib
 
 
 def rounds(full: int, small: int = 1) -> int:
-    """How often to do the work: `full` times by default, `full * scale` with a scale from 1 on, `small` with scale 0."""
+    """How often to do the work: `full * scale` times (the scale is 1 by default), with scale 0 `small` times."""
     scale = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     return full * scale if scale else small
 

@@ -1,0 +1,56 @@
+"""The programs that are measured and what is promised about them. Read by compare.py and by the integration tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+REQUIREMENTS = PROGRAMS.parent / "requirements.txt"
+
+MIB = 1 << 20
+KIB = 1 << 10
+
+
+@dataclass(frozen=True)
+class Program:
+    """One script of bench/programs."""
+
+    name: str
+    real: bool = True  # counts for the geometric mean; else it has a target of its own
+    deep: bool = False  # deep Python stacks: the target for bytes a fault holds
+
+    @property
+    def path(self) -> Path:
+        return PROGRAMS / f"{self.name}.py"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Upper limits. Ratios are times of the whole command over the bare program's."""
+
+    geomean: float = 1.05
+    each: float = 1.15
+    fib: float = 1.02
+    touch: float = 1.5
+    startup_ms: float = 60.0
+    recorder_bytes: int = 16 * MIB
+    recorder_growth: int = 64 * KIB  # bytes a second in the second half of a run: what still counts as flat
+    tracer_bytes: int = 2 * MIB  # pages added to the traced process, and for each of its threads:
+    tracer_thread_bytes: int = 64 * KIB
+    bytes_per_fault: float = 24.0
+
+
+TARGETS = Targets()
+_DEEP = {"black_format", "docutils_rst", "django_templates", "sqlglot_optimize", "sympy_algebra"}
+_OWN_TARGET = {"fib": TARGETS.fib, "touch": TARGETS.touch}
+
+
+def programs() -> list[Program]:
+    """Every program, by name; the real ones first."""
+    names = sorted(path.stem for path in PROGRAMS.glob("[!_]*.py"))
+    found = [Program(name, real=name not in _OWN_TARGET, deep=name in _DEEP) for name in names]
+    return sorted(found, key=lambda program: not program.real)
+
+
+def ratio_target(program: Program) -> float:
+    """The limit of this program's ratio."""
+    return TARGETS.each if program.real else _OWN_TARGET[program.name]
