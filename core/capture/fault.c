@@ -454,7 +454,7 @@ pmt_fault_disown_sigsafe(void)
 }
 
 void
-pmt_fault_mark(unsigned kind, uint64_t rss_pages)
+pmt_fault_note(unsigned type, uint32_t arg, uint64_t value)
 {
     pmt_thread_t *thread = current;
     if (!thread || thread->busy) {
@@ -462,10 +462,10 @@ pmt_fault_mark(unsigned kind, uint64_t rss_pages)
     }
     thread->busy = 1;
     atomic_signal_fence(memory_order_seq_cst);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_MARK, 0, kind, 3);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, type, 0, arg, 3);
     if (record) {
         record[1] = pmt_prim_now_ns_sigsafe();
-        record[2] = rss_pages;
+        record[2] = value;
         pmt_ring_commit(&thread->producer);
     }
     atomic_signal_fence(memory_order_seq_cst);

@@ -12,5 +12,5 @@ void pmt_fault_adopt_thread(void);
 // In a fork child: no handler of this process records any more.
 void pmt_fault_disown_sigsafe(void);
 
-// Writes a mark into the calling thread's ring.
-void pmt_fault_mark(unsigned kind, uint64_t rss_pages);
+// Writes a record of three words into the calling thread's ring: arg, the present time, a value.
+void pmt_fault_note(unsigned type, uint32_t arg, uint64_t value);

@@ -139,7 +139,10 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
     int64_t pages = own.anon + own.shared;
     atomic_fetch_add_explicit(&session->shared->tracer_pages, pages > 0 ? (uint64_t)pages : 0, memory_order_relaxed);
-    pmt_fault_mark(PMT_MARK_START, own.rss);
+    pmt_fault_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
+    if (event_fd >= 0) {
+        pmt_fault_note(PMT_RAW_PERIOD, 1, 0);
+    }
     session->started = pmt_prim_now_ns_sigsafe();
     atomic_store_explicit(&session->shared->rss_peak_pages, own.rss, memory_order_relaxed);
     atomic_store_explicit(&session->active, event_fd >= 0, memory_order_release);
@@ -168,7 +171,7 @@ pmt_session_stop(void)
         int64_t unowned = (rest.anon > 0 ? rest.anon : 0) + (rest.shared > 0 ? rest.shared : 0);
         atomic_store_explicit(&session->shared->unowned_pages, (uint64_t)unowned, memory_order_relaxed);
     }
-    pmt_fault_mark(PMT_MARK_END, rest.rss);
+    pmt_fault_note(PMT_RAW_MARK, PMT_MARK_END, rest.rss);
     // The recorder takes its last look at the mappings and closes the events; the rest of the shutdown is not recorded.
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket >= 0) {

@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "base/varint.h"
 #include "format/wire.h"
 
@@ -153,6 +154,17 @@ put_u(pmt_writer_t *writer, uint64_t n)
     writer->at = pmt_varint_put(writer->at, n);
 }
 
+enum { LENGTH_BYTES = 3 };
+
+// A length that is known only after what it counts: a varint padded to LENGTH_BYTES.
+static void
+put_padded(uint8_t *out, size_t n)
+{
+    out[0] = (uint8_t)(n | 0x80);
+    out[1] = (uint8_t)(n >> 7 | 0x80);
+    out[2] = (uint8_t)(n >> 14);
+}
+
 static void
 put_s(pmt_writer_t *writer, int64_t n)
 {
@@ -160,12 +172,27 @@ put_s(pmt_writer_t *writer, int64_t n)
 }
 
 static void
-put_text(pmt_writer_t *writer, const void *text, size_t length)
+put_bytes(pmt_writer_t *writer, const void *data, size_t length)
 {
     length = length > TEXT ? TEXT : length;
     put_u(writer, length);
-    memcpy(writer->at, text, length);
+    memcpy(writer->at, data, length);
     writer->at += length;
+}
+
+// File names and thread names may be any bytes; the format has text.
+static void
+put_text(pmt_writer_t *writer, const void *text, size_t length)
+{
+    if (length <= TEXT && pmt_utf8_valid(text, length)) {
+        put_bytes(writer, text, length);
+        return;
+    }
+    uint8_t *size = writer->at;
+    writer->at += LENGTH_BYTES;
+    size_t n = pmt_utf8_escape(text, length, writer->at, TEXT);
+    writer->at += n;
+    put_padded(size, n);
 }
 
 static void
@@ -183,8 +210,6 @@ end(pmt_writer_t *writer)
     }
 }
 
-enum { LENGTH_BYTES = 3 };  // a definition's length, written last, in a varint padded to three bytes
-
 static uint8_t *
 begin_definition(pmt_writer_t *writer, unsigned type)
 {
@@ -197,10 +222,7 @@ begin_definition(pmt_writer_t *writer, unsigned type)
 static void
 end_definition(pmt_writer_t *writer, uint8_t *length)
 {
-    size_t n = (size_t)(writer->at - length - LENGTH_BYTES);
-    length[0] = (uint8_t)(n | 0x80);
-    length[1] = (uint8_t)(n >> 7 | 0x80);
-    length[2] = (uint8_t)(n >> 14);
+    put_padded(length, (size_t)(writer->at - length - LENGTH_BYTES));
     end(writer);
 }
 
@@ -276,7 +298,7 @@ pmt_writer_code_lines(pmt_writer_t *writer, uint64_t process, uint64_t id, const
     uint8_t *start = begin_definition(writer, PMT_WIRE_CODE_LINES);
     put_u(writer, process);
     put_u(writer, id);
-    put_text(writer, piece, length);
+    put_bytes(writer, piece, length);
     end_definition(writer, start);
 }
 

@@ -1,0 +1,383 @@
+// Streaming a trace into aggregates (profile.h).
+#include "analyze/profile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/wire.h"
+
+// Room for one more element behind `count`.
+static int
+room_for(void *array, uint32_t count, uint32_t *room, size_t element)
+{
+    if (count < *room) {
+        return 0;
+    }
+    uint32_t larger = count < 32 ? 64 : 2 * count;
+    void *moved = realloc(*(void **)array, larger * element);
+    if (!moved) {
+        return -ENOMEM;
+    }
+    *(void **)array = moved;
+    *room = larger;
+    return 0;
+}
+
+static int
+add_text(pmt_profile_t *profile, pmt_text_t text, uint32_t *out)
+{
+    int64_t number = pmt_texts_add(&profile->texts, text.data, text.size);
+    *out = number < 0 ? 0 : (uint32_t)number;
+    return number < 0 ? (int)number : 0;
+}
+
+// Sets `key` in a list of pairs; a later value replaces an earlier one.
+static int
+set_pair(pmt_profile_t *profile, pmt_pairs_t *pairs, pmt_text_t key, pmt_text_t text, uint64_t value)
+{
+    pmt_pair_t pair = {.value = value};
+    int err = add_text(profile, key, &pair.key);
+    err = err ? err : add_text(profile, text, &pair.text);
+    for (uint32_t i = 0; i < pairs->count && !err; i++) {
+        if (pairs->list[i].key == pair.key) {
+            pairs->list[i] = pair;
+            return 0;
+        }
+    }
+    err = err ? err : room_for(&pairs->list, pairs->count, &pairs->room, sizeof *pairs->list);
+    if (!err) {
+        pairs->list[pairs->count++] = pair;
+    }
+    return err;
+}
+
+static void
+add_weight(pmt_weight_t *to, const pmt_record_t *fault)
+{
+    uint64_t rise = fault->u.fault.rise;
+    to->pages += rise;
+    to->faults += fault->u.fault.weight;
+    to->by_time += fault->u.fault.by_time && rise ? rise - 1 : 0;
+}
+
+static void
+saw_rss(pmt_process_row_t *process, uint64_t bytes)
+{
+    process->rss_peak = bytes > process->rss_peak ? bytes : process->rss_peak;
+}
+
+// ---- definitions ----
+
+static int
+on_process(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    int err = room_for(&profile->processes, profile->process_count, &profile->process_room, sizeof *profile->processes);
+    if (!err) {
+        profile->processes[profile->process_count++] = (pmt_process_row_t){.pid = r->u.process.pid, .parent = r->u.process.parent, .start = r->time};
+    }
+    return err;
+}
+
+static int
+on_thread(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_thread_row_t row = {.process = (uint32_t)r->u.thread.process, .tid = r->u.thread.tid};
+    int err = add_text(profile, r->u.thread.name, &row.name);
+    err = err ? err : room_for(&profile->threads, profile->thread_count, &profile->thread_room, sizeof row);
+    if (!err) {
+        profile->threads[profile->thread_count++] = row;
+    }
+    return err;
+}
+
+static int
+on_code(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_code_t code = {.process = (uint32_t)r->u.code.process, .id = (uint32_t)r->u.code.id, .first_line = (uint32_t)r->u.code.first_line};
+    int err = add_text(profile, r->u.code.file, &code.file);
+    err = err ? err : add_text(profile, r->u.code.name, &code.name);
+    int64_t number = err ? err : pmt_table_add(&profile->codes, &code);
+    return number < 0 ? (int)number : 0;
+}
+
+static int
+on_code_lines(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    uint32_t key[2] = {(uint32_t)r->u.code_lines.process, (uint32_t)r->u.code_lines.id};
+    int64_t number = pmt_table_find(&profile->codes, key);
+    size_t size = r->u.code_lines.piece.size;
+    if (number < 0 || size == 0) {
+        return 0;
+    }
+    pmt_code_t *code = pmt_table_at(&profile->codes, (uint32_t)number);
+    uint8_t *lines = realloc(code->lines, code->lines_size + size);
+    if (!lines) {
+        return -ENOMEM;
+    }
+    memcpy(lines + code->lines_size, r->u.code_lines.piece.data, size);
+    code->lines = lines;
+    code->lines_size += size;
+    return 0;
+}
+
+static int
+on_module(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_module_row_t row = {.start = r->u.module.start, .offset = r->u.module.offset};
+    int err = add_text(profile, r->u.module.path, &row.path);
+    err = err ? err : room_for(&profile->modules, profile->module_count, &profile->module_room, sizeof row);
+    if (!err) {
+        profile->modules[profile->module_count++] = row;
+    }
+    return err;
+}
+
+static void
+on_mark(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_process_row_t *process = &profile->processes[r->u.mark.process];
+    uint64_t bytes = r->u.mark.rss * profile->info.page_size;
+    saw_rss(process, bytes);
+    if (r->u.mark.kind == PMT_MARK_START) {
+        process->has_rss_start = true;
+        process->rss_start = bytes;
+    } else if (r->u.mark.kind == PMT_MARK_END) {
+        process->has_rss_end = true;
+        process->rss_end = bytes;
+    }
+}
+
+static void
+on_period(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_process_row_t *process = &profile->processes[r->u.period.process];
+    process->period_changes += process->period != 0;  // the first is the one it began with
+    process->period = r->u.period.period > process->period ? r->u.period.period : process->period;
+}
+
+static void
+on_end(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_process_row_t *process = &profile->processes[r->u.process_end.process];
+    process->has_end = true;
+    process->end_kind = r->u.process_end.kind;
+    process->end_value = r->u.process_end.value;
+    process->end_time = r->time;
+}
+
+// ---- the stream ----
+
+static int
+on_node(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_raw_node_t node = {.parent = UINT32_MAX, .code = r->u.node.code, .offset = r->u.node.offset};
+    if (r->u.node.code == PMT_CODE_ROOT) {
+        node.process = r->u.node.offset;
+    } else {
+        node.parent = profile->node_of[r->u.node.parent];
+        node.process = ((pmt_raw_node_t *)pmt_table_at(&profile->nodes, node.parent))->process;
+    }
+    int64_t number = pmt_table_add(&profile->nodes, &node);
+    int err = number < 0 ? (int)number : room_for(&profile->node_of, r->u.node.number, &profile->node_of_room, sizeof *profile->node_of);
+    if (!err) {
+        profile->node_of[r->u.node.number] = (uint32_t)number;
+    }
+    return err;
+}
+
+static int
+on_site(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_place_t place = {.offset = r->u.site.address, .path = UINT32_MAX};
+    if (r->u.site.module) {
+        const pmt_module_row_t *module = &profile->modules[r->u.site.module - 1];
+        place.path = module->path;
+        place.offset = r->u.site.address - module->start + module->offset;
+    }
+    int64_t number = pmt_table_add(&profile->places, &place);
+    int err = number < 0 ? (int)number : room_for(&profile->place_of, r->u.site.number, &profile->place_of_room, sizeof *profile->place_of);
+    if (!err) {
+        profile->place_of[r->u.site.number] = (uint32_t)number;
+    }
+    return err;
+}
+
+static int
+on_fault(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
+{
+    pmt_thread_row_t *thread = &profile->threads[r->u.fault.thread];
+    pmt_raw_node_t *node = pmt_table_at(&profile->nodes, profile->node_of[r->u.fault.node]);
+    profile->signals++;
+    if (pid && profile->processes[thread->process].pid != pid) {
+        return 0;
+    }
+    add_weight(&profile->processes[thread->process].touched, r);
+    add_weight(&thread->touched, r);
+    add_weight(&node->self, r);
+    pmt_place_t unknown = {.path = UINT32_MAX};
+    int64_t number = r->u.fault.site ? profile->place_of[r->u.fault.site] : pmt_table_add(&profile->places, &unknown);
+    if (number < 0) {
+        return (int)number;
+    }
+    pmt_place_t *place = pmt_table_at(&profile->places, (uint32_t)number);
+    add_weight(&place->all, r);
+    if (node->code == PMT_CODE_ROOT) {
+        add_weight(&place->native, r);
+    }
+    return 0;
+}
+
+static void
+on_sample(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_process_row_t *process = &profile->processes[r->u.sample.process];
+    uint64_t bytes = ((uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2]) << 10;
+    saw_rss(process, bytes);
+    process->sampled = true;
+    if (!process->has_rss_end) {
+        process->rss_end = bytes;
+    }
+}
+
+static void
+on_cgroup(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    profile->limit_kib = r->u.cgroup.limit_kib;
+    if (r->u.cgroup.usage_kib > profile->cgroup_peak_kib) {
+        profile->cgroup_peak_kib = r->u.cgroup.usage_kib;
+    }
+}
+
+static int
+on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
+{
+    profile->duration = r->time > profile->duration ? r->time : profile->duration;
+    switch (r->type) {
+    case PMT_WIRE_META: {
+        uint64_t scope = r->u.meta.scope;
+        return set_pair(profile, scope ? &profile->processes[scope - 1].meta : &profile->meta, r->u.meta.key, r->u.meta.value, 0);
+    }
+    case PMT_WIRE_COUNTER:
+        return set_pair(profile, &profile->processes[r->u.counter.process].counters, r->u.counter.name, (pmt_text_t){"", 0}, r->u.counter.value);
+    case PMT_WIRE_PROCESS:
+        return on_process(profile, r);
+    case PMT_WIRE_PROCESS_END:
+        on_end(profile, r);
+        return 0;
+    case PMT_WIRE_THREAD:
+        return on_thread(profile, r);
+    case PMT_WIRE_THREAD_NAME:
+        return add_text(profile, r->u.thread_name.name, &profile->threads[r->u.thread_name.thread].name);
+    case PMT_WIRE_CODE:
+        return on_code(profile, r);
+    case PMT_WIRE_CODE_LINES:
+        return on_code_lines(profile, r);
+    case PMT_WIRE_MODULE:
+        return on_module(profile, r);
+    case PMT_WIRE_MARK:
+        on_mark(profile, r);
+        return 0;
+    case PMT_WIRE_PERIOD:
+        on_period(profile, r);
+        return 0;
+    case PMT_WIRE_LOST:
+        profile->lost += r->u.lost.count;
+        return 0;
+    case PMT_WIRE_NODE:
+        return on_node(profile, r);
+    case PMT_WIRE_SITE:
+        return on_site(profile, r);
+    case PMT_WIRE_SAMPLE:
+        on_sample(profile, r);
+        return 0;
+    case PMT_WIRE_CGROUP:
+        on_cgroup(profile, r);
+        return 0;
+    case PMT_WIRE_FAULT:
+        return on_fault(profile, r, pid);
+    default:
+        return 0;
+    }
+}
+
+// ---- the whole file ----
+
+uint64_t
+pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *process, const char *name)
+{
+    for (uint32_t i = 0; i < process->counters.count; i++) {
+        if (strcmp(profile->texts.texts[process->counters.list[i].key], name) == 0) {
+            return process->counters.list[i].value;
+        }
+    }
+    return 0;
+}
+
+// What is known only at the end: counters stand last in the file.
+static int
+settle(pmt_profile_t *profile, uint64_t pid)
+{
+    bool found = pid == 0;
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        pmt_process_row_t *process = &profile->processes[i];
+        uint64_t lost = pmt_profile_counter(profile, process, "lost");
+        saw_rss(process, pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size);
+        profile->lost = i == 0 && lost > profile->lost ? lost : profile->lost;
+        process->has_rss_end |= process->sampled;
+        found |= process->pid == pid;
+    }
+    return found ? 0 : -ESRCH;
+}
+
+int
+pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX])
+{
+    pmt_reader_t *reader;
+    pmt_record_t record;
+    *profile = (pmt_profile_t){.limit_kib = -1, .cgroup_peak_kib = -1};
+    pmt_texts_init(&profile->texts);
+    pmt_table_init(&profile->codes, sizeof(pmt_code_t), PMT_CODE_KEY);
+    pmt_table_init(&profile->nodes, sizeof(pmt_raw_node_t), PMT_RAW_NODE_KEY);
+    pmt_table_init(&profile->places, sizeof(pmt_place_t), PMT_PLACE_KEY);
+    int err = pmt_reader_open(path, &reader, error);
+    if (err < 0) {
+        return err;
+    }
+    profile->info = *pmt_reader_info(reader);
+    while ((err = pmt_reader_next(reader, &record)) > 0) {
+        if ((err = on_record(profile, &record, pid)) < 0) {
+            break;
+        }
+    }
+    if (err == -EBADMSG) {
+        snprintf(error, PMT_ERROR_MAX, "%s after byte %llu", pmt_reader_problem(reader), (unsigned long long)pmt_reader_good_bytes(reader));
+    }
+    profile->complete = pmt_reader_complete(reader);
+    profile->good_bytes = pmt_reader_good_bytes(reader);
+    pmt_reader_close(reader);
+    return err < 0 ? err : settle(profile, pid);
+}
+
+void
+pmt_profile_fini(pmt_profile_t *profile)
+{
+    for (uint32_t i = 0; i < profile->codes.count; i++) {
+        free(((pmt_code_t *)pmt_table_at(&profile->codes, i))->lines);
+    }
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        free(profile->processes[i].meta.list);
+        free(profile->processes[i].counters.list);
+    }
+    free(profile->meta.list);
+    free(profile->processes);
+    free(profile->threads);
+    free(profile->modules);
+    free(profile->node_of);
+    free(profile->place_of);
+    pmt_table_fini(&profile->codes);
+    pmt_table_fini(&profile->nodes);
+    pmt_table_fini(&profile->places);
+    pmt_texts_fini(&profile->texts);
+}

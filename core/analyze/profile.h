@@ -1,0 +1,108 @@
+// A trace read into aggregates: stacks with what was touched at them, threads, processes, native instructions. Memory is bounded by the distinct stacks, not
+// by the trace's length. Two steps: pmt_profile_read streams the file; pmt_tables_build (tables.h) makes the tables of reports from it.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analyze/names.h"
+#include "format/reader.h"
+
+typedef struct pmt_weight_s {
+    uint64_t pages;    // touched
+    uint64_t faults;
+    uint64_t by_time;  // pages of those labelled so
+} pmt_weight_t;
+
+// A frame below its parent, as recorded: code object and instruction offset.
+typedef struct pmt_raw_node_s {
+    uint32_t parent;  // number of the parent, UINT32_MAX: none (a process root)
+    uint32_t process;
+    uint32_t code, offset;
+    pmt_weight_t self;
+} pmt_raw_node_t;
+enum { PMT_RAW_NODE_KEY = 16 };
+
+typedef struct pmt_code_s {
+    uint32_t process, id;
+    uint32_t first_line;
+    uint32_t file, name;  // texts
+    uint8_t *lines;       // owned
+    size_t lines_size;
+} pmt_code_t;
+enum { PMT_CODE_KEY = 8 };
+
+// A place in native code: module and offset in the module's file. Without a module the address itself.
+typedef struct pmt_place_s {
+    uint64_t offset;
+    uint32_t path;  // text; UINT32_MAX: no module
+    uint32_t unused;
+    pmt_weight_t all;     // every fault there
+    pmt_weight_t native;  // those without a Python frame
+} pmt_place_t;
+enum { PMT_PLACE_KEY = 16 };
+
+typedef struct pmt_thread_row_s {
+    uint32_t process;
+    uint64_t tid;
+    uint32_t name;  // text
+    pmt_weight_t touched;
+} pmt_thread_row_t;
+
+typedef struct pmt_pair_s {
+    uint32_t key;  // text
+    uint32_t text; // of a META
+    uint64_t value;// of a COUNTER
+} pmt_pair_t;
+
+typedef struct pmt_pairs_s {
+    pmt_pair_t *list;
+    uint32_t count, room;
+} pmt_pairs_t;
+
+typedef struct pmt_process_row_s {
+    uint64_t pid, parent, start;
+    pmt_pairs_t meta, counters;
+    bool has_end, has_rss_start, has_rss_end, sampled;
+    uint64_t end_kind, end_value, end_time;
+    uint64_t rss_start, rss_end, rss_peak;  // bytes
+    pmt_weight_t touched;
+    uint64_t period, period_changes;
+} pmt_process_row_t;
+
+typedef struct pmt_module_row_s {
+    uint64_t start, offset;
+    uint32_t path;
+} pmt_module_row_t;
+
+typedef struct pmt_profile_s {
+    pmt_file_info_t info;
+    bool complete;
+    uint64_t good_bytes;
+    uint64_t duration;  // ns
+    uint64_t signals;   // FAULT records
+    uint64_t lost;
+    int64_t limit_kib, cgroup_peak_kib;  // -1: none seen
+    pmt_texts_t texts;
+    pmt_pairs_t meta;
+    pmt_process_row_t *processes;
+    uint32_t process_count, process_room;
+    pmt_thread_row_t *threads;
+    uint32_t thread_count, thread_room;
+    pmt_module_row_t *modules;
+    uint32_t module_count, module_room;
+    pmt_table_t codes;   // pmt_code_t
+    pmt_table_t nodes;   // pmt_raw_node_t
+    pmt_table_t places;  // pmt_place_t
+    uint32_t *node_of;   // number in the file -> in `nodes`
+    uint32_t node_of_room;
+    uint32_t *place_of;  // site number -> in `places`
+    uint32_t place_of_room;
+} pmt_profile_t;
+
+// Reads the file; pid 0: all processes, else only that one's faults count. 0, -errno, -EBADMSG with one line in `error`, -ESRCH: no such pid.
+int pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX]);
+void pmt_profile_fini(pmt_profile_t *profile);
+
+// The value of a counter, 0 if there is none.
+uint64_t pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *process, const char *name);

@@ -1,0 +1,468 @@
+// pymemtrace._analysis: the C reader and analysis as plain Python objects. What analyze() returns is described in _analysis.pyi.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "analyze/tables.h"
+#include "format/wire.h"
+
+typedef struct module_state_s {
+    PyObject *format_error;
+} module_state_t;
+
+// Everything that a result is made of. texts: one Python string each, made when first needed (owned).
+typedef struct result_s {
+    pmt_profile_t profile;
+    pmt_tables_t tables;
+    PyObject **texts;
+} result_t;
+
+static PyObject *
+raise_read_error(PyObject *module, PyObject *path, int err, const char *error)
+{
+    module_state_t *state = PyModule_GetState(module);
+    if (err == -EBADMSG) {
+        PyErr_SetString(state->format_error, error);
+    } else if (err == -ESRCH) {
+        PyErr_SetString(PyExc_ValueError, "the trace has no process of that pid");
+    } else if (err == -ENOMEM) {
+        PyErr_NoMemory();
+    } else {
+        errno = -err;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    }
+    return NULL;
+}
+
+// ---- small objects ----
+
+// A new reference to text `number`; UINT32_MAX: the empty one.
+static PyObject *
+text(result_t *result, uint32_t number)
+{
+    if (number == UINT32_MAX) {
+        return PyUnicode_FromStringAndSize("", 0);
+    }
+    PyObject **cached = &result->texts[number];
+    if (!*cached) {
+        const pmt_texts_t *texts = &result->profile.texts;
+        *cached = PyUnicode_DecodeUTF8(texts->texts[number], (Py_ssize_t)texts->sizes[number], "surrogatepass");
+    }
+    return Py_XNewRef(*cached);
+}
+
+static unsigned long long
+bytes(const result_t *result, uint64_t pages)
+{
+    return pages * result->profile.info.page_size;
+}
+
+// Steals `value`; false with an exception if it is NULL or cannot be stored.
+static bool
+put(PyObject *dict, const char *key, PyObject *value)
+{
+    int err = value ? PyDict_SetItemString(dict, key, value) : -1;
+    Py_XDECREF(value);
+    return err == 0;
+}
+
+// Steals `item`.
+static bool
+append(PyObject *list, PyObject *item)
+{
+    int err = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return err == 0;
+}
+
+static PyObject *
+number_or_none(bool known, uint64_t value)
+{
+    return known ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(Py_None);
+}
+
+typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
+
+// A list of make(0), make(1), ...; items that are Py_None are left out.
+static PyObject *
+list_of(result_t *result, uint32_t count, make_item_t make)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < count; i++) {
+        PyObject *item = make(result, i);
+        if (item == Py_None) {
+            Py_DECREF(item);
+        } else if (!append(list, item)) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+pairs_dict(result_t *result, const pmt_pairs_t *pairs, bool texts)
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t i = 0; dict && i < pairs->count; i++) {
+        PyObject *key = text(result, pairs->list[i].key);
+        PyObject *value = texts ? text(result, pairs->list[i].text) : PyLong_FromUnsignedLongLong(pairs->list[i].value);
+        if (!key || !value || PyDict_SetItem(dict, key, value) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+    }
+    return dict;
+}
+
+// ---- rows ----
+
+static PyObject *
+process_item(result_t *result, uint32_t number)
+{
+    const pmt_process_row_t *p = &result->profile.processes[number];
+    PyObject *dict = PyDict_New();
+    PyObject *end = p->has_end ? Py_BuildValue("(KKK)", (unsigned long long)p->end_kind, (unsigned long long)p->end_value, (unsigned long long)p->end_time)
+                               : Py_NewRef(Py_None);
+    bool ok = dict && put(dict, "pid", PyLong_FromUnsignedLongLong(p->pid)) && put(dict, "parent", PyLong_FromUnsignedLongLong(p->parent)) &&
+              put(dict, "start_ns", PyLong_FromUnsignedLongLong(p->start)) && put(dict, "meta", pairs_dict(result, &p->meta, true)) &&
+              put(dict, "counters", pairs_dict(result, &p->counters, false)) && put(dict, "end", Py_XNewRef(end)) &&
+              put(dict, "rss_start", number_or_none(p->has_rss_start, p->rss_start)) && put(dict, "rss_end", number_or_none(p->has_rss_end, p->rss_end)) &&
+              put(dict, "rss_peak", PyLong_FromUnsignedLongLong(p->rss_peak)) &&
+              put(dict, "touched", PyLong_FromUnsignedLongLong(bytes(result, p->touched.pages))) &&
+              put(dict, "faults", PyLong_FromUnsignedLongLong(p->touched.faults)) && put(dict, "period", PyLong_FromUnsignedLongLong(p->period)) &&
+              put(dict, "period_changes", PyLong_FromUnsignedLongLong(p->period_changes));
+    Py_XDECREF(end);
+    if (!ok) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+static PyObject *
+thread_item(result_t *result, uint32_t number)
+{
+    const pmt_thread_row_t *t = &result->profile.threads[number];
+    return Py_BuildValue("(IKNKK)", t->process, (unsigned long long)t->tid, text(result, t->name), bytes(result, t->touched.pages),
+                         (unsigned long long)t->touched.faults);
+}
+
+static const pmt_row_t *
+row(const pmt_table_t *table, uint32_t number)
+{
+    return pmt_table_at(table, number);
+}
+
+static PyObject *
+frame_item(result_t *result, uint32_t number)
+{
+    const pmt_frame_name_t *name = &row(&result->tables.lines, number)->key;
+    return Py_BuildValue("(NINI)", text(result, name->file), name->line, text(result, name->name), name->first_line);
+}
+
+static PyObject *
+line_item(result_t *result, uint32_t number)
+{
+    const pmt_row_t *r = row(&result->tables.lines, number);
+    return Py_BuildValue("(IKKKK)", number, bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
+                         bytes(result, r->self.by_time));
+}
+
+static PyObject *
+function_item(result_t *result, uint32_t number)
+{
+    const pmt_row_t *r = row(&result->tables.functions, number);
+    return Py_BuildValue("(NINKKKK)", text(result, r->key.file), r->key.first_line, text(result, r->key.name), bytes(result, r->self.pages),
+                         bytes(result, r->total), (unsigned long long)r->self.faults, bytes(result, r->self.by_time));
+}
+
+static PyObject *
+file_item(result_t *result, uint32_t number)
+{
+    const pmt_row_t *r = row(&result->tables.files, number);
+    return Py_BuildValue("(NKKKK)", text(result, r->key.file), bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
+                         bytes(result, r->self.by_time));
+}
+
+static PyObject *
+tree_item(result_t *result, uint32_t number)
+{
+    const pmt_tree_node_t *node = pmt_table_at(&result->tables.tree, number);
+    return Py_BuildValue("(iiKKK)", number ? (int)node->parent : -1, number ? (int)node->frame : -1, bytes(result, node->self.pages),
+                         bytes(result, node->total), (unsigned long long)node->self.faults);
+}
+
+static PyObject *
+native_item(result_t *result, uint32_t number)
+{
+    const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
+    if (!place->native.faults) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(NKKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->native.pages),
+                         (unsigned long long)place->native.faults, bytes(result, place->native.by_time));
+}
+
+static PyObject *
+site_item(result_t *result, uint32_t number)
+{
+    const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
+    if (!place->all.faults) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(NKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->all.pages),
+                         (unsigned long long)place->all.faults);
+}
+
+// Sorts a list of tuples by the number at `column`, descending; equal ones keep their order.
+static bool
+sort_rows(PyObject *list, Py_ssize_t column)
+{
+    PyObject *operator_module = PyImport_ImportModule("operator");
+    PyObject *key = operator_module ? PyObject_CallMethod(operator_module, "itemgetter", "n", column) : NULL;
+    PyObject *sort = PyObject_GetAttrString(list, "sort"), *none = PyTuple_New(0), *options = PyDict_New();
+    bool ok = key && sort && none && options && PyDict_SetItemString(options, "key", key) == 0 && PyDict_SetItemString(options, "reverse", Py_True) == 0;
+    PyObject *done = ok ? PyObject_Call(sort, none, options) : NULL;
+    ok = done != NULL;
+    Py_XDECREF(operator_module);
+    Py_XDECREF(key);
+    Py_XDECREF(sort);
+    Py_XDECREF(none);
+    Py_XDECREF(options);
+    Py_XDECREF(done);
+    return ok;
+}
+
+static bool
+put_rows(PyObject *dict, const char *key, result_t *result, uint32_t count, make_item_t make, Py_ssize_t sort_column)
+{
+    PyObject *list = list_of(result, count, make);
+    if (list && sort_column >= 0 && !sort_rows(list, sort_column)) {
+        Py_CLEAR(list);
+    }
+    return put(dict, key, list);
+}
+
+// ---- the result ----
+
+static bool
+put_tables(PyObject *dict, result_t *result)
+{
+    const pmt_profile_t *profile = &result->profile;
+    const pmt_tables_t *tables = &result->tables;
+    return put_rows(dict, "processes", result, profile->process_count, process_item, -1) &&
+           put_rows(dict, "threads", result, profile->thread_count, thread_item, -1) &&
+           put_rows(dict, "frames", result, tables->lines.count, frame_item, -1) && put_rows(dict, "lines", result, tables->lines.count, line_item, 1) &&
+           put_rows(dict, "functions", result, tables->functions.count, function_item, 3) &&
+           put_rows(dict, "files", result, tables->files.count, file_item, 1) && put_rows(dict, "tree", result, tables->tree.count, tree_item, -1) &&
+           put_rows(dict, "native", result, profile->places.count, native_item, 2) && put_rows(dict, "sites", result, profile->places.count, site_item, 2);
+}
+
+typedef struct sums_s {
+    uint64_t touched, by_time, kernel, tracer;  // pages
+} sums_t;
+
+static sums_t
+sum_up(const result_t *result, uint64_t pid)
+{
+    const pmt_profile_t *profile = &result->profile;
+    sums_t sums = {0};
+    for (uint32_t i = 0; i < profile->process_count; i++) {
+        const pmt_process_row_t *process = &profile->processes[i];
+        if (pid && process->pid != pid) {
+            continue;
+        }
+        sums.touched += process->touched.pages;
+        sums.by_time += process->touched.by_time;
+        sums.kernel += pmt_profile_counter(profile, process, "unowned_pages");
+        sums.tracer += pmt_profile_counter(profile, process, "tracer_pages");
+    }
+    return sums;
+}
+
+static bool
+put_facts(PyObject *dict, result_t *result, uint64_t pid)
+{
+    const pmt_profile_t *profile = &result->profile;
+    sums_t sums = sum_up(result, pid);
+    return put(dict, "version", Py_BuildValue("(II)", profile->info.major, profile->info.minor)) &&
+           put(dict, "page_size", PyLong_FromUnsignedLong(profile->info.page_size)) && put(dict, "wall_ns", PyLong_FromUnsignedLongLong(profile->info.wall)) &&
+           put(dict, "complete", PyBool_FromLong(profile->complete)) && put(dict, "good_bytes", PyLong_FromUnsignedLongLong(profile->good_bytes)) &&
+           put(dict, "file_bytes", PyLong_FromUnsignedLongLong(profile->info.file_size)) &&
+           put(dict, "duration_ns", PyLong_FromUnsignedLongLong(profile->duration)) && put(dict, "signals", PyLong_FromUnsignedLongLong(profile->signals)) &&
+           put(dict, "fault_bytes", PyLong_FromUnsignedLongLong(profile->good_bytes - PMT_WIRE_HEADER)) &&
+           put(dict, "meta", pairs_dict(result, &profile->meta, true)) &&
+           put(dict, "touched_total", PyLong_FromUnsignedLongLong(bytes(result, sums.touched + sums.kernel + sums.tracer))) &&
+           put(dict, "touched_kernel", PyLong_FromUnsignedLongLong(bytes(result, sums.kernel))) &&
+           put(dict, "touched_tracer", PyLong_FromUnsignedLongLong(bytes(result, sums.tracer))) &&
+           put(dict, "touched_by_time", PyLong_FromUnsignedLongLong(bytes(result, sums.by_time))) &&
+           put(dict, "lost", PyLong_FromUnsignedLongLong(profile->lost)) &&
+           put(dict, "limit_kib", number_or_none(profile->limit_kib >= 0, (uint64_t)profile->limit_kib)) &&
+           put(dict, "cgroup_peak_kib", number_or_none(profile->cgroup_peak_kib >= 0, (uint64_t)profile->cgroup_peak_kib));
+}
+
+static PyObject *
+make_dict(result_t *result, uint64_t pid)
+{
+    uint32_t count = result->profile.texts.count;
+    PyObject *dict = PyDict_New();
+    result->texts = PyMem_Calloc(count + 1, sizeof *result->texts);
+    if (!result->texts) {
+        PyErr_NoMemory();
+    }
+    if (!dict || !result->texts || !put_facts(dict, result, pid) || !put_tables(dict, result)) {
+        Py_CLEAR(dict);
+    }
+    for (uint32_t i = 0; result->texts && i < count; i++) {
+        Py_XDECREF(result->texts[i]);
+    }
+    PyMem_Free(result->texts);
+    return dict;
+}
+
+PyDoc_STRVAR(analyze_doc, "analyze(path, pid=None) -> dict\n\nRead a whole trace; see _analysis.pyi for the result.");
+
+static PyObject *
+analyze(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"path", "pid", NULL};
+    PyObject *path, *pid_object = Py_None, *fs_path = NULL;  // path, pid_object: borrowed
+    PyObject *dict = NULL;
+    char error[PMT_ERROR_MAX] = "";
+    result_t result;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:analyze", names, &path, &pid_object)) {
+        return NULL;
+    }
+    unsigned long long pid = pid_object == Py_None ? 0 : PyLong_AsUnsignedLongLong(pid_object);
+    if (PyErr_Occurred() || !PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
+    }
+    if (pid_object != Py_None && pid == 0) {
+        Py_DECREF(fs_path);
+        return raise_read_error(module, path, -ESRCH, error);
+    }
+    int err;
+    Py_BEGIN_ALLOW_THREADS
+    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
+    if (!err) {
+        err = pmt_tables_build(&result.tables, &result.profile);
+    } else {
+        result.tables = (pmt_tables_t){0};
+    }
+    Py_END_ALLOW_THREADS
+    if (err) {
+        raise_read_error(module, path, err, error);
+    } else {
+        dict = make_dict(&result, pid);
+    }
+    pmt_tables_fini(&result.tables);
+    pmt_profile_fini(&result.profile);
+    Py_DECREF(fs_path);
+    return dict;
+}
+
+// ---- samples ----
+
+static PyObject *
+sample_item(const pmt_record_t *r)
+{
+    long long kib[4];
+    for (int i = 0; i < 4; i++) {
+        kib[i] = (long long)((uint64_t)r->u.sample.kib[i] << 10);
+    }
+    return Py_BuildValue("{sKsKsLsLsLsL}", "process", (unsigned long long)r->u.sample.process, "time_ns", (unsigned long long)r->time, "anon", kib[0],
+                         "file", kib[1], "shmem", kib[2], "swap", kib[3]);
+}
+
+PyDoc_STRVAR(samples_doc, "samples(path) -> list[dict]\n\nThe recorder's samples of RSS by kind, in file order.");
+
+static PyObject *
+samples(PyObject *module, PyObject *path)
+{
+    char error[PMT_ERROR_MAX] = "";
+    PyObject *fs_path = NULL, *list = NULL;
+    pmt_reader_t *reader;
+    pmt_record_t record;
+    if (!PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
+    }
+    int err = pmt_reader_open(PyBytes_AS_STRING(fs_path), &reader, error);
+    Py_DECREF(fs_path);
+    if (err) {
+        return raise_read_error(module, path, err, error);
+    }
+    list = PyList_New(0);
+    while (list && (err = pmt_reader_next(reader, &record)) > 0) {
+        if (record.type == PMT_WIRE_SAMPLE && !append(list, sample_item(&record))) {
+            Py_CLEAR(list);
+        }
+    }
+    if (err < 0) {
+        Py_CLEAR(list);
+        raise_read_error(module, path, err, pmt_reader_problem(reader));
+    }
+    pmt_reader_close(reader);
+    return list;
+}
+
+// ---- the module ----
+
+static PyMethodDef methods[] = {
+    {"analyze", (PyCFunction)(void (*)(void))analyze, METH_VARARGS | METH_KEYWORDS, analyze_doc},
+    {"samples", samples, METH_O, samples_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+exec_module(PyObject *module)
+{
+    module_state_t *state = PyModule_GetState(module);
+    state->format_error = PyErr_NewExceptionWithDoc("pymemtrace._analysis.FormatError", "The file is not a readable trace.", PyExc_ValueError, NULL);
+    return state->format_error ? PyModule_AddObjectRef(module, "FormatError", state->format_error) : -1;
+}
+
+static int
+traverse_module(PyObject *module, visitproc visit, void *arg)
+{
+    module_state_t *state = PyModule_GetState(module);
+    Py_VISIT(state->format_error);
+    return 0;
+}
+
+static int
+clear_module(PyObject *module)
+{
+    module_state_t *state = PyModule_GetState(module);
+    Py_CLEAR(state->format_error);
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, exec_module},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pymemtrace._analysis",
+    .m_doc = "Reads trace files.",
+    .m_size = sizeof(module_state_t),
+    .m_methods = methods,
+    .m_slots = slots,
+    .m_traverse = traverse_module,
+    .m_clear = clear_module,
+};
+
+PyMODINIT_FUNC
+PyInit__analysis(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,122 @@
+// pymemtrace._capture: the extension that is loaded into the traced program. Only what tracing needs; the analysis is a module of its own.
+#include "compat.h"
+
+#include <errno.h>
+
+#include "capture/session.h"
+#include "frames.h"
+#include "run_main.h"
+
+enum { META_MAX = 16 };
+
+PyDoc_STRVAR(start_doc, "start(address, exact, meta) -> str | None\n\n"
+                        "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `meta` is a dict[str, str] for the trace.\n"
+                        "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if there is no recorder.");
+
+// Fills `out` with borrowed texts of `dict`; their number, or -1 with an exception.
+static Py_ssize_t
+read_meta(PyObject *dict, pmt_meta_t out[META_MAX])
+{
+    PyObject *key, *value;  // borrowed
+    Py_ssize_t at = 0, count = 0;
+    while (PyDict_Next(dict, &at, &key, &value) && count < META_MAX) {
+        Py_ssize_t size;
+        out[count].key = PyUnicode_AsUTF8(key);
+        out[count].value = PyUnicode_AsUTF8AndSize(value, &size);
+        if (!out[count].key || !out[count].value) {
+            return -1;
+        }
+        out[count++].size = (size_t)size;
+    }
+    return count;
+}
+
+static PyObject *
+capture_start(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *address;
+    int exact;
+    PyObject *dict;  // borrowed
+    pmt_meta_t meta[META_MAX];
+    char reason[PMT_REASON_MAX];
+    if (!PyArg_ParseTuple(args, "spO!:start", &address, &exact, &PyDict_Type, &dict)) {
+        return NULL;
+    }
+    Py_ssize_t count = read_meta(dict, meta);
+    if (count < 0) {
+        return NULL;
+    }
+    pmt_options_t options = {.address = address, .exact = exact, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    int err = pmt_session_start(&options, reason);
+    if (err < 0) {
+        errno = -err;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (reason[0]) {
+        return PyUnicode_FromString(reason);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(stop_doc, "stop()\n\nEnd the trace of this process. Harmless when it is not traced, and in a fork child.");
+
+static PyObject *
+capture_stop(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    pmt_session_stop();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(importer_doc, "importer(path) -> object\n\nWhat sys.path_hooks make of `path`: None for a plain script, an importer for a folder or archive.");
+
+static PyObject *
+capture_importer(PyObject *module, PyObject *path)
+{
+    (void)module;
+    return PyImport_GetImporter(path);
+}
+
+PyDoc_STRVAR(run_main_doc, "run_main(kind, target)\n\nRun the program as __main__, with no frame below it. kind: script, path, module or code.");
+
+static PyObject *
+capture_run_main(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *kind;
+    PyObject *target;  // borrowed
+    return PyArg_ParseTuple(args, "sU:run_main", &kind, &target) ? pmt_run_main(kind, target) : NULL;
+}
+
+static PyMethodDef methods[] = {
+    {"start", capture_start, METH_VARARGS, start_doc},
+    {"stop", capture_stop, METH_NOARGS, stop_doc},
+    {"importer", capture_importer, METH_O, importer_doc},
+    {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pymemtrace._capture",
+    .m_doc = "The tracer inside the traced program.",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__capture(void)
+{
+    return PyModuleDef_Init(&definition);
+}

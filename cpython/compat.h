@@ -1,0 +1,121 @@
+// All that differs between CPython versions (3.11, 3.12, 3.13). Nothing else in the project looks at PY_VERSION_HEX.
+// Everything named _sigsafe runs in a signal handler, with or without the interpreter's lock: it only reads the calling thread's own structures.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+// The frames' layout is internal; these headers ship with every interpreter.
+#ifndef Py_BUILD_CORE
+#define Py_BUILD_CORE 1
+#endif
+#include <internal/pycore_frame.h>
+
+typedef struct _PyInterpreterFrame pmt_pyframe_t;
+
+#if PY_VERSION_HEX < 0x030b0000 || PY_VERSION_HEX >= 0x030e0000
+#error "frames of this Python version have not been looked at: extend compat.h"
+#endif
+
+// The frame of a thread that runs Python code innermost, or NULL.
+static inline pmt_pyframe_t *
+pmt_compat_top_frame_sigsafe(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return tstate->current_frame;
+#else
+    return tstate->cframe->current_frame;
+#endif
+}
+
+static inline void
+pmt_compat_set_top_frame(PyThreadState *tstate, pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    tstate->current_frame = frame;
+#else
+    tstate->cframe->current_frame = frame;
+#endif
+}
+
+// The frame's code object; NULL for a frame that is not (yet) a Python function's: the interpreter's own entry frames, and frames that have not reached
+// their first traceable instruction.
+static inline PyCodeObject *
+pmt_compat_code_sigsafe(const pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    if (frame->owner == FRAME_OWNED_BY_CSTACK) {
+        return NULL;
+    }
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    PyObject *object = frame->f_executable;
+    const _Py_CODEUNIT *at = frame->instr_ptr;
+#else
+    PyObject *object = (PyObject *)frame->f_code;
+    const _Py_CODEUNIT *at = frame->prev_instr;
+#endif
+    if (!object || Py_TYPE(object) != &PyCode_Type) {
+        return NULL;
+    }
+    PyCodeObject *code = (PyCodeObject *)object;
+    bool incomplete = frame->owner != FRAME_OWNED_BY_GENERATOR && at < _PyCode_CODE(code) + code->_co_firsttraceable;
+    return incomplete ? NULL : code;
+}
+
+// The offset in bytes of the frame's present instruction.
+static inline uint32_t
+pmt_compat_offset_sigsafe(const pmt_pyframe_t *frame, PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    const _Py_CODEUNIT *at = frame->instr_ptr;
+#else
+    const _Py_CODEUNIT *at = frame->prev_instr;
+#endif
+    return (uint32_t)((const char *)at - (const char *)_PyCode_CODE(code));
+}
+
+// A number that no two code objects share, or 0: this version has none.
+static inline uint32_t
+pmt_compat_code_version_sigsafe(const PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return code->co_version;
+#else
+    (void)code;
+    return 0;
+#endif
+}
+
+// What is left of the recursion limits.
+typedef struct pmt_recursion_s {
+    int python, c;
+} pmt_recursion_t;
+
+enum { PMT_BOOTSTRAP_C_CALLS = 2 };  // below the program: the evaluation of our bootstrap, and its call of run_main
+
+// Gives the thread the limits it would have without our bootstrap; returns what it had.
+static inline pmt_recursion_t
+pmt_compat_fresh_recursion(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    pmt_recursion_t before = {tstate->py_recursion_remaining, tstate->c_recursion_remaining};
+    tstate->py_recursion_remaining = tstate->py_recursion_limit;
+    tstate->c_recursion_remaining += PMT_BOOTSTRAP_C_CALLS;
+#else
+    pmt_recursion_t before = {tstate->recursion_remaining, 0};
+    tstate->recursion_remaining = tstate->recursion_limit;
+#endif
+    return before;
+}
+
+static inline void
+pmt_compat_restore_recursion(PyThreadState *tstate, pmt_recursion_t before)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    tstate->py_recursion_remaining = before.python;
+    tstate->c_recursion_remaining = before.c;
+#else
+    tstate->recursion_remaining = before.python;
+#endif
+}

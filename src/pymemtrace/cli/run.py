@@ -1,0 +1,199 @@
+"""`pymemtrace run`: runs a program, with its recorder beside it, and says at the end what its memory was used for.
+
+This process is the program's parent and ends as the program does. Start-up time counts here: nothing is imported before the program
+runs that is not needed to start it.
+"""
+
+import os
+import sys
+
+HELP = """\
+usage: pymemtrace run [options] PROGRAM.py [args...]
+       pymemtrace run [options] -m MODULE [args...]
+       pymemtrace run [options] -c CODE [args...]
+
+Run a Python program as `python` would and record at which line each page of its memory came in.
+Everything after the program belongs to the program. Its exit status, or fatal signal, is ours.
+
+options:
+  -o, --output FILE   where the trace goes (default: pymemtrace-NAME.PID.pmt in the current folder)
+  -f, --force         overwrite FILE
+  -q, --quiet         no notices and no summary: nothing is analysed when the program has ended
+      --exact         a signal at every page fault, whatever it costs (default: one in up to 64 where
+                      tracing would cost more than a few per cent of the run time)
+  -h, --help          this text
+
+examples:
+  pymemtrace run train.py --epochs 3
+  pymemtrace run -o web.pmt -m http.server 8000
+  pymemtrace run -q -f -o ci.pmt -m pytest tests
+"""
+
+_FLAGS = {"-f": "force", "--force": "force", "-q": "quiet", "--quiet": "quiet", "--exact": "exact"}
+_NAME_LIMIT = 100
+
+
+class _Options:
+    """What was asked for: kind script, module or code; target what to run."""
+
+    def __init__(self) -> None:
+        self.output: str | None = None
+        self.force = self.quiet = self.exact = False
+        self.kind = self.target = ""
+        self.arguments: list[str] = []
+
+
+def _usage(message: str) -> Exception:
+    from pymemtrace.errors import UsageError
+
+    return UsageError(f"run: {message} (see pymemtrace run --help)")
+
+
+def _value(words: list[str], option: str) -> str:
+    if not words:
+        raise _usage(f"{option} needs a value")
+    return words.pop(0)
+
+
+def _parse(words: list[str]) -> _Options:
+    """Options up to the program; the rest is the program's. argparse cannot stop there, and costs 8 ms."""
+    options = _Options()
+    while words:
+        word = words.pop(0)
+        if word in _FLAGS:
+            setattr(options, _FLAGS[word], True)
+        elif word in ("-o", "--output"):
+            options.output = _value(words, word)
+        elif word.startswith("--output="):
+            options.output = word.partition("=")[2]
+        elif word in ("-m", "-c"):
+            options.kind = "module" if word == "-m" else "code"
+            options.target = _value(words, word)
+            break
+        elif word.startswith("-") and len(word) > 2 and not word.startswith("--") and word[1] in "fq":
+            words[:0] = [word[:2], f"-{word[2:]}"]  # -fq
+        elif word == "--":
+            options.kind, options.target = "script", _value(words, word)
+            break
+        elif word.startswith("-") and word != "-":
+            raise _usage(f"no such option: {word}")
+        else:
+            options.kind, options.target = "script", word
+            break
+    if not options.target:
+        raise _usage("name a program to run: a script, -m MODULE or -c CODE")
+    options.arguments = words
+    return options
+
+
+def _check_script(options: _Options) -> None:
+    """A program that is not there is our user's mistake, told before anything starts."""
+    if options.kind != "script":
+        return
+    from pymemtrace.errors import UsageError
+
+    try:
+        if os.path.isdir(options.target):
+            os.stat(os.path.join(options.target, "__main__.py"))
+        else:
+            os.close(os.open(options.target, os.O_RDONLY))
+    except OSError as error:
+        raise UsageError(f"cannot run {options.target}: {error.strerror}") from None
+
+
+def _default_name(options: _Options) -> str:
+    name = options.target
+    if options.kind == "code":
+        name = "code"
+    elif options.kind == "script":
+        name = os.path.basename(os.path.abspath(name)).removesuffix(".py")
+    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)[:_NAME_LIMIT]
+    return f"pymemtrace-{safe}.{os.getpid()}.pmt"
+
+
+def _create(options: _Options) -> tuple[str, int]:
+    """The trace's file, new and ours alone: its name and descriptor."""
+    from pymemtrace.errors import UsageError
+
+    path = options.output if options.output is not None else _default_name(options)
+    flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if options.force else os.O_EXCL)
+    try:
+        fd = os.open(path, flags, 0o600)
+        if options.force:
+            os.fchmod(fd, 0o600)  # an older file keeps its mode otherwise
+        return path, fd
+    except FileExistsError:
+        raise UsageError(f"{path} exists: overwrite it with -f, or name another file with -o") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
+
+
+def _notice(text: str) -> None:
+    try:
+        sys.stderr.write(f"pymemtrace: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # a closed stderr must not cost the program its run
+
+
+def main(words: list[str]) -> int:
+    """Run a program; returns its exit status, or ends by the signal that ended it."""
+    if not words or words[0] in ("-h", "--help"):
+        print(HELP, end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    options = _parse(list(words))
+    _check_script(options)
+    path, output = _create(options)
+    try:
+        status, signal_number = _run(options, path, output)
+    except OSError as error:
+        from pymemtrace.errors import PymemtraceError
+
+        os.unlink(path)
+        raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
+    if signal_number is not None:
+        from pymemtrace.process.program import die_of
+
+        return die_of(signal_number)
+    assert status is not None
+    return status
+
+
+def _run(options: _Options, path: str, output: int) -> tuple[int | None, int | None]:
+    from pymemtrace.process.program import Program
+    from pymemtrace.process.recorder import EXIT, SIGNAL, Recorder
+
+    recorder = Recorder(output)
+    if not options.quiet:
+        _notice(f"recording to {path}")
+    words = [word for word in ("exact", "quiet") if getattr(options, word)]
+    program = Program(recorder.address, ",".join(words), options.kind, options.target, options.arguments)
+    _describe(recorder, options)
+    status, signal_number = program.wait()
+    problem = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
+    if problem is not None:
+        _notice(f"the trace is incomplete: {problem}")
+    if not options.quiet:
+        from pymemtrace.report.summary import print_summary
+
+        print_summary(path)
+    return status, signal_number
+
+
+def _describe(recorder: object, options: _Options) -> None:
+    """Tell the recorder what a reader wants to know about the run."""
+    from pymemtrace import __version__
+
+    flag = {"module": ["-m"], "code": ["-c"]}.get(options.kind, [])
+    system = os.uname()
+    facts = {
+        "command": "\0".join([*flag, options.target, *options.arguments]),
+        "python": sys.version.split()[0],
+        "implementation": sys.implementation.name,
+        "kernel": f"{system.sysname} {system.release}",
+        "pymemtrace": __version__,
+        "cwd": os.getcwd(),
+        "user": str(os.geteuid()),
+    }
+    for key, value in facts.items():
+        recorder.meta(key, value)  # type: ignore[attr-defined]

@@ -1,0 +1,77 @@
+"""The traced program: started as this process's child, with its streams, waited for, its end mirrored."""
+
+import os
+import resource
+import signal
+import sys
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def interpreter_flags() -> list[str]:
+    """The options that make a new interpreter behave as this one does."""
+    flags = sys.flags
+    letters = {
+        "d": flags.debug,
+        "B": flags.dont_write_bytecode,
+        "O": flags.optimize,
+        "v": flags.verbose,
+        "b": flags.bytes_warning,
+        "q": flags.quiet,
+    }
+    options = [f"-{letter * count}" for letter, count in letters.items() if count]
+    if flags.isolated:
+        options.append("-I")
+    else:
+        options += ["-E"] * flags.ignore_environment + ["-s"] * flags.no_user_site
+        options += ["-P"] * (flags.safe_path and not os.environ.get("PYTHONSAFEPATH"))
+    if flags.no_site:
+        options.append("-S")
+    if not isinstance(sys.stdout, type(None)) and getattr(sys.stdout, "write_through", False):
+        options.append("-u")
+    options += [f"-W{warning}" for warning in sys.warnoptions]
+    for name, value in sys._xoptions.items():
+        options.append(f"-X{name}" if value is True else f"-X{name}={value}")
+    return options
+
+
+class Program:
+    """The program as a child: `kind` script, module or code, `target` what to run, `arguments` its own."""
+
+    def __init__(self, address: str, options: str, kind: str, target: str, arguments: list[str]) -> None:
+        boot = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_boot.py")
+        argv = [sys.executable, *interpreter_flags(), boot, address, options, kind, target, *arguments]
+        default = [number for number in (signal.SIGPIPE, signal.SIGXFSZ)]  # this interpreter ignores them; a child inherits that
+        self.pid = os.posix_spawn(sys.executable, argv, os.environ, setsigdef=default)
+        self._pass_signals_on()
+
+    def _pass_signals_on(self) -> None:
+        """The terminal's signals reach the program by themselves; others sent to us are meant for it."""
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        for number in FORWARDED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._forward)
+
+    def _forward(self, number: int, _frame: object) -> None:
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def wait(self) -> tuple[int | None, int | None]:
+        """(exit status, None) or (None, signal)."""
+        _, status = os.waitpid(self.pid, 0)
+        if os.WIFSIGNALED(status):
+            return None, os.WTERMSIG(status)
+        return os.WEXITSTATUS(status), None
+
+
+def die_of(number: int) -> int:
+    """End this process by the signal that ended the program, without a second core file; returns only if that fails."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+    sys.stderr.flush()
+    os.kill(os.getpid(), number)
+    return 128 + number

@@ -1,0 +1,57 @@
+"""The recorder process: started before the program, told how it ended, waited for.
+
+Imported by `pymemtrace run` only; it keeps to modules that are loaded anyway, for the sake of start-up time.
+"""
+
+import os
+import socket
+
+CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/main.c
+META, END = b"K", b"X"  # messages, core/format/records.h
+EXIT, SIGNAL = 0, 1
+
+
+class Recorder:
+    """A running recorder that writes to `output`, a descriptor of an empty file (taken: closed here)."""
+
+    def __init__(self, output: int) -> None:
+        self.address = f"pymemtrace-{os.getpid()}-{os.urandom(16).hex()}"
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, theirs:
+            listener.bind(b"\0" + self.address.encode())
+            listener.listen(64)
+            program = os.path.join(os.path.dirname(os.path.dirname(__file__)), "pymemtrace-recorder")
+            # Through numbers above all of its own: a dup2 must not hit one that is still to be copied.
+            high = [os.dup(fd) for fd in (theirs.fileno(), output, listener.fileno())]
+            while min(high) <= LISTENER:
+                high = [os.dup(fd) for fd in high]
+            actions = [(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(high)]
+            try:
+                self.pid = os.posix_spawn(program, [program], {}, file_actions=actions)
+            finally:
+                for fd in (*high, output):
+                    os.close(fd)
+        self._control = ours
+
+    def meta(self, key: str, value: str) -> None:
+        """A fact for the trace's header."""
+        self._send(META + key.encode() + b"\0" + value.encode("utf-8", "surrogateescape"))
+
+    def finish(self, kind: int, value: int) -> str | None:
+        """Tell how the program ended (EXIT and status, SIGNAL and number) and wait for the file. None, or why it is not complete."""
+        self._send(END + bytes([kind]) + b"\0\0" + value.to_bytes(4, "little"))
+        _, status = os.waitpid(self.pid, 0)
+        if status == 0:
+            return None
+        self._control.setblocking(False)
+        try:
+            reason = self._control.recv(256).decode()
+        except OSError:
+            reason = ""
+        return reason or "the recorder was killed"
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._control.send(message, socket.MSG_NOSIGNAL)
+        except OSError:
+            pass  # it has died; finish() says so
