@@ -21,7 +21,7 @@ def touch_all(size: int) -> int:
 
 
 def main() -> None:
-    pages = sum(touch_all(SIZE) for _ in range(rounds(60)))
+    pages = sum(touch_all(SIZE) for _ in range(rounds(40)))
     print(f"touch: {pages} pages")
 
 
