@@ -13,7 +13,9 @@
 #include "capture/period.h"
 #include "prim/prim.h"
 
-static const uint64_t COOKIE = 0x706d656d74720000ull, GENERATION = 0xffff;
+// A perf event's cookie: our mark, and below it the binary logarithm of its period. While events are renewed the old ones go on for a moment; a signal of one hides
+// that of the other at the same fault, so each is recorded for what it stands for.
+static const uint64_t COOKIE = 0x706d656d74720000ull, COOKIE_PERIOD = 0xf;
 enum { HUGE_BLOCK = 2 << 20, SELF_TEST_PAGES = 16 };
 
 pmt_session_t pmt_session;
@@ -214,7 +216,8 @@ write_losses(pmt_thread_t *thread, uint64_t now)
 static void
 record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signal_t *signal, uint64_t now)
 {
-    uint32_t period = atomic_load_explicit(&session->period, memory_order_relaxed);
+    unsigned period_log = signal->cookie & COOKIE_PERIOD;
+    uint32_t period = 1u << period_log;
     rise_t rise = measure_rise(session, thread, signal->address, period);
     if (PMT_UNLIKELY(rise.pages == 0 && signal->address == thread->last_address && signal->instruction == thread->last_instruction)) {
         return;  // a thread that began while events were renewed has two of them
@@ -222,7 +225,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
     thread->last_address = signal->address;
     thread->last_instruction = signal->instruction;
     thread->block = signal->address & ~(uint64_t)(HUGE_BLOCK - 1);
-    unsigned flags = (unsigned)__builtin_ctz(period) | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0);
+    unsigned flags = period_log | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0);
     uint64_t *record = NULL;
     if ((!thread->producer.lost || write_losses(thread, now)) && write_stack(session, thread)) {
         record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, flags, rise.pages, 4);
@@ -250,7 +253,8 @@ renew_thread(uint32_t tid, void *context)
 {
     const renewal_t *renewal = context;
     pmt_session_t *session = renewal->session;
-    int fd = pmt_prim_fault_event_open_sigsafe(tid, renewal->period, COOKIE | renewal->generation, &session->user_only);
+    uint64_t cookie = COOKIE | (uint64_t)__builtin_ctz(renewal->period);
+    int fd = pmt_prim_fault_event_open_sigsafe(tid, renewal->period, cookie, &session->user_only);
     if (fd < 0) {
         return fd == -ESRCH ? 0 : fd;  // the thread has just ended
     }
@@ -264,26 +268,24 @@ renew_thread(uint32_t tid, void *context)
 static PMT_COLD void
 renew_events_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint32_t period)
 {
-    renewal_t renewal = {session, pmt_prim_connect_sigsafe(session->address),
-                         (atomic_load_explicit(&session->generation, memory_order_relaxed) + 1) & (uint32_t)GENERATION, period};
+    renewal_t renewal = {session, pmt_prim_connect_sigsafe(session->address), session->generation + 1, period};
     if (renewal.socket < 0) {
         return;
     }
-    int err = pmt_prim_each_thread_sigsafe(renew_thread, &renewal);
-    if (err == 0) {
+    if (pmt_prim_each_thread_sigsafe(renew_thread, &renewal) == 0) {
+        session->generation++;
         atomic_store_explicit(&session->period, period, memory_order_relaxed);
-        atomic_store_explicit(&session->generation, renewal.generation, memory_order_release);
-        uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_PERIOD, 0, period, 2);
+        uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_PERIOD, 0, period, 3);
         if (record) {
             record[1] = pmt_prim_now_ns_sigsafe();
             pmt_ring_commit(&thread->producer);
         }
     }
     // Without descriptors: generations other than this one are over. After a failure that is the new one.
-    pmt_events_t done = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid,
-                         .generation = atomic_load_explicit(&session->generation, memory_order_relaxed)};
+    pmt_events_t done = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid, .generation = session->generation};
     pmt_prim_send_sigsafe(renewal.socket, &done, sizeof done, NULL, 0);
     pmt_prim_close_sigsafe(renewal.socket);
+    pmt_ring_doorbell_sigsafe(session->shared);
 }
 
 static void
@@ -347,14 +349,14 @@ static bool
 on_fault_signal(const pmt_fault_signal_t *signal)
 {
     pmt_session_t *session = &pmt_session;
-    if (PMT_UNLIKELY((signal->cookie & ~GENERATION) != COOKIE)) {
+    if (PMT_UNLIKELY((signal->cookie & ~COOKIE_PERIOD) != COOKIE)) {
         return false;
     }
     if (PMT_UNLIKELY(!atomic_load_explicit(&session->active, memory_order_acquire))) {
         if (atomic_load_explicit(&self_test.running, memory_order_relaxed)) {
             run_self_test(signal);
         }
-    } else if ((signal->cookie & GENERATION) == atomic_load_explicit(&session->generation, memory_order_acquire)) {
+    } else {
         handle_fault(session, signal);
     }
     return true;
@@ -435,7 +437,6 @@ pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX])
         return err;
     }
     atomic_store_explicit(&session->period, 1, memory_order_relaxed);
-    atomic_store_explicit(&session->generation, 0, memory_order_relaxed);
     reason[0] = '\0';
     return 0;
 }

@@ -20,8 +20,8 @@ pmt_producer_init(pmt_producer_t *producer, pmt_shared_t *shared, unsigned slot)
     producer->tail = atomic_load_explicit(&producer->ring->tail, memory_order_acquire);
 }
 
-static void
-ring_doorbell(pmt_shared_t *shared)
+void
+pmt_ring_doorbell_sigsafe(pmt_shared_t *shared)
 {
     if (atomic_load_explicit(&shared->asleep, memory_order_seq_cst)) {
         atomic_fetch_add_explicit(&shared->doorbell, 1, memory_order_seq_cst);
@@ -53,7 +53,7 @@ wait_for_room(pmt_producer_t *producer, uint64_t words)
     uint64_t begin = pmt_prim_now_ns_sigsafe(), since = begin, now = begin;
     bool room;
     while (!(room = has_room(producer, words)) && now - since < WAIT_MAX_NS) {
-        ring_doorbell(shared);
+        pmt_ring_doorbell_sigsafe(shared);
         pmt_prim_wait_sigsafe(&shared->progress, progress, WAIT_STEP_NS);
         now = pmt_prim_now_ns_sigsafe();
         uint32_t seen = atomic_load_explicit(&shared->progress, memory_order_acquire);
@@ -96,7 +96,7 @@ pmt_ring_commit(pmt_producer_t *producer)
     if (PMT_UNLIKELY(producer->head - producer->tail > PMT_RING_WORDS / 2)) {
         producer->tail = atomic_load_explicit(&producer->ring->tail, memory_order_acquire);
         if (producer->head - producer->tail > PMT_RING_WORDS / 2) {
-            ring_doorbell(producer->shared);
+            pmt_ring_doorbell_sigsafe(producer->shared);
         }
     }
 }

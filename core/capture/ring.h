@@ -25,3 +25,6 @@ uint64_t *pmt_ring_reserve(pmt_producer_t *producer, unsigned type, unsigned fla
 
 // Publishes everything reserved so far.
 void pmt_ring_commit(pmt_producer_t *producer);
+
+// Wakes the recorder if it sleeps.
+void pmt_ring_doorbell_sigsafe(pmt_shared_t *shared);

@@ -177,8 +177,7 @@ pmt_session_stop(void)
     if (socket >= 0) {
         pmt_bye_t bye = {.kind = PMT_MESSAGE_BYE, .pid = session->pid};
         if (pmt_prim_send_sigsafe(socket, &bye, sizeof bye, NULL, 0) == 0) {
-            atomic_fetch_add_explicit(&session->shared->doorbell, 1, memory_order_seq_cst);
-            pmt_prim_wake_sigsafe(&session->shared->doorbell);
+            pmt_ring_doorbell_sigsafe(session->shared);
             await_answer(socket);
         }
         pmt_prim_close_sigsafe(socket);

@@ -24,9 +24,9 @@ typedef struct pmt_session_s {
     // the fault engine (fault.c)
     bool exact;                     // the period stays 1
     bool user_only;                 // the kernel refuses events inside system calls
-    _Atomic uint32_t generation;    // of the perf events: signals of older ones are ignored
-    _Atomic uint32_t period;
+    _Atomic uint32_t period;        // of the newest perf events
     _Atomic uint32_t changing;      // 1 while a handler renews the events
+    uint32_t generation;            // of the newest; changed under `changing`
     _Atomic uint64_t signals;
     _Atomic uint64_t cost_ns;       // of all signals so far
     _Atomic uint64_t check_at;      // when the period is looked at next

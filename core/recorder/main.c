@@ -268,7 +268,7 @@ run(recorder_t *recorder)
             pmt_writer_flush(recorder->trace.writer);
             recorder->next_flush = now + FLUSH_NS;
         }
-        if (finished(recorder, now)) {
+        if (finished(recorder, pmt_prim_now_ns_sigsafe())) {
             break;
         }
     }
