@@ -198,7 +198,7 @@ static PyObject *
 native_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    if (!place->native.faults) {
+    if (!place->native.faults && !place->native.pages) {
         Py_RETURN_NONE;
     }
     return Py_BuildValue("(NKKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->native.pages),
@@ -209,7 +209,7 @@ static PyObject *
 site_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    if (!place->all.faults) {
+    if (!place->all.faults && !place->all.pages) {
         Py_RETURN_NONE;
     }
     return Py_BuildValue("(NKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->all.pages),
@@ -335,13 +335,19 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:analyze", names, &path, &pid_object)) {
         return NULL;
     }
-    unsigned long long pid = pid_object == Py_None ? 0 : PyLong_AsUnsignedLongLong(pid_object);
-    if (PyErr_Occurred() || !PyUnicode_FSConverter(path, &fs_path)) {
-        return NULL;
+    uint64_t pid = 0;
+    if (pid_object != Py_None) {
+        pid = PyLong_AsUnsignedLongLong(pid_object);
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            return NULL;
+        }
+        if (PyErr_Occurred() || pid == 0) {
+            PyErr_Clear();
+            return raise_read_error(module, path, -ESRCH, error);
+        }
     }
-    if (pid_object != Py_None && pid == 0) {
-        Py_DECREF(fs_path);
-        return raise_read_error(module, path, -ESRCH, error);
+    if (!PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
     }
     int err;
     Py_BEGIN_ALLOW_THREADS

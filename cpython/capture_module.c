@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "capture/session.h"
+#include "capture/fault.h"
 #include "frames.h"
 #include "run_main.h"
 
@@ -69,6 +69,58 @@ capture_stop(PyObject *module, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(name_thread_doc, "name_thread(name)\n\nTell the trace the calling thread's name.");
+
+static PyObject *
+capture_name_thread(PyObject *module, PyObject *name)
+{
+    (void)module;
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(name, &size);
+    if (!text) {
+        return NULL;
+    }
+    pmt_fault_name_thread(text, (size_t)size);
+    Py_RETURN_NONE;
+}
+
+// The name of the Thread whose method `frame` runs, if it is one: a new reference, or NULL without an exception.
+static PyObject *
+thread_name_of(PyFrameObject *frame)
+{
+    PyObject *locals = PyFrame_GetLocals(frame), *name = NULL;
+    PyObject *thread = locals ? PyMapping_GetItemString(locals, "self") : NULL;
+    if (thread) {
+        name = PyObject_GetAttrString(thread, "_name");
+    }
+    Py_XDECREF(locals);
+    Py_XDECREF(thread);
+    if (!name || !PyUnicode_Check(name)) {
+        PyErr_Clear();
+        Py_CLEAR(name);
+    }
+    return name;
+}
+
+PyDoc_STRVAR(native_id_doc, "get_native_id()\n\nStands in for _thread.get_native_id, which each Thread of the threading module asks once, in its own thread, when it starts: the moment to learn\n"
+                            "its name.");
+
+static PyObject *
+capture_get_native_id(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    PyFrameObject *frame = PyEval_GetFrame();  // borrowed
+    PyObject *name = frame ? thread_name_of(frame) : NULL;
+    Py_ssize_t size;
+    const char *text = name ? PyUnicode_AsUTF8AndSize(name, &size) : NULL;
+    if (text) {
+        pmt_fault_name_thread(text, (size_t)size);
+    }
+    PyErr_Clear();
+    Py_XDECREF(name);
+    return PyLong_FromUnsignedLong(PyThread_get_thread_native_id());
+}
+
 PyDoc_STRVAR(importer_doc, "importer(path) -> object\n\nWhat sys.path_hooks make of `path`: None for a plain script, an importer for a folder or archive.");
 
 static PyObject *
@@ -92,6 +144,8 @@ capture_run_main(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
     {"start", capture_start, METH_VARARGS, start_doc},
     {"stop", capture_stop, METH_NOARGS, stop_doc},
+    {"name_thread", capture_name_thread, METH_O, name_thread_doc},
+    {"get_native_id", capture_get_native_id, METH_NOARGS, native_id_doc},
     {"importer", capture_importer, METH_O, importer_doc},
     {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
     {NULL, NULL, 0, NULL},

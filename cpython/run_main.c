@@ -77,17 +77,44 @@ run_module(PyObject *name, int set_argv0)
     return 0;
 }
 
+// Since 3.13 tracebacks show the lines of -c code: the interpreter gives them to linecache, if that can take them.
 static int
-run_code(PyObject *code)
+register_source(PyObject *code, PyObject *text)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+    PyObject *take = linecache ? PyObject_GetAttrString(linecache, "_register_code") : NULL;
+    PyObject *done = NULL;
+    if (take && PyObject_HasAttrString(linecache, "_interactive_cache")) {
+        done = PyObject_CallFunction(take, "OOs", code, text, "<string>");
+    } else if (take) {  // 3.13.0 keeps it by the file's name
+        done = PyObject_CallFunction(take, "sOs", "<string>", text, "<string>");
+    }
+    bool missing = linecache && !take;
+    Py_XDECREF(linecache);
+    Py_XDECREF(take);
+    Py_XDECREF(done);
+    if (missing) {
+        PyErr_Clear();
+    }
+    return done || missing ? 0 : -1;
+}
+
+static int
+run_code(PyObject *text)
 {
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     flags.cf_flags |= PyCF_IGNORE_COOKIE;
-    const char *text = PyUnicode_AsUTF8(code);
-    if (!text) {
+    const char *utf8 = PyUnicode_AsUTF8(text);
+    PyObject *dict = PyModule_GetDict(PyImport_AddModule("__main__"));  // borrowed
+    PyObject *code = utf8 ? Py_CompileStringFlags(utf8, "<string>", Py_file_input, &flags) : NULL;
+    PyObject *result = code && register_source(code, text) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
+    Py_XDECREF(code);
+    if (!result) {
         PyErr_Print();
         return -1;
     }
-    return PyRun_SimpleStringFlags(text, &flags);
+    Py_DECREF(result);
+    return 0;
 }
 
 static int

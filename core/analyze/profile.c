@@ -233,7 +233,8 @@ static void
 on_sample(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_process_row_t *process = &profile->processes[r->u.sample.process];
-    uint64_t bytes = ((uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2]) << 10;
+    uint64_t kib = (uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2];
+    uint64_t bytes = kib < (uint64_t)INT64_MAX >> 10 ? kib << 10 : 0;  // deltas of a hostile file may sum to less than nothing
     saw_rss(process, bytes);
     process->sampled = true;
     if (!process->has_rss_end) {
@@ -244,7 +245,7 @@ on_sample(pmt_profile_t *profile, const pmt_record_t *r)
 static void
 on_cgroup(pmt_profile_t *profile, const pmt_record_t *r)
 {
-    profile->limit_kib = r->u.cgroup.limit_kib;
+    profile->limit_kib = r->u.cgroup.limit_kib >= 0 ? r->u.cgroup.limit_kib : profile->limit_kib;
     if (r->u.cgroup.usage_kib > profile->cgroup_peak_kib) {
         profile->cgroup_peak_kib = r->u.cgroup.usage_kib;
     }
@@ -255,6 +256,9 @@ on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
 {
     profile->duration = r->time > profile->duration ? r->time : profile->duration;
     switch (r->type) {
+    case PMT_WIRE_TRAILER:
+        profile->trailer = r->time;
+        return 0;
     case PMT_WIRE_META: {
         uint64_t scope = r->u.meta.scope;
         return set_pair(profile, scope ? &profile->processes[scope - 1].meta : &profile->meta, r->u.meta.key, r->u.meta.value, 0);
@@ -355,6 +359,7 @@ pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char er
         snprintf(error, PMT_ERROR_MAX, "%s after byte %llu", pmt_reader_problem(reader), (unsigned long long)pmt_reader_good_bytes(reader));
     }
     profile->complete = pmt_reader_complete(reader);
+    profile->duration = profile->complete ? profile->trailer : profile->duration;
     profile->good_bytes = pmt_reader_good_bytes(reader);
     pmt_reader_close(reader);
     return err < 0 ? err : settle(profile, pid);

@@ -79,7 +79,8 @@ typedef struct pmt_profile_s {
     pmt_file_info_t info;
     bool complete;
     uint64_t good_bytes;
-    uint64_t duration;  // ns
+    uint64_t duration;  // ns: the trailer's time, of a cut file the latest time in it
+    uint64_t trailer;
     uint64_t signals;   // FAULT records
     uint64_t lost;
     int64_t limit_kib, cgroup_peak_kib;  // -1: none seen

@@ -56,17 +56,15 @@ adopt_slow_sigsafe(pmt_session_t *session)
     return current = thread;
 }
 
-// A huge page has come in at `address`: its whole block is present and the thread did not fault in that block just before.
+// A huge page of anonymous memory has come in at `address`: the thread did not fault in that block just before, and the kernel says so.
 static bool
 huge_page_at(const pmt_thread_t *thread, uint64_t address)
 {
-    uint64_t block = address & ~(uint64_t)(HUGE_BLOCK - 1);
-    uint64_t page = pmt_prim_page_size_sigsafe();
-    if (block == thread->block || page * 512 != HUGE_BLOCK) {
+    if ((address & ~(uint64_t)(HUGE_BLOCK - 1)) == thread->block) {
         return false;
     }
-    uint64_t far = (address ^ HUGE_BLOCK / 2) & ~(page - 1);  // cheap: one page half a block away
-    return pmt_prim_resident_pages_sigsafe(far, page) == 1 && pmt_prim_resident_pages_sigsafe(block, HUGE_BLOCK) == 512;
+    int page = pmt_prim_page_sigsafe(address);
+    return page > 0 && page & PMT_PAGE_HUGE && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
 }
 
 typedef struct rise_s {
@@ -74,27 +72,71 @@ typedef struct rise_s {
     bool by_time;
 } rise_t;
 
-// What this fault added to RSS. Normally the step since the last reading; when memory was released in between, the step hides the fault's own page or pages.
-static PMT_COLD rise_t
-rise_slow(pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
+// Two threads fault at the same moment, one reads both pages: it leaves the other's here, and the other, which sees no rise, takes it.
+static uint32_t
+share_rise(pmt_session_t *session, pmt_thread_t *thread, int64_t anon)
 {
+    uint32_t found = atomic_load_explicit(&session->found_pages, memory_order_relaxed);
+    if (anon > 1) {
+        atomic_fetch_add_explicit(&session->found_pages, (uint32_t)anon - 1, memory_order_relaxed);
+        thread->left_pages += (uint32_t)anon - 1;
+        return 1;
+    }
+    while (found > 0) {
+        if (atomic_compare_exchange_weak_explicit(&session->found_pages, &found, found - 1, memory_order_relaxed, memory_order_relaxed)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+// What nobody came for was the finder's after all.
+static uint32_t
+take_back(pmt_session_t *session, pmt_thread_t *thread)
+{
+    uint32_t found = atomic_load_explicit(&session->found_pages, memory_order_relaxed), take;
+    do {
+        take = thread->left_pages < found ? thread->left_pages : found;
+    } while (take && !atomic_compare_exchange_weak_explicit(&session->found_pages, &found, found - take, memory_order_relaxed, memory_order_relaxed));
+    thread->left_pages = 0;
+    return take;
+}
+
+// Faults of the thread inside system calls, without a signal, since this was asked last.
+static bool
+faulted_silently(pmt_thread_t *thread)
+{
+    uint64_t faults = pmt_prim_thread_faults_sigsafe() - thread->faults_before;
+    uint64_t unsignalled = faults > thread->signals ? faults - thread->signals : 0;
+    bool silent = unsignalled > thread->unsignalled;
+    thread->unsignalled = unsignalled;
+    return silent;
+}
+
+// What this fault added to RSS, where that is not simply one page. Normally the step since the last reading; but memory released in between hides the fault's own
+// page or pages, and other threads' pages and those of system calls come on top.
+static PMT_COLD rise_t
+rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
+{
+    enum { SHARED_MAX = 8, HUGE_PAGES = 512 };
     int64_t up = (step.anon > 0 ? step.anon : 0) + (step.shared > 0 ? step.shared : 0);
     if (period > 1) {
         bool released = step.anon < 0 || step.shared < 0;
         return (rise_t){.pages = up == 0 && released ? period : (uint32_t)up};
     }
-    uint64_t faults = pmt_prim_thread_faults_sigsafe() - thread->faults_before;
-    uint64_t unsignalled = faults > thread->signals ? faults - thread->signals : 0;
-    bool silent = unsignalled > thread->unsignalled;  // the thread faulted inside system calls since
-    thread->unsignalled = unsignalled;
-    if (step.anon <= 0 && step.shared == 0) {
-        uint32_t own = huge_page_at(thread, address) ? 512 : step.anon < 0;
-        return (rise_t){.pages = own};
+    bool silent = faulted_silently(thread);
+    bool threads = atomic_load_explicit(&session->shared->rings_used, memory_order_relaxed) > 1;
+    if (step.shared == 0 && step.anon <= 0 && huge_page_at(thread, address)) {
+        return (rise_t){.pages = HUGE_PAGES};
+    }
+    if (threads && !silent && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
+        return (rise_t){.pages = share_rise(session, thread, step.anon)};
     }
     if (up == 0) {
-        return (rise_t){.pages = 1};  // files released and touched again
+        return (rise_t){.pages = step.anon < 0 || step.shared < 0};
     }
-    return (rise_t){.pages = (uint32_t)up, .by_time = silent || up > 512};
+    bool others = threads && step.anon > 1 && step.anon != HUGE_PAGES;
+    return (rise_t){.pages = (uint32_t)up, .by_time = silent || others || up > HUGE_PAGES};
 }
 
 static rise_t
@@ -105,10 +147,13 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
     if (step.rss > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
         atomic_store_explicit(&session->shared->rss_peak_pages, step.rss, memory_order_relaxed);
     }
-    if (PMT_LIKELY(step.anon == 1 && step.shared == 0)) {
-        return (rise_t){.pages = 1};
+    rise_t rise = {.pages = 1};
+    if (PMT_UNLIKELY(step.anon != 1 || step.shared != 0)) {
+        rise = rise_slow(session, thread, address, step, period);
+    } else if (PMT_UNLIKELY(thread->left_pages)) {
+        rise.pages += take_back(session, thread);
     }
-    return rise_slow(thread, address, step, period);
+    return rise;
 }
 
 static bool
@@ -445,6 +490,30 @@ void
 pmt_fault_adopt_thread(void)
 {
     adopt_slow_sigsafe(&pmt_session);
+}
+
+void
+pmt_fault_name_thread(const char *name, size_t size)
+{
+    enum { ROOM = (PMT_RAW_WORDS_MAX - 1) * 8 };
+    pmt_session_t *session = &pmt_session;
+    if (!atomic_load_explicit(&session->active, memory_order_acquire)) {
+        return;
+    }
+    pmt_thread_t *thread = current ? current : adopt_slow_sigsafe(session);
+    if (thread->busy) {
+        return;
+    }
+    size = size < ROOM ? size : ROOM;
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD_NAME, 0, (uint32_t)size, 1 + (unsigned)(size + 7) / 8);
+    if (record) {
+        memcpy(record + 1, name, size);
+        pmt_ring_commit(&thread->producer);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
 }
 
 void

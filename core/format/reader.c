@@ -122,7 +122,7 @@ read_header(pmt_reader_t *reader, char error[PMT_ERROR_MAX])
     };
     uint32_t features = (uint32_t)get_le(header + 16, 4), page = reader->info.page_size;
     if (reader->info.major != PMT_WIRE_MAJOR || features != 0) {
-        snprintf(error, PMT_ERROR_MAX, "written by a newer pymemtrace (format %u.%u, features %#x; this one reads %u): upgrade to read it", reader->info.major,
+        snprintf(error, PMT_ERROR_MAX, "written by a newer pymemtrace (format version %u.%u, features %#x; this one reads version %u): upgrade to read it", reader->info.major,
                  reader->info.minor, features, (unsigned)PMT_WIRE_MAJOR);
         return -EBADMSG;
     }
@@ -243,6 +243,20 @@ all_zero(const uint8_t *data, size_t size)
     return true;
 }
 
+// A tail of zeros was never written: the file ends there. 0, or -EBADMSG if something stands behind them.
+static int
+zero_tail(pmt_reader_t *reader)
+{
+    uint8_t piece[4096];
+    ssize_t n;
+    for (uint64_t at = reader->offset; (n = read_at(reader, piece, sizeof piece, at)) > 0; at += (uint64_t)n) {
+        if (!all_zero(piece, (size_t)n)) {
+            return corrupt(reader, "a block is corrupt (wrong magic)");
+        }
+    }
+    return (int)n;
+}
+
 static int
 unpack_block(pmt_reader_t *reader, const uint8_t *header, size_t stored, size_t raw)
 {
@@ -279,14 +293,14 @@ next_block(pmt_reader_t *reader)
         return 0;
     }
     reader->complete = false;  // something follows the trailer
-    if (all_zero(header, (size_t)n)) {
-        return 0;
-    }
-    if (memcmp(header, PMT_WIRE_BLOCK_MAGIC, (size_t)n < 4 ? (size_t)n : 4) != 0) {
-        return corrupt(reader, "a block is corrupt (wrong magic)");
-    }
     if (n < PMT_WIRE_BLOCK_HEADER) {
         return 0;
+    }
+    if (all_zero(header, sizeof header)) {
+        return zero_tail(reader);
+    }
+    if (memcmp(header, PMT_WIRE_BLOCK_MAGIC, 4) != 0) {
+        return corrupt(reader, "a block is corrupt (wrong magic)");
     }
     size_t stored = get_le(header + 8, 4), raw = get_le(header + 12, 4);
     if (get_le(header + 4, 4) != reader->sequence) {

@@ -40,6 +40,7 @@ enum pmt_raw_e {
     PMT_RAW_MARK,        // arg: pmt_mark_e; [time, RSS in pages]
     PMT_RAW_PERIOD,      // arg: period; [time]
     PMT_RAW_LOST,        // arg: faults lost; [time]
+    PMT_RAW_THREAD_NAME, // arg: bytes; the name, padded
 };
 
 // The low bits of a fault's flags are the binary logarithm of its period.

@@ -22,8 +22,9 @@ int pmt_prim_map_shared(int fd, size_t size, void **out);
 void pmt_prim_unmap(void *base, size_t size);
 // Brings in the pages of [base, base + size), writable, without a fault in user code.
 int pmt_prim_populate_sigsafe(void *base, size_t size);
-// How many of the pages in [base, base + size) are present (anonymous memory) or cached (file memory); at most 512 pages. -ENOMEM: a hole.
-int pmt_prim_resident_pages_sigsafe(uint64_t base, size_t size);
+// What the page at `address` is: a set of pmt_page_e. -ENOTTY: this kernel (before 6.7) does not tell.
+enum pmt_page_e { PMT_PAGE_PRESENT = 1, PMT_PAGE_FILE = 2, PMT_PAGE_ZERO = 4, PMT_PAGE_HUGE = 8 };
+int pmt_prim_page_sigsafe(uint64_t address);
 
 // ---- rss.c: a process's resident set, from outside or inside ----
 typedef struct pmt_rss_s {

@@ -182,7 +182,8 @@ static void
 on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
     static const uint8_t least[] = {[PMT_RAW_SKIP] = 1, [PMT_RAW_THREAD] = 2,     [PMT_RAW_FRAMES] = 1, [PMT_RAW_FAULT] = 4, [PMT_RAW_CODE] = 3,
-                                    [PMT_RAW_CODE_LINES] = 2, [PMT_RAW_MARK] = 3, [PMT_RAW_PERIOD] = 2, [PMT_RAW_LOST] = 2};
+                                    [PMT_RAW_CODE_LINES] = 2, [PMT_RAW_MARK] = 3, [PMT_RAW_PERIOD] = 2, [PMT_RAW_LOST] = 2,
+                                    [PMT_RAW_THREAD_NAME] = 1};
     pmt_trace_t *trace = drain->trace;
     bool known = raw->type > 0 && raw->type < sizeof least && raw->words >= least[raw->type];
     if (!known || (drain->consumer->thread < 0 && raw->type != PMT_RAW_THREAD)) {
@@ -212,6 +213,12 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         break;
     case PMT_RAW_LOST:
         pmt_writer_lost(trace->writer, (uint64_t)drain->consumer->thread, pmt_trace_time(trace, words[1]), raw->arg);
+        break;
+    case PMT_RAW_THREAD_NAME:
+        if (raw->arg <= (raw->words - 1u) * sizeof *words) {
+            drain->consumer->named = true;
+            pmt_writer_thread_name(trace->writer, (uint64_t)drain->consumer->thread, (const char *)(words + 1), raw->arg);
+        }
         break;
     default:
         break;

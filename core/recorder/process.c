@@ -110,7 +110,7 @@ pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process)
     for (unsigned slot = 0; slot < PMT_RINGS; slot++) {
         const pmt_consumer_t *consumer = &process->consumers[slot];
         char name[32];
-        if (consumer->thread < 0) {
+        if (consumer->thread < 0 || consumer->named) {
             continue;
         }
         pmt_prim_thread_name(process->pid, consumer->tid, name, sizeof name);

@@ -33,12 +33,19 @@ def _kind(capture, kind, target):
     return "path" if kind == "script" and capture.importer(target) is not None else kind
 
 
+def _absolute(path):
+    """As the interpreter does it: the current folder in front, nothing normalised."""
+    from posix import getcwd
+
+    return path if path.startswith("/") else f"{getcwd()}/{path}"
+
+
 def _first_path(kind, target):
     """What the interpreter puts at sys.path[0], or None."""
     import os
 
     if kind == "path":
-        return target
+        return _absolute(target)
     if sys.flags.safe_path:
         return None
     if kind == "script":
@@ -46,8 +53,14 @@ def _first_path(kind, target):
     return os.getcwd() if kind == "module" else ""
 
 
+def _notice(options, text):
+    if "quiet" not in options and sys.stderr is not None:
+        print(f"pymemtrace: {text}", file=sys.stderr)
+
+
 def _start(capture, address, options):
     """Start tracing; what goes wrong is told on stderr, and the program runs all the same."""
+    import _thread
     import atexit
 
     meta = {"sys_path": "\0".join(path for path in sys.path if isinstance(path, str))}
@@ -58,9 +71,14 @@ def _start(capture, address, options):
     try:
         reason = capture.start(address, "exact" in options, meta)
     except OSError as error:
-        reason = f"the recorder does not answer ({error.strerror}); nothing is recorded"
-    if reason and "quiet" not in options:
-        print(f"pymemtrace: page faults cannot be traced: {reason}", file=sys.stderr)
+        _notice(options, f"nothing is recorded: the recorder does not answer ({error.strerror})")
+        return
+    if reason:
+        _notice(options, f"page faults cannot be traced: {reason}")
+    capture.name_thread("MainThread")
+    _thread.get_native_id = capture.get_native_id
+    if "threading" in sys.modules:
+        sys.modules["threading"].get_native_id = capture.get_native_id
     atexit.register(capture.stop)
 
 
@@ -80,10 +98,8 @@ def _main():
     _start(capture, address, options.split(","))
     if kind == "path":
         target = "__main__"
-    elif kind == "script" and not target.startswith("/"):
-        from posix import getcwd
-
-        target = f"{getcwd()}/{target.removeprefix('./')}"
+    elif kind == "script":
+        target = _absolute(target)
     return capture.run_main, kind, target
 
 

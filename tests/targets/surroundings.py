@@ -29,7 +29,8 @@ def open_descriptors():
     standard = [os.fstat(number).st_mode for number in (0, 1, 2)]
     for number in new:
         os.close(number)
-    return [new, standard, sorted(map(int, os.listdir("/proc/self/fd")))]
+    # One more than without a tracer is allowed: its reading of RSS, where no program gets its numbers from.
+    return [new, standard, sorted(number for number in map(int, os.listdir("/proc/self/fd")) if number < 512)]
 
 
 def without_trap(mask):

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import itertools
 import json
 import mmap
 import sys
@@ -37,9 +38,9 @@ def list_append():
 
 def list_of_floats():
     items = []
-    count = SIZE // 40
-    for number in range(count):
-        items.append(number + 0.5)  # touched: list_of_floats
+    count, start = SIZE // 40, 0.5
+    for _ in itertools.repeat(None, count):  # no object of its own in each round
+        items.append(start + 1.0)  # touched: list_of_floats
     return items, count * POOL // FLOATS_IN_POOL + count * 8
 
 

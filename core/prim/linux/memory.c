@@ -1,6 +1,8 @@
 // Mappings (prim.h).
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,7 +12,16 @@
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
 
-enum { RESIDENT_MAX = 512 };
+// PAGEMAP_SCAN, Linux 6.7: see Documentation/admin-guide/mm/pagemap.rst. The C library's headers are older.
+typedef struct page_region_s {
+    uint64_t start, end, categories;
+} page_region_t;
+typedef struct scan_request_s {
+    uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
+    uint64_t inverted, all_of, any_of, wanted;
+} scan_request_t;
+#define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, scan_request_t)
+enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_ZERO = 1 << 5, SCAN_HUGE = 1 << 6 };
 
 size_t
 pmt_prim_page_size_sigsafe(void)
@@ -79,19 +90,29 @@ pmt_prim_populate_sigsafe(void *base, size_t size)
 }
 
 int
-pmt_prim_resident_pages_sigsafe(uint64_t base, size_t size)
+pmt_prim_page_sigsafe(uint64_t address)
 {
-    unsigned char present[RESIDENT_MAX];
-    size_t pages = size / pmt_prim_page_size_sigsafe();
-    int count = 0;
-    if (pages > RESIDENT_MAX) {
-        return -EINVAL;
-    }
-    if (mincore((void *)base, size, present) < 0) {
+    uint64_t page = pmt_prim_page_size_sigsafe(), start = address & ~(page - 1);
+    page_region_t region = {0};
+    scan_request_t request = {
+        .size = sizeof request,
+        .start = start,
+        .end = start + page,
+        .regions = (uint64_t)(uintptr_t)&region,
+        .region_count = 1,
+        .any_of = SCAN_PRESENT,
+        .wanted = SCAN_PRESENT | SCAN_FILE | SCAN_ZERO | SCAN_HUGE,
+    };
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         return -errno;
     }
-    for (size_t i = 0; i < pages; i++) {
-        count += present[i] & 1;
+    int n = ioctl(fd, PAGEMAP_SCAN_REQUEST, &request);
+    int err = n < 0 ? -errno : 0;
+    close(fd);
+    if (err) {
+        return err;
     }
-    return count;
+    return (region.categories & SCAN_PRESENT ? PMT_PAGE_PRESENT : 0) | (region.categories & SCAN_FILE ? PMT_PAGE_FILE : 0) |
+           (region.categories & SCAN_ZERO ? PMT_PAGE_ZERO : 0) | (region.categories & SCAN_HUGE ? PMT_PAGE_HUGE : 0);
 }

@@ -7,6 +7,11 @@ runs that is not needed to start it.
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pymemtrace.process.program import Program
+    from pymemtrace.process.recorder import Recorder
+
 HELP = """\
 usage: pymemtrace run [options] PROGRAM.py [args...]
        pymemtrace run [options] -m MODULE [args...]
@@ -101,21 +106,21 @@ def _check_script(options: _Options) -> None:
         raise UsageError(f"cannot run {options.target}: {error.strerror}") from None
 
 
-def _default_name(options: _Options) -> str:
+def _default_name(options: _Options, pid: int) -> str:
     name = options.target
     if options.kind == "code":
         name = "code"
     elif options.kind == "script":
         name = os.path.basename(os.path.abspath(name)).removesuffix(".py")
     safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)[:_NAME_LIMIT]
-    return f"pymemtrace-{safe}.{os.getpid()}.pmt"
+    return f"pymemtrace-{safe}.{pid}.pmt"
 
 
-def _create(options: _Options) -> tuple[str, int]:
+def _create(options: _Options, pid: int) -> tuple[str, int]:
     """The trace's file, new and ours alone: its name and descriptor."""
     from pymemtrace.errors import UsageError
 
-    path = options.output if options.output is not None else _default_name(options)
+    path = options.output if options.output is not None else _default_name(options, pid)
     flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if options.force else os.O_EXCL)
     try:
         fd = os.open(path, flags, 0o600)
@@ -143,14 +148,7 @@ def main(words: list[str]) -> int:
         return 0 if words else 2
     options = _parse(list(words))
     _check_script(options)
-    path, output = _create(options)
-    try:
-        status, signal_number = _run(options, path, output)
-    except OSError as error:
-        from pymemtrace.errors import PymemtraceError
-
-        os.unlink(path)
-        raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
+    status, signal_number = _run(options)
     if signal_number is not None:
         from pymemtrace.process.program import die_of
 
@@ -159,15 +157,17 @@ def main(words: list[str]) -> int:
     return status
 
 
-def _run(options: _Options, path: str, output: int) -> tuple[int | None, int | None]:
+def _run(options: _Options) -> tuple[int | None, int | None]:
     from pymemtrace.process.program import Program
-    from pymemtrace.process.recorder import EXIT, SIGNAL, Recorder
+    from pymemtrace.process.recorder import EXIT, SIGNAL
 
-    recorder = Recorder(output)
-    if not options.quiet:
-        _notice(f"recording to {path}")
-    words = [word for word in ("exact", "quiet") if getattr(options, word)]
-    program = Program(recorder.address, ",".join(words), options.kind, options.target, options.arguments)
+    program = Program()
+    try:
+        path, output = _create(options, program.pid)
+    except Exception:
+        program.cancel()
+        raise
+    recorder = _start(options, program, path, output)
     _describe(recorder, options)
     status, signal_number = program.wait()
     problem = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
@@ -180,7 +180,25 @@ def _run(options: _Options, path: str, output: int) -> tuple[int | None, int | N
     return status, signal_number
 
 
-def _describe(recorder: object, options: _Options) -> None:
+def _start(options: _Options, program: "Program", path: str, output: int) -> "Recorder":
+    """Start the recorder and let the program run."""
+    from pymemtrace.process.recorder import Recorder
+
+    words = [word for word in ("exact", "quiet") if getattr(options, word)]
+    try:
+        recorder = Recorder(output)
+        if not options.quiet:
+            _notice(f"recording to {path}")
+        program.start(recorder.address, ",".join(words), options.kind, options.target, options.arguments)
+    except OSError as error:
+        from pymemtrace.errors import PymemtraceError
+
+        os.unlink(path)
+        raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
+    return recorder
+
+
+def _describe(recorder: "Recorder", options: _Options) -> None:
     """Tell the recorder what a reader wants to know about the run."""
     from pymemtrace import __version__
 
@@ -196,4 +214,4 @@ def _describe(recorder: object, options: _Options) -> None:
         "user": str(os.geteuid()),
     }
     for key, value in facts.items():
-        recorder.meta(key, value)  # type: ignore[attr-defined]
+        recorder.meta(key, value)

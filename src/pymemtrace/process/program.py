@@ -35,15 +35,57 @@ def interpreter_flags() -> list[str]:
     return options
 
 
-class Program:
-    """The program as a child: `kind` script, module or code, `target` what to run, `arguments` its own."""
+def _become(gate: int, failure: int) -> None:
+    """In the child: wait for the command line, then become it. Nothing at all on the gate means that it is cancelled."""
+    try:
+        with open(gate, "rb") as command:
+            argv = command.read().split(b"\0")
+        if argv == [b""]:
+            os._exit(0)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)  # this interpreter ignores them, and an exec would hand that on
+        os.execv(argv[0], argv)
+    except OSError as error:
+        os.write(failure, str(error.errno).encode())
+    finally:
+        os._exit(127)
 
-    def __init__(self, address: str, options: str, kind: str, target: str, arguments: list[str]) -> None:
+
+class Program:
+    """The program as a child. start(): `kind` script, module or code, `target` what to run, `arguments` its own."""
+
+    def __init__(self) -> None:
+        """The child exists from here on, with its pid, but waits for start().
+
+        Not posix_spawn: glibc leaves the C library's own signals ignored in what it spawns.
+        """
+        gate, self._gate = os.pipe()
+        self._failure, failure = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._gate)
+            _become(gate, failure)
+        os.close(gate)
+        os.close(failure)
+
+    def start(self, address: str, options: str, kind: str, target: str, arguments: list[str]) -> None:
+        """Let it become the program. Raises OSError if the interpreter cannot be started."""
         boot = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_boot.py")
         argv = [sys.executable, *interpreter_flags(), boot, address, options, kind, target, *arguments]
-        default = [number for number in (signal.SIGPIPE, signal.SIGXFSZ)]  # this interpreter ignores them; a child inherits that
-        self.pid = os.posix_spawn(sys.executable, argv, os.environ, setsigdef=default)
         self._pass_signals_on()
+        with open(self._gate, "wb") as gate:
+            gate.write(b"\0".join(map(os.fsencode, argv)))
+        with open(self._failure, "rb") as failure:
+            error = failure.read()  # empty: the exec closed it
+        if error:
+            os.waitpid(self.pid, 0)
+            raise OSError(int(error), os.strerror(int(error)), sys.executable)
+
+    def cancel(self) -> None:
+        """It is not to run after all."""
+        os.close(self._gate)
+        os.close(self._failure)
+        os.waitpid(self.pid, 0)
 
     def _pass_signals_on(self) -> None:
         """The terminal's signals reach the program by themselves; others sent to us are meant for it."""
