@@ -78,9 +78,9 @@ append(PyObject *list, PyObject *item)
 }
 
 static PyObject *
-number_or_none(bool known, uint64_t value)
+number_or_none(bool known, int64_t value)
 {
-    return known ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(Py_None);
+    return known ? PyLong_FromLongLong(value) : Py_NewRef(Py_None);
 }
 
 typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
@@ -130,7 +130,7 @@ process_item(result_t *result, uint32_t number)
               put(dict, "start_ns", PyLong_FromUnsignedLongLong(p->start)) && put(dict, "meta", pairs_dict(result, &p->meta, true)) &&
               put(dict, "counters", pairs_dict(result, &p->counters, false)) && put(dict, "end", Py_XNewRef(end)) &&
               put(dict, "rss_start", number_or_none(p->has_rss_start, p->rss_start)) && put(dict, "rss_end", number_or_none(p->has_rss_end, p->rss_end)) &&
-              put(dict, "rss_peak", PyLong_FromUnsignedLongLong(p->rss_peak)) &&
+              put(dict, "rss_peak", PyLong_FromLongLong(p->rss_peak)) &&
               put(dict, "touched", PyLong_FromUnsignedLongLong(bytes(result, p->touched.pages))) &&
               put(dict, "faults", PyLong_FromUnsignedLongLong(p->touched.faults)) && put(dict, "period", PyLong_FromUnsignedLongLong(p->period)) &&
               put(dict, "period_changes", PyLong_FromUnsignedLongLong(p->period_changes));
@@ -299,8 +299,8 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
            put(dict, "touched_tracer", PyLong_FromUnsignedLongLong(bytes(result, sums.tracer))) &&
            put(dict, "touched_by_time", PyLong_FromUnsignedLongLong(bytes(result, sums.by_time))) &&
            put(dict, "lost", PyLong_FromUnsignedLongLong(profile->lost)) &&
-           put(dict, "limit_kib", number_or_none(profile->limit_kib >= 0, (uint64_t)profile->limit_kib)) &&
-           put(dict, "cgroup_peak_kib", number_or_none(profile->cgroup_peak_kib >= 0, (uint64_t)profile->cgroup_peak_kib));
+           put(dict, "limit_kib", number_or_none(profile->limit_kib >= 0, profile->limit_kib)) &&
+           put(dict, "cgroup_peak_kib", number_or_none(profile->has_cgroup, profile->cgroup_peak_kib));
 }
 
 static PyObject *

@@ -7,12 +7,14 @@ enum { NO_COLUMNS = 13, LONG = 14, NO_LINE = 15, ONE_LINE_FIRST = 10, CODE_UNIT 
 
 typedef struct cursor_s {
     const uint8_t *at, *end;
+    bool cut;  // bytes were missing
 } cursor_t;
 
 static uint32_t
 take(cursor_t *cursor)
 {
-    return cursor->at < cursor->end ? *cursor->at++ : 0;
+    cursor->cut |= cursor->at == cursor->end;
+    return cursor->cut ? 0 : *cursor->at++;
 }
 
 static uint32_t
@@ -58,12 +60,15 @@ take_entry(cursor_t *cursor, uint32_t kind)
 uint32_t
 pmt_linetable_line(const uint8_t *table, size_t size, uint32_t first_line, uint32_t offset)
 {
-    cursor_t cursor = {table, table + size};
+    cursor_t cursor = {table, table + size, false};
     uint64_t covered = 0;
     int64_t line = first_line;
     while (cursor.at < cursor.end) {
         uint32_t head = take(&cursor), kind = head >> 3 & 15;
         line += take_entry(&cursor, kind);
+        if (!(head & 0x80) || cursor.cut) {
+            return 0;
+        }
         covered += ((head & 7) + 1) * CODE_UNIT;
         if (offset < covered) {
             return kind == NO_LINE || line < 0 || line > UINT32_MAX ? 0 : (uint32_t)line;

@@ -63,7 +63,7 @@ add_weight(pmt_weight_t *to, const pmt_record_t *fault)
 }
 
 static void
-saw_rss(pmt_process_row_t *process, uint64_t bytes)
+saw_rss(pmt_process_row_t *process, int64_t bytes)
 {
     process->rss_peak = bytes > process->rss_peak ? bytes : process->rss_peak;
 }
@@ -92,27 +92,41 @@ on_thread(pmt_profile_t *profile, const pmt_record_t *r)
     return err;
 }
 
+// The entry of a code object, made if there is none. NULL: no memory.
+static pmt_code_t *
+code_of(pmt_profile_t *profile, uint64_t process, uint64_t id)
+{
+    pmt_code_t code = {.process = (uint32_t)process, .id = (uint32_t)id};
+    int64_t number = pmt_table_add(&profile->codes, &code);
+    return number < 0 ? NULL : pmt_table_at(&profile->codes, (uint32_t)number);
+}
+
 static int
 on_code(pmt_profile_t *profile, const pmt_record_t *r)
 {
-    pmt_code_t code = {.process = (uint32_t)r->u.code.process, .id = (uint32_t)r->u.code.id, .first_line = (uint32_t)r->u.code.first_line};
-    int err = add_text(profile, r->u.code.file, &code.file);
-    err = err ? err : add_text(profile, r->u.code.name, &code.name);
-    int64_t number = err ? err : pmt_table_add(&profile->codes, &code);
-    return number < 0 ? (int)number : 0;
+    uint32_t file, name;
+    int err = add_text(profile, r->u.code.file, &file);
+    err = err ? err : add_text(profile, r->u.code.name, &name);
+    pmt_code_t *code = err ? NULL : code_of(profile, r->u.code.process, r->u.code.id);
+    if (!code) {
+        return -ENOMEM;
+    }
+    code->named = true;
+    code->first_line = (uint32_t)r->u.code.first_line;
+    code->file = file;
+    code->name = name;
+    return 0;
 }
 
 static int
 on_code_lines(pmt_profile_t *profile, const pmt_record_t *r)
 {
-    uint32_t key[2] = {(uint32_t)r->u.code_lines.process, (uint32_t)r->u.code_lines.id};
-    int64_t number = pmt_table_find(&profile->codes, key);
     size_t size = r->u.code_lines.piece.size;
-    if (number < 0 || size == 0) {
+    pmt_code_t *code = code_of(profile, r->u.code_lines.process, r->u.code_lines.id);
+    uint8_t *lines = code && size ? realloc(code->lines, code->lines_size + size) : NULL;
+    if (code && size == 0) {
         return 0;
     }
-    pmt_code_t *code = pmt_table_at(&profile->codes, (uint32_t)number);
-    uint8_t *lines = realloc(code->lines, code->lines_size + size);
     if (!lines) {
         return -ENOMEM;
     }
@@ -138,7 +152,7 @@ static void
 on_mark(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_process_row_t *process = &profile->processes[r->u.mark.process];
-    uint64_t bytes = r->u.mark.rss * profile->info.page_size;
+    int64_t bytes = (int64_t)(r->u.mark.rss * profile->info.page_size);
     saw_rss(process, bytes);
     if (r->u.mark.kind == PMT_MARK_START) {
         process->has_rss_start = true;
@@ -234,7 +248,7 @@ on_sample(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_process_row_t *process = &profile->processes[r->u.sample.process];
     uint64_t kib = (uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2];
-    uint64_t bytes = kib < (uint64_t)INT64_MAX >> 10 ? kib << 10 : 0;  // deltas of a hostile file may sum to less than nothing
+    int64_t bytes = (int64_t)(kib << 10);
     saw_rss(process, bytes);
     process->sampled = true;
     if (!process->has_rss_end) {
@@ -246,9 +260,10 @@ static void
 on_cgroup(pmt_profile_t *profile, const pmt_record_t *r)
 {
     profile->limit_kib = r->u.cgroup.limit_kib >= 0 ? r->u.cgroup.limit_kib : profile->limit_kib;
-    if (r->u.cgroup.usage_kib > profile->cgroup_peak_kib) {
+    if (!profile->has_cgroup || r->u.cgroup.usage_kib > profile->cgroup_peak_kib) {
         profile->cgroup_peak_kib = r->u.cgroup.usage_kib;
     }
+    profile->has_cgroup = true;
 }
 
 static int
@@ -327,7 +342,7 @@ settle(pmt_profile_t *profile, uint64_t pid)
     for (uint32_t i = 0; i < profile->process_count; i++) {
         pmt_process_row_t *process = &profile->processes[i];
         uint64_t lost = pmt_profile_counter(profile, process, "lost");
-        saw_rss(process, pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size);
+        saw_rss(process, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
         profile->lost = i == 0 && lost > profile->lost ? lost : profile->lost;
         process->has_rss_end |= process->sampled;
         found |= process->pid == pid;
@@ -340,7 +355,7 @@ pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char er
 {
     pmt_reader_t *reader;
     pmt_record_t record;
-    *profile = (pmt_profile_t){.limit_kib = -1, .cgroup_peak_kib = -1};
+    *profile = (pmt_profile_t){.limit_kib = -1};
     pmt_texts_init(&profile->texts);
     pmt_table_init(&profile->codes, sizeof(pmt_code_t), PMT_CODE_KEY);
     pmt_table_init(&profile->nodes, sizeof(pmt_raw_node_t), PMT_RAW_NODE_KEY);

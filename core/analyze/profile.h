@@ -27,6 +27,7 @@ typedef struct pmt_code_s {
     uint32_t process, id;
     uint32_t first_line;
     uint32_t file, name;  // texts
+    bool named;           // a CODE was read, not only its CODE_LINES
     uint8_t *lines;       // owned
     size_t lines_size;
 } pmt_code_t;
@@ -65,7 +66,7 @@ typedef struct pmt_process_row_s {
     pmt_pairs_t meta, counters;
     bool has_end, has_rss_start, has_rss_end, sampled;
     uint64_t end_kind, end_value, end_time;
-    uint64_t rss_start, rss_end, rss_peak;  // bytes
+    int64_t rss_start, rss_end, rss_peak;  // bytes; negative only in a hostile file
     pmt_weight_t touched;
     uint64_t period, period_changes;
 } pmt_process_row_t;
@@ -83,7 +84,9 @@ typedef struct pmt_profile_s {
     uint64_t trailer;
     uint64_t signals;   // FAULT records
     uint64_t lost;
-    int64_t limit_kib, cgroup_peak_kib;  // -1: none seen
+    int64_t limit_kib;  // -1: none seen
+    int64_t cgroup_peak_kib;
+    bool has_cgroup;
     pmt_texts_t texts;
     pmt_pairs_t meta;
     pmt_process_row_t *processes;

@@ -42,10 +42,10 @@ name_frame(const build_t *build, const pmt_raw_node_t *node)
         return (pmt_frame_name_t){.file = build->no_text, .name = build->elided_text};
     }
     int64_t number = pmt_table_find(&build->profile->codes, key);
-    if (number < 0) {
+    const pmt_code_t *code = number < 0 ? NULL : pmt_table_at(&build->profile->codes, (uint32_t)number);
+    if (!code || !code->named) {
         return (pmt_frame_name_t){.file = build->no_text, .name = build->no_text};
     }
-    const pmt_code_t *code = pmt_table_at(&build->profile->codes, (uint32_t)number);
     return (pmt_frame_name_t){
         .file = code->file,
         .name = code->name,

@@ -118,11 +118,16 @@ faulted_silently(pmt_thread_t *thread)
 static PMT_COLD rise_t
 rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
 {
-    enum { SHARED_MAX = 8, HUGE_PAGES = 512 };
+    enum { SHARED_MAX = 8, HUGE_PAGES = 512, JUST_NOW_NS = 200000 };
     int64_t up = (step.anon > 0 ? step.anon : 0) + (step.shared > 0 ? step.shared : 0);
     if (period > 1) {
         bool released = step.anon < 0 || step.shared < 0;
         return (rise_t){.pages = up == 0 && released ? period : (uint32_t)up};
+    }
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    uint64_t released_at = atomic_load_explicit(&session->released_at, memory_order_relaxed);
+    if (step.anon < 0) {
+        atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
     }
     bool silent = faulted_silently(thread);
     bool threads = atomic_load_explicit(&session->shared->rings_used, memory_order_relaxed) > 1;
@@ -130,7 +135,12 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
         return (rise_t){.pages = HUGE_PAGES};
     }
     if (threads && !silent && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
-        return (rise_t){.pages = share_rise(session, thread, step.anon)};
+        uint32_t pages = share_rise(session, thread, step.anon);
+        if (pages == 0 && now - released_at < JUST_NOW_NS) {  // another thread's release hid it
+            int page = pmt_prim_page_sigsafe(address);
+            pages = page > 0 && page & PMT_PAGE_PRESENT && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
+        }
+        return (rise_t){.pages = pages};
     }
     if (up == 0) {
         return (rise_t){.pages = step.anon < 0 || step.shared < 0};

@@ -28,6 +28,7 @@ typedef struct pmt_session_s {
     _Atomic uint32_t changing;      // 1 while a handler renews the events
     uint32_t generation;            // of the newest; changed under `changing`
     _Atomic uint32_t found_pages;   // pages that a thread's reading found on top of its own, not yet claimed by the thread they belong to
+    _Atomic uint64_t released_at;   // when a thread last saw RSS fall
     _Atomic uint64_t signals;
     _Atomic uint64_t cost_ns;       // of all signals so far
     _Atomic uint64_t check_at;      // when the period is looked at next
