@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "analyze/tables.h"
+#include "format/lines.h"
 #include "format/wire.h"
 
 typedef struct module_state_s {
@@ -413,10 +414,32 @@ samples(PyObject *module, PyObject *path)
     return list;
 }
 
+PyDoc_STRVAR(pack_lines_doc, "pack_lines(co_linetable) -> bytes\n\nThe packed line table that a trace keeps of a code object's co_linetable (docs/format.md section 7). For tests and tools.");
+
+static PyObject *
+pack_lines(PyObject *module, PyObject *table)
+{
+    (void)module;
+    pmt_lines_packer_t packer;
+    uint8_t piece[256];
+    char *data;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(table, &data, &size) < 0) {
+        return NULL;
+    }
+    PyObject *packed = PyBytes_FromStringAndSize(NULL, 0);
+    pmt_lines_pack_begin(&packer, (const uint8_t *)data, (size_t)size);
+    for (size_t n; packed && (n = pmt_lines_pack_sigsafe(&packer, piece, sizeof piece)) > 0;) {
+        PyBytes_ConcatAndDel(&packed, PyBytes_FromStringAndSize((const char *)piece, (Py_ssize_t)n));
+    }
+    return packed;
+}
+
 // ---- the module ----
 
 static PyMethodDef methods[] = {
     {"analyze", (PyCFunction)(void (*)(void))analyze, METH_VARARGS | METH_KEYWORDS, analyze_doc},
+    {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -28,7 +28,7 @@ typedef struct pmt_code_s {
     uint32_t first_line;
     uint32_t file, name;  // texts
     bool named;           // a CODE was read, not only its CODE_LINES
-    uint8_t *lines;       // owned
+    uint8_t *lines;       // packed (format/lines.h); owned
     size_t lines_size;
 } pmt_code_t;
 enum { PMT_CODE_KEY = 8 };

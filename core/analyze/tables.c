@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "analyze/linetable.h"
+#include "format/lines.h"
 #include "format/wire.h"
 
 typedef struct build_s {
@@ -50,7 +50,7 @@ name_frame(const build_t *build, const pmt_raw_node_t *node)
         .file = code->file,
         .name = code->name,
         .first_line = code->first_line,
-        .line = pmt_linetable_line(code->lines, code->lines_size, code->first_line, node->offset),
+        .line = pmt_lines_find(code->lines, code->lines_size, code->first_line, node->offset),
     };
 }
 

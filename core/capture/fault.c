@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "capture/period.h"
+#include "format/lines.h"
 #include "prim/prim.h"
 
 // A perf event's cookie: our mark, and below it the binary logarithm of its period. While events are renewed the old ones go on for a moment; a signal of one hides
@@ -169,15 +170,17 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
 static bool
 write_code_lines(pmt_producer_t *producer, uint32_t id, const pmt_code_info_t *info)
 {
-    enum { PIECE = (PMT_RAW_WORDS_MAX - 2) * 8 };
-    for (size_t at = 0; at < info->lines_size; at += PIECE) {
-        size_t size = info->lines_size - at < PIECE ? info->lines_size - at : PIECE;
+    pmt_lines_packer_t packer;
+    uint8_t piece[256];
+    size_t size;
+    pmt_lines_pack_begin(&packer, info->lines, info->lines_size);
+    while ((size = pmt_lines_pack_sigsafe(&packer, piece, sizeof piece)) > 0) {
         uint64_t *record = pmt_ring_reserve(producer, PMT_RAW_CODE_LINES, 0, id, 2 + (unsigned)(size + 7) / 8);
         if (!record) {
             return false;
         }
         record[1] = size;
-        memcpy(record + 2, info->lines + at, size);
+        memcpy(record + 2, piece, size);
     }
     return true;
 }

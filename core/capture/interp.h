@@ -26,7 +26,7 @@ enum { PMT_CODE_FILE_MAX = 3072, PMT_CODE_NAME_MAX = 960 };
 typedef struct pmt_code_info_s {
     uint32_t first_line;
     uint32_t file_size, name_size;
-    const uint8_t *lines;
+    const uint8_t *lines;  // co_linetable
     size_t lines_size;
     char file[PMT_CODE_FILE_MAX];
     char name[PMT_CODE_NAME_MAX];

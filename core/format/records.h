@@ -36,7 +36,7 @@ enum pmt_raw_e {
     PMT_RAW_FRAMES,      // arg: frames kept, counted from the outermost; then one word a frame pushed on them: code id << 32 | offset
     PMT_RAW_FAULT,       // arg: rise in pages; flags: pmt_raw_fault_e; [time, address, instruction]; the stack is the thread's present one
     PMT_RAW_CODE,        // arg: code id; [first line, file bytes << 32 | name bytes]; the texts, padded to words
-    PMT_RAW_CODE_LINES,  // arg: code id; [bytes]; a piece of the line table, padded
+    PMT_RAW_CODE_LINES,  // arg: code id; [bytes]; a piece of the packed line table (lines.h), padded
     PMT_RAW_MARK,        // arg: pmt_mark_e; [time, RSS in pages]
     PMT_RAW_PERIOD,      // arg: period; [time]
     PMT_RAW_LOST,        // arg: faults lost; [time]

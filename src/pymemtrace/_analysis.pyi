@@ -71,5 +71,8 @@ def analyze(path: str, pid: int | None = None) -> Result:
     A cut file is no error: complete is False.
     """
 
+def pack_lines(co_linetable: bytes) -> bytes:
+    """The packed line table that a trace keeps of a code object's co_linetable (docs/format.md section 7)."""
+
 def samples(path: str) -> list[Sample]:
     """The recorder's samples of RSS by kind, bytes, in file order."""

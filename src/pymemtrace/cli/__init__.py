@@ -33,8 +33,23 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status. argv: the words after the program's name."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] == "run":
-        return _guarded(lambda: _run(words[1:]))
+        status = _guarded(lambda: _run(words[1:]))
+        if argv is None:
+            _leave(status)
+        return status
     return _interruptible(lambda: _guarded(lambda: _report_verb(words)))
+
+
+def _leave(status: int) -> None:
+    """End at once: the user waits for the shell's prompt, and tearing the interpreter down takes 5 ms."""
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, full or never there
+            pass
+    os._exit(status)
 
 
 def _run(words: list[str]) -> int:
