@@ -7,12 +7,15 @@ It loads the capture extension by its path, starts tracing, makes sys.argv and s
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[0]  # our own folder, put there because this file is the script; its modules must not hide the standard library's
+    del sys.path[
+        0
+    ]  # our own folder, put there because this file is the script; its modules must not hide the standard library's
 
 
 def _load(name, folder):
     """The extension module next to this file, without importing the package around it."""
-    from _frozen_importlib import ModuleSpec, _load as load
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib import _load as load
     from _frozen_importlib_external import ExtensionFileLoader
     from _imp import extension_suffixes
     from posix import stat

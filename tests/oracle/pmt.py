@@ -466,53 +466,24 @@ def decode(source: str | os.PathLike[str] | bytes) -> Trace:
 # Instruction offset to line
 
 
-def _varint(table: bytes, pos: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = table[pos]
-        pos += 1
-        value |= (byte & 0x3F) << shift
-        shift += 6
-        if not byte & 0x40:
-            return value, pos
-
-
-def _signed_varint(table: bytes, pos: int) -> tuple[int, int]:
-    value, pos = _varint(table, pos)
-    return (-(value >> 1) if value & 1 else value >> 1), pos
-
-
-def line_entries(table: bytes, first_line: int) -> Iterator[tuple[int, int, int]]:
-    """(start, end, line) of each entry: byte offsets, line 0 for an entry without one. Stops where the table is bad."""
-    pos, start, line = 0, 0, first_line
+def line_runs(table: bytes, first_line: int) -> Iterator[tuple[int, int, int]]:
+    """(start, end, line) of each run of a packed table: byte offsets, line 0: none. Stops where it is cut."""
+    cursor, start, line = _Cursor(table, 0, len(table)), 0, first_line
     try:
-        while pos < len(table):
-            head = table[pos]
-            pos += 1
-            if not head & 0x80:
-                return
-            kind, end = head >> 3 & 15, start + 2 * ((head & 7) + 1)
-            if kind <= 9:
-                pos += 1
-            elif kind <= 12:
-                line += kind - 10
-                pos += 2
-            elif kind <= 14:
-                delta, pos = _signed_varint(table, pos)
-                line += delta
-                for _ in range(3 if kind == 14 else 0):
-                    _, pos = _varint(table, pos)
-            if pos > len(table):
-                return
-            yield start, end, 0 if kind == 15 else line
+        while cursor.pos < len(table):
+            end, code = start + 2 * cursor.u(), cursor.u()
+            if code:
+                delta = (code - 1) >> 1 if (code - 1) % 2 == 0 else -((code - 1) >> 1) - 1
+                line = (line + delta) % (1 << 64)
+            yield start, end, line if code and line < 1 << 32 else 0
             start = end
-    except IndexError:
+    except FormatError:
         return
 
 
 def line_of(table: bytes, first_line: int, offset: int) -> int:
     """The line of the instruction at a byte offset, 0: none."""
-    for start, end, line in line_entries(table, first_line):
+    for start, end, line in line_runs(table, first_line):
         if start <= offset < end:
             return line
     return 0

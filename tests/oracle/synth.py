@@ -246,46 +246,23 @@ REFUSED = {
     "linetable of 63 bits": ROOTED + cold(0x46, u(0), u(1), u(1 << 63), b"abc") + bytes(9),
 }
 
-# co_linetable
+# Packed line tables
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x3F:
-        out.append(value & 0x3F | 0x40)
-        value >>= 6
-    out.append(value)
-    return bytes(out)
+def line_run(units: int, delta: int | None) -> bytes:
+    """A run of code units whose line is `delta` further than the last run's, or that has none."""
+    return u(units) + (u(0) if delta is None else u(1 + (delta << 1 if delta >= 0 else -delta * 2 - 1)))
 
 
-def line_entry(kind: int, units: int, delta: int = 0, columns: int = 0) -> bytes:
-    """One entry of 1 to 8 code units. `columns` is a number to make varied column bytes from."""
-    head = bytes([0x80 | kind << 3 | units - 1])
-    signed = _varint(-delta << 1 | 1 if delta < 0 else delta << 1)
-    if kind <= 9:
-        return head + bytes([columns & 0x7F])
-    if kind <= 12:
-        return head + bytes([columns & 0x7F, columns >> 7 & 0x7F])
-    if kind == 13:
-        return head + signed
-    if kind == 14:
-        return head + signed + _varint(columns) + _varint(columns * 3) + _varint(columns * 7)
-    return head
-
-
-def random_linetable(rng: random.Random, first_line: int, entries: int) -> tuple[bytes, list[int]]:
+def random_linetable(rng: random.Random, first_line: int, runs: int) -> tuple[bytes, list[int]]:
     """A table and the line (0: none) of every code unit in it."""
     table, lines, line = b"", [], first_line
-    for _ in range(entries):
-        kind, units = rng.randrange(16), rng.randint(1, 8)
-        delta = 0
-        if kind in (10, 11, 12):
-            delta = kind - 10
-        elif kind in (13, 14):
-            delta = rng.choice((rng.randint(1 - line, 40), rng.randint(0, 5), 5_000))
-        line += delta
-        table += line_entry(kind, units, delta, rng.choice((0, 9, 200, 70_000)))
-        lines += [0 if kind == 15 else line] * units
+    for _ in range(runs):
+        units = rng.randint(1, 200)
+        delta = rng.choice((None, rng.randint(1 - line, 40), rng.randint(0, 5), 5_000))
+        line += delta or 0
+        table += line_run(units, delta)
+        lines += [0 if delta is None else line] * units
     return table, lines
 
 
@@ -461,7 +438,7 @@ def small_trace() -> bytes:
     t = w.thread(p, 100, 20, "main")
     w.raw(mark(p, 25, 1, 300) + period(p, 26, 1) + meta(p + 1, "engine", "faults"))
     m = w.module(p, 0x7F00_0000_0000, 0x10000, 0x1000, "/lib/libc.so.6")
-    w.raw(code(p, 1, 10, "app.py", "größe") + code_lines(p, 1, line_entry(1, 2) + line_entry(11, 3)))
+    w.raw(code(p, 1, 10, "app.py", "größe") + code_lines(p, 1, line_run(2, 0) + line_run(3, 1)))
     w.round(100)
     w.batch(t)
     root = w.root(p)
@@ -484,7 +461,7 @@ def small_trace() -> bytes:
     w.batch(t)
     w.fault(240, 0x1000_2000, 2, w.node(w.root(p), 1, 0), 0, late=True)
     w.flush()
-    w.raw(code(p, 2, 30, "lib.py", "f") + code_lines(p, 2, line_entry(13, 8, 4)))
+    w.raw(code(p, 2, 30, "lib.py", "f") + code_lines(p, 2, line_run(8, 4)))
     w.raw(counter(p, "unowned_pages", 7) + counter(p, "tracer_pages", 5) + counter(child, "tracer_pages", 2))
     w.raw(mark(p, 250, 2, 330) + process_end(child, 1, 9, 255) + process_end(p, 0, 3, 260))
     return w.finish(270)
@@ -496,7 +473,7 @@ def deep_trace(depth: int = 20_000) -> bytes:
     p = w.process(1)
     w.batch(w.thread(p, 1, 0, "deep"))
     for ident, name in ((1, "even"), (2, "odd")):
-        w.raw(code(p, ident, ident * 10, "deep.py", name) + code_lines(p, ident, line_entry(13, 4, 1)))
+        w.raw(code(p, ident, ident * 10, "deep.py", name) + code_lines(p, ident, line_run(4, 1)))
     root = w.root(p)
     stack = [root]
     for level in range(depth):

@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 import pytest
 
 from oracle import pmt, synth
+from pymemtrace._analysis import pack_lines
 
 
 def decoded(*records: bytes) -> pmt.Trace:
@@ -259,14 +260,16 @@ def test_lines_are_cpythons(module: ModuleType) -> None:
     objects = list(code_objects(whole))
     assert len(objects) > 20
     for code in objects:
-        entries = list(pmt.line_entries(code.co_linetable, code.co_firstlineno))
-        ours = [line for start, end, line in entries for _ in range(start, end, 2)]
+        packed = pack_lines(code.co_linetable)
+        runs = list(pmt.line_runs(packed, code.co_firstlineno))
+        assert len({end for _, end, _ in runs}) == len(runs)
+        ours = [line for start, end, line in runs for _ in range(start, end, 2)]
         assert ours == [line or 0 for line, *_ in code.co_positions()]
         assert ours == [line or 0 for start, end, line in code.co_lines() for _ in range(start, end, 2)]
-        assert pmt.line_of(code.co_linetable, code.co_firstlineno, len(ours) * 2) == 0
+        assert pmt.line_of(packed, code.co_firstlineno, len(ours) * 2) == 0
 
 
-def test_lines_of_every_kind_of_entry() -> None:
+def test_lines_of_every_kind_of_run() -> None:
     rng = random.Random(1)
     for _ in range(200):
         first = rng.randint(1, 1000)
@@ -275,7 +278,17 @@ def test_lines_of_every_kind_of_entry() -> None:
 
 
 def test_lines_of_a_bad_table() -> None:
-    table = synth.line_entry(11, 1) + b"\x00" + synth.line_entry(11, 1)
-    assert [pmt.line_of(table, 5, offset) for offset in (0, 1, 2)] == [6, 6, 0]
+    table = synth.line_run(1, 1) + synth.line_run(2, None) + synth.line_run(1, -2)
+    assert [pmt.line_of(table, 5, offset) for offset in (0, 1, 2, 5, 6, 8)] == [6, 6, 0, 0, 4, 0]
     assert pmt.line_of(b"", 5, 0) == 0
-    assert pmt.line_of(synth.line_entry(14, 1, 3)[:-1], 5, 0) == 0
+    assert pmt.line_of(synth.line_run(1, 3)[:-1], 5, 0) == 0
+
+
+def test_a_cut_table_is_packed_up_to_the_cut() -> None:
+    code = compile("a = 1\nb = 2\n\nc = [x for x in\n  range(3)]\n", "f", "exec")
+    table = code.co_linetable
+    whole = list(pmt.line_runs(pack_lines(table), 1))
+    for length in range(len(table)):
+        part = list(pmt.line_runs(pack_lines(table[:length]), 1))
+        assert part == [] or (part[:-1] == whole[: len(part) - 1] and part[-1][2] == whole[len(part) - 1][2])
+    assert pack_lines(b"\x00" + table) == b""

@@ -3,10 +3,9 @@
 Signals come from the C module below `signal`, whose own import costs 3 ms of start-up.
 """
 
+import _signal as signal
 import os
 import sys
-
-import _signal as signal
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 

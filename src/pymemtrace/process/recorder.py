@@ -3,10 +3,9 @@
 Imported by `pymemtrace run` only. For the sake of start-up time it takes sockets from the C module below `socket`, whose own import costs 6 ms.
 """
 
+import _socket as socket
 import fcntl
 import os
-
-import _socket as socket
 
 CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/main.c
 META, END = b"K", b"X"  # messages, core/format/records.h
