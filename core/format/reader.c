@@ -1,20 +1,17 @@
 // The trace file's decoder (reader.h). docs/format.md is normative.
-#define _GNU_SOURCE
 #include "format/reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "format/wire.h"
+#include "prim/prim.h"
 
 // A file defines what it refers to, but nothing bounds the numbers: more than this is no trace.
 enum { COUNT_MAX = 1 << 28 };
@@ -63,27 +60,6 @@ get_le(const uint8_t *in, unsigned bytes)
     return value;
 }
 
-// Reads up to `size` bytes at `offset`; how many there were, or -errno.
-static ssize_t
-read_at(const pmt_reader_t *reader, uint8_t *out, size_t size, uint64_t offset)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = pread(reader->fd, out + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        if (n == 0) {
-            break;
-        }
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
 // ---- header ----
 
 static int
@@ -97,7 +73,7 @@ static int
 read_header(pmt_reader_t *reader, char error[PMT_ERROR_MAX])
 {
     uint8_t header[PMT_WIRE_HEADER];
-    ssize_t n = read_at(reader, header, sizeof header, 0);
+    int64_t n = pmt_prim_file_read(reader->fd, header, sizeof header, 0);
     if (n < 0) {
         return (int)n;
     }
@@ -135,7 +111,7 @@ read_header(pmt_reader_t *reader, char error[PMT_ERROR_MAX])
 int
 pmt_reader_open(const char *path, pmt_reader_t **out, char error[PMT_ERROR_MAX])
 {
-    struct stat status;
+    uint64_t size;
     int err = -ENOMEM;
     *out = NULL;
     pmt_reader_t *reader = calloc(1, sizeof *reader);
@@ -143,13 +119,9 @@ pmt_reader_open(const char *path, pmt_reader_t **out, char error[PMT_ERROR_MAX])
         return err;
     }
     reader->batch = -1;
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (reader->fd < 0 || fstat(reader->fd, &status) < 0) {
-        err = -errno;
-        goto out;
-    }
-    if (S_ISDIR(status.st_mode)) {
-        err = -EISDIR;
+    reader->fd = pmt_prim_file_open(path, &size);
+    if (reader->fd < 0) {
+        err = reader->fd;
         goto out;
     }
     reader->zstd = ZSTD_createDCtx();
@@ -157,7 +129,7 @@ pmt_reader_open(const char *path, pmt_reader_t **out, char error[PMT_ERROR_MAX])
         goto out;
     }
     err = read_header(reader, error);
-    reader->info.file_size = (uint64_t)status.st_size;
+    reader->info.file_size = size;
     reader->offset = reader->good = PMT_WIRE_HEADER;
 out:
     if (err) {
@@ -172,9 +144,7 @@ void
 pmt_reader_close(pmt_reader_t *reader)
 {
     if (reader) {
-        if (reader->fd >= 0) {
-            close(reader->fd);
-        }
+        pmt_prim_close_sigsafe(reader->fd);
         ZSTD_freeDCtx(reader->zstd);
         free(reader->stored);
         free(reader->raw);
@@ -248,8 +218,8 @@ static int
 zero_tail(pmt_reader_t *reader)
 {
     uint8_t piece[4096];
-    ssize_t n;
-    for (uint64_t at = reader->offset; (n = read_at(reader, piece, sizeof piece, at)) > 0; at += (uint64_t)n) {
+    int64_t n;
+    for (uint64_t at = reader->offset; (n = pmt_prim_file_read(reader->fd, piece, sizeof piece, at)) > 0; at += (uint64_t)n) {
         if (!all_zero(piece, (size_t)n)) {
             return corrupt(reader, "a block is corrupt (wrong magic)");
         }
@@ -285,7 +255,7 @@ static int
 next_block(pmt_reader_t *reader)
 {
     uint8_t header[PMT_WIRE_BLOCK_HEADER];
-    ssize_t n = read_at(reader, header, sizeof header, reader->offset);
+    int64_t n = pmt_prim_file_read(reader->fd, header, sizeof header, reader->offset);
     if (n < 0) {
         return (int)n;
     }
@@ -313,7 +283,7 @@ next_block(pmt_reader_t *reader)
     if (err) {
         return err;
     }
-    n = read_at(reader, reader->stored, stored, reader->offset + sizeof header);
+    n = pmt_prim_file_read(reader->fd, reader->stored, stored, reader->offset + sizeof header);
     if (n < 0) {
         return (int)n;
     }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -12,12 +11,13 @@
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "format/wire.h"
+#include "prim/prim.h"
 
 enum {
     BLOCK = 128 << 10,    // a block is written when it holds this much
     RECORD = 128 << 10,   // the longest record; longer texts are cut
     TEXT = 40 << 10,      // the longest text in a record (a CODE has two, a META three parts)
-    ZSTD_LEVEL = 3,
+    ZSTD_LEVEL = 6,
     ZSTD_WINDOW_LOG = 17, // no larger than a block: keeps the context small
 };
 
@@ -43,23 +43,6 @@ put_le(uint8_t *out, uint64_t value, unsigned bytes)
 }
 
 static int
-write_all(int fd, const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? -errno : -EIO;
-        }
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-static int
 write_header(int fd, uint64_t t0, uint64_t wall, uint32_t page_size)
 {
     uint8_t header[PMT_WIRE_HEADER] = {0};
@@ -71,7 +54,7 @@ write_header(int fd, uint64_t t0, uint64_t wall, uint32_t page_size)
     put_le(header + 32, wall, 8);
     put_le(header + 40, page_size, 4);
     put_le(header + 60, crc32(0, header, 60), 4);
-    return write_all(fd, header, sizeof header);
+    return pmt_prim_file_write(fd, header, sizeof header);
 }
 
 int
@@ -143,7 +126,7 @@ pmt_writer_flush(pmt_writer_t *writer)
     put_le(header + 12, raw, 4);
     uint32_t crc = (uint32_t)crc32(crc32(0, header, 16), frame, (uInt)stored);
     put_le(header + 16, crc, 4);
-    return writer->error = write_all(writer->fd, header, PMT_WIRE_BLOCK_HEADER + stored);
+    return writer->error = pmt_prim_file_write(writer->fd, header, PMT_WIRE_BLOCK_HEADER + stored);
 }
 
 // ---- building blocks ----

@@ -26,6 +26,12 @@ int pmt_prim_populate_sigsafe(void *base, size_t size);
 enum pmt_page_e { PMT_PAGE_PRESENT = 1, PMT_PAGE_FILE = 2, PMT_PAGE_ZERO = 4, PMT_PAGE_HUGE = 8 };
 int pmt_prim_page_sigsafe(uint64_t address);
 
+// ---- file.c ----
+int pmt_prim_file_open(const char *path, uint64_t *size);  // for reading; not a folder. The descriptor or -errno
+int64_t pmt_prim_file_read(int fd, void *out, size_t size, uint64_t offset);  // bytes read, fewer only at the end of the file
+int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
+void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
+
 // ---- rss.c: a process's resident set, from outside or inside ----
 typedef struct pmt_rss_s {
     uint32_t anon;    // pages of anonymous memory
@@ -83,7 +89,6 @@ int pmt_prim_send_sigsafe(int fd, const void *message, size_t size, const int *f
 int pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned *fd_count);
 int pmt_prim_accept(int listener);       // a connection of our own user, with the same bounds; -errno
 bool pmt_prim_peer_allowed(int fd);  // the peer runs as our own user
-void pmt_prim_close_sigsafe(int fd);
 
 // ---- process.c: another process, from outside ----
 typedef struct pmt_process_status_s {

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 
 enum {
-    NODE_SLOTS = 1 << 18,
+    NODE_SLOTS = 1 << 17,
     NODE_FULL = NODE_SLOTS / 4 * 3,
     SITE_SLOTS = 1 << 14,
     SITE_FULL = SITE_SLOTS / 4 * 3,
@@ -38,7 +38,11 @@ struct pmt_sites_s {
 pmt_nodes_t *
 pmt_nodes_new(void)
 {
-    return calloc(1, sizeof(pmt_nodes_t));
+    pmt_nodes_t *nodes = malloc(sizeof *nodes);
+    if (nodes) {
+        pmt_nodes_reset(nodes);  // brings all of it in: the recorder's memory does not grow with the run
+    }
+    return nodes;
 }
 
 void

@@ -7,7 +7,7 @@
 
 typedef struct pmt_nodes_s pmt_nodes_t;
 
-pmt_nodes_t *pmt_nodes_new(void);  // NULL: no memory. About 6 MiB
+pmt_nodes_t *pmt_nodes_new(void);  // NULL: no memory. 2 MiB, all of it brought in
 void pmt_nodes_free(pmt_nodes_t *nodes);
 // The number of the frame (code, offset) below `parent` (0: none). *fresh: it is new. 0: the table is full; call pmt_nodes_reset and number the stack again.
 uint32_t pmt_nodes_number(pmt_nodes_t *nodes, uint32_t parent, uint32_t code, uint32_t offset, bool *fresh);

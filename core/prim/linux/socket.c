@@ -120,11 +120,3 @@ pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned 
     }
     return (int)n;
 }
-
-void
-pmt_prim_close_sigsafe(int fd)
-{
-    if (fd >= 0) {
-        close(fd);
-    }
-}

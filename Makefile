@@ -1,0 +1,64 @@
+# Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
+PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
+C_PACKAGES = libcmocka-dev
+PYTHON ?= $(shell tools/pythons | head -n 1 | cut -d' ' -f2)
+VENV = .venv
+TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.txt
+DEMO_NEEDS = docutils==0.23
+
+.DEFAULT_GOAL = help
+.PHONY: help setup demo test test-c asan ubsan tsan fuzz bench lint fix docs clean
+
+help: ## list what can be done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## system packages if they are missing, a virtual environment in .venv, the build
+	@tools/system-packages $(PACKAGES)
+	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
+
+demo: setup ## trace a real program (docutils rendering a large document) and show its report
+	$(VENV)/bin/pymemtrace run -f -o $(VENV)/demo.pmt bench/programs/docutils_rst.py
+	$(VENV)/bin/pymemtrace report -n 12 $(VENV)/demo.pmt
+
+test: ## the whole test suite: C, then Python on each interpreter found
+	@tools/system-packages $(PACKAGES)
+	@$(MAKE) --no-print-directory test-c
+	@tools/test-pythons $(TEST_NEEDS)
+
+test-c: ## the C tests under the address and undefined-behaviour sanitizers
+	@tools/system-packages $(PACKAGES) $(C_PACKAGES)
+	@tools/test-c build/c-asan -Db_sanitize=address,undefined -Db_lundef=false
+
+asan ubsan: test-c ## the same
+
+tsan: ## the C tests under the thread sanitizer
+	@tools/system-packages $(PACKAGES) $(C_PACKAGES)
+	@tools/test-c build/c-tsan -Db_sanitize=thread -Db_lundef=false
+
+fuzz: ## feed broken traces to the reader for FUZZ_SECONDS (default 120)
+	@tools/system-packages $(PACKAGES) clang
+	@tools/fuzz
+
+bench: ## measure against the bare programs, as this user and as an unprivileged one (about 40 minutes)
+	@tools/system-packages $(PACKAGES)
+	@tools/venv "$(PYTHON)" .venv-bench -r bench/requirements.txt
+	.venv-bench/bin/python bench/compare.py $(BENCH)
+	.venv-bench/bin/python bench/compare.py --user 65534 $(BENCH)
+
+lint: ## formatting, types, layering
+	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check ruff mypy
+	@$(VENV)/bin/ruff format --check src tests bench tools/pythons
+	@$(VENV)/bin/ruff check src tests bench
+	@$(VENV)/bin/mypy
+	@tools/layers
+
+fix: ## format what lint complains about
+	@$(VENV)/bin/ruff format src tests bench tools/pythons
+	@$(VENV)/bin/ruff check --fix src tests bench
+
+docs: ## where the documentation is
+	@ls docs/*.md docs/decisions/*.md
+
+clean: ## remove everything that was built
+	rm -rf build .venv .venv-* .cache
