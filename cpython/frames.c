@@ -5,8 +5,10 @@
 
 #include "base/hash.h"
 
-// Content fingerprints look at this much of each text, at its end: what differs between texts at a reused address.
-enum { SAMPLE_BYTES = 16 };
+// Content fingerprints look at this many words at each end of a text: where texts at a reused address differ. They are taken of every frame at every
+// fault, so they multiply and mix once at the end.
+enum { SAMPLE_WORDS = 4 };
+static const uint64_t FINGERPRINT = 0x9e3779b97f4a7c15ull;
 
 static pmt_pyframe_t *
 top_frame_sigsafe(void)
@@ -33,10 +35,23 @@ text_sigsafe(PyObject *object)
 }
 
 static uint64_t
-hash_end(uint64_t hash, const void *data, size_t size)
+fingerprint(uint64_t hash, const void *data, size_t size)
 {
-    size_t sample = size < SAMPLE_BYTES ? size : SAMPLE_BYTES;
-    return pmt_hash_bytes(pmt_hash_add(hash, size), (const char *)data + size - sample, sample);
+    const char *text = data;
+    uint64_t word = 0;
+    hash = (hash ^ size) * FINGERPRINT;
+    if (size < sizeof word) {
+        memcpy(&word, text, size);
+        return (hash ^ word) * FINGERPRINT;
+    }
+    size_t words = size / sizeof word < SAMPLE_WORDS ? size / sizeof word : SAMPLE_WORDS;
+    for (size_t i = 0; i < words; i++) {
+        memcpy(&word, text + i * sizeof word, sizeof word);
+        hash = (hash ^ word ^ hash >> 29) * FINGERPRINT;
+        memcpy(&word, text + size - (i + 1) * sizeof word, sizeof word);
+        hash = (hash ^ word ^ hash >> 29) * FINGERPRINT;
+    }
+    return hash;
 }
 
 // Tells code objects at one address apart. Where the version numbers its code objects that is exact; else it is drawn from what the reports show.
@@ -48,11 +63,11 @@ check_sigsafe(PyCodeObject *code)
         return version;
     }
     text_t file = text_sigsafe(code->co_filename), name = text_sigsafe(code->co_qualname);
-    uint64_t hash = pmt_hash_add((uint64_t)code->co_firstlineno, (uint64_t)(uintptr_t)code->co_linetable);
-    hash = hash_end(hash, file.data, file.length * (size_t)file.kind);
-    hash = hash_end(hash, name.data, name.length * (size_t)name.kind);
-    hash = hash_end(hash, PyBytes_AS_STRING(code->co_linetable), (size_t)PyBytes_GET_SIZE(code->co_linetable));
-    return (uint32_t)hash | 1;
+    uint64_t hash = (uint64_t)code->co_firstlineno ^ (uint64_t)(uintptr_t)code->co_linetable;
+    hash = fingerprint(hash, file.data, file.length * (size_t)file.kind);
+    hash = fingerprint(hash, name.data, name.length * (size_t)name.kind);
+    hash = fingerprint(hash, PyBytes_AS_STRING(code->co_linetable), (size_t)PyBytes_GET_SIZE(code->co_linetable));
+    return (uint32_t)pmt_hash_mix(hash) | 1;
 }
 
 static uint32_t

@@ -1,0 +1,83 @@
+// The adaptive period's table of cases.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "capture/period.h"
+
+enum { MANY = PMT_PERIOD_FREE_SIGNALS, SECOND = 1000000000 };
+
+// Of a second of run time tracing may cost 30 ms; below three quarters of that, 22.5 ms, the period narrows.
+static const struct {
+    uint32_t period;
+    uint64_t signals, cost_ns, elapsed_ns;
+    uint32_t expected;
+} cases[] = {
+    // recorded one by one, whatever they cost
+    {1, 0, 0, 0, 1},
+    {1, 0, SECOND, SECOND, 1},
+    {1, MANY - 1, SECOND, SECOND, 1},
+    {8, MANY - 1, SECOND, SECOND, 8},
+    {8, MANY - 1, 0, SECOND, 8},  // and does not narrow either
+    // over the budget: wider
+    {1, MANY, 30000001, SECOND, 2},
+    {1, MANY, SECOND, SECOND, 2},
+    {2, MANY, 30000001, SECOND, 4},
+    {PMT_PERIOD_MAX / 2, MANY, 30000001, SECOND, PMT_PERIOD_MAX},
+    {PMT_PERIOD_MAX, MANY, SECOND, SECOND, PMT_PERIOD_MAX},
+    {1, UINT64_MAX, UINT64_MAX, SECOND, 2},
+    {1, MANY, 1, 0, 2},  // no time has passed: any cost is too much
+    {1, MANY, 1, 999, 2},
+    // at the budget, and down to three quarters of it: as it is
+    {1, MANY, 30000000, SECOND, 1},
+    {4, MANY, 30000000, SECOND, 4},
+    {4, MANY, 22500000, SECOND, 4},
+    {PMT_PERIOD_MAX, MANY, 22500000, SECOND, PMT_PERIOD_MAX},
+    {4, MANY, 0, 0, 4},
+    // well below: narrower
+    {4, MANY, 22499999, SECOND, 2},
+    {2, MANY, 0, SECOND, 1},
+    {1, MANY, 0, SECOND, 1},
+    {PMT_PERIOD_MAX, MANY, 0, SECOND, PMT_PERIOD_MAX / 2},
+    // hundred years do not overflow
+    {2, MANY, 0, 3153600000ull * SECOND, 1},
+    {1, MANY, 94608000ull * SECOND, 3153600000ull * SECOND, 1},
+    {1, MANY, 94608000ull * SECOND + 1, 3153600000ull * SECOND, 2},
+};
+
+static void
+table(void **state)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t period = pmt_period_decide(cases[i].period, cases[i].signals, cases[i].cost_ns, cases[i].elapsed_ns);
+        if (period != cases[i].expected) {
+            fail_msg("case %zu: %u instead of %u", i, period, cases[i].expected);
+        }
+    }
+}
+
+static void
+period_stays_a_power_of_two_in_bounds(void **state)
+{
+    uint32_t period = 1;
+    uint64_t random = 1;
+    for (int i = 0; i < 100000; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        period = pmt_period_decide(period, MANY + (random >> 60), random >> 38, SECOND);  // cost up to 67 ms
+        assert_in_range(period, 1, PMT_PERIOD_MAX);
+        assert_int_equal(period & (period - 1), 0);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table),
+        cmocka_unit_test(period_stays_a_power_of_two_in_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
