@@ -218,6 +218,14 @@ on_site(pmt_profile_t *profile, const pmt_record_t *r)
     return err;
 }
 
+// The place of a site; site 0 is a place of its own.
+static int64_t
+place_number(pmt_profile_t *profile, uint32_t site)
+{
+    pmt_place_t unknown = {.path = UINT32_MAX};
+    return site ? profile->place_of[site] : pmt_table_add(&profile->places, &unknown);
+}
+
 static int
 on_fault(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
 {
@@ -230,15 +238,15 @@ on_fault(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
     add_weight(&profile->processes[thread->process].touched, r);
     add_weight(&thread->touched, r);
     add_weight(&node->self, r);
-    pmt_place_t unknown = {.path = UINT32_MAX};
-    int64_t number = r->u.fault.site ? profile->place_of[r->u.fault.site] : pmt_table_add(&profile->places, &unknown);
-    if (number < 0) {
-        return (int)number;
+    bool native = node->code == PMT_CODE_ROOT;
+    int64_t place = place_number(profile, r->u.fault.site);
+    int64_t owner = r->u.fault.caller ? place_number(profile, r->u.fault.caller) : place;
+    if (place < 0 || owner < 0) {
+        return -ENOMEM;
     }
-    pmt_place_t *place = pmt_table_at(&profile->places, (uint32_t)number);
-    add_weight(&place->all, r);
-    if (node->code == PMT_CODE_ROOT) {
-        add_weight(&place->native, r);
+    add_weight(&((pmt_place_t *)pmt_table_at(&profile->places, (uint32_t)place))->all, r);
+    if (native) {
+        add_weight(&((pmt_place_t *)pmt_table_at(&profile->places, (uint32_t)owner))->native, r);
     }
     return 0;
 }

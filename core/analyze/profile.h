@@ -39,7 +39,7 @@ typedef struct pmt_place_s {
     uint32_t path;  // text; UINT32_MAX: no module
     uint32_t unused;
     pmt_weight_t all;     // every fault there
-    pmt_weight_t native;  // those without a Python frame
+    pmt_weight_t native;  // those without a Python frame, at their caller outside the C library where that is known
 } pmt_place_t;
 enum { PMT_PLACE_KEY = 16 };
 

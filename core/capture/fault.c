@@ -252,6 +252,22 @@ write_stack(pmt_session_t *session, pmt_thread_t *thread)
     return true;
 }
 
+// A stack without Python, interrupted in the C library: its top says on whose behalf.
+static PMT_COLD void
+write_native(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signal_t *signal)
+{
+    enum { WORDS = 48 };
+    uint64_t words[WORDS];
+    if (signal->instruction < session->c_library || signal->instruction >= session->c_library_end) {
+        return;
+    }
+    unsigned count = (unsigned)(pmt_prim_peek_sigsafe(signal->stack, words, sizeof words) / sizeof *words);
+    uint64_t *record = count ? pmt_ring_reserve(&thread->producer, PMT_RAW_NATIVE, 0, 0, 1 + count) : NULL;
+    if (record) {
+        memcpy(record + 1, words, count * sizeof *words);
+    }
+}
+
 static PMT_COLD void
 count_lost(pmt_session_t *session, pmt_thread_t *thread)
 {
@@ -286,6 +302,9 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
     unsigned flags = period_log | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0);
     uint64_t *record = NULL;
     if ((!thread->producer.lost || write_losses(thread, now)) && write_stack(session, thread)) {
+        if (PMT_UNLIKELY(thread->stack.depth == 0)) {
+            write_native(session, thread, signal);
+        }
         record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, flags, rise.pages, 4);
     }
     if (!record) {

@@ -118,6 +118,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     session->pid = pmt_prim_pid_sigsafe();
     session->page_size = pmt_prim_page_size_sigsafe();
     session->user_only = false;
+    pmt_prim_c_library(&session->c_library, &session->c_library_end);
     int err = pmt_rss_clock_init(&session->rss);
     if (err < 0) {
         return err;

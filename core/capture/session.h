@@ -22,6 +22,7 @@ typedef struct pmt_session_s {
     char address[PMT_ADDRESS_MAX];  // of the recorder's socket
 
     // the fault engine (fault.c)
+    uint64_t c_library, c_library_end;  // addresses of its code
     bool exact;                     // the period stays 1
     bool user_only;                 // the kernel refuses events inside system calls
     _Atomic uint32_t period;        // of the newest perf events

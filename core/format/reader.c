@@ -505,6 +505,9 @@ read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *r)
         thread->site = (uint32_t)take_index(f, (uint64_t)reader->site_count + 1);
         thread->has_site = true;
     }
+    if (more & PMT_FAULT_CALLER) {
+        r->u.fault.caller = (uint32_t)take_index(f, (uint64_t)reader->site_count + 1);
+    }
     f->ok = f->ok && thread->node != 0;
     r->time = thread->time;
     r->u.fault.thread = (uint32_t)reader->batch;

@@ -36,6 +36,7 @@ typedef struct pmt_record_s {
         struct { int64_t usage_kib, limit_kib; } cgroup;      // limit -1: none
         struct {
             uint32_t thread, node, site;
+            uint32_t caller;  // site; 0: none
             uint64_t address, rise, weight;  // rise in pages, weight in faults
             bool by_time, async;
         } fault;

@@ -41,6 +41,7 @@ enum pmt_raw_e {
     PMT_RAW_PERIOD,      // arg: period; [time]
     PMT_RAW_LOST,        // arg: faults lost; [time]
     PMT_RAW_THREAD_NAME, // arg: bytes; the name, padded
+    PMT_RAW_NATIVE,      // the words on top of the native stack, for the next FAULT: return addresses are among them
 };
 
 // The low bits of a fault's flags are the binary logarithm of its period.

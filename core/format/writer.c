@@ -439,5 +439,8 @@ pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault)
     if (!(flags & PMT_FAULT_SAME_SITE)) {
         put_u(writer, fault->site);
     }
+    if (fault->more & PMT_FAULT_CALLER) {
+        put_u(writer, fault->caller);
+    }
     end(writer);
 }

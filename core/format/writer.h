@@ -50,5 +50,6 @@ typedef struct pmt_fault_fields_s {
     uint64_t rise;   // pages
     uint64_t node;
     uint64_t site;
+    uint64_t caller; // site; written with PMT_FAULT_CALLER in `more`
 } pmt_fault_fields_t;
 void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);

@@ -48,6 +48,10 @@ uint32_t pmt_prim_parent_sigsafe(void);
 uint32_t pmt_prim_tid_sigsafe(void);
 bool pmt_prim_thread_alive_sigsafe(uint32_t pid, uint32_t tid);
 uint64_t pmt_prim_thread_faults_sigsafe(void);  // page faults of the calling thread so far, in user code and in the kernel
+// Copies memory of this process that may not be there: bytes copied, 0 if none.
+size_t pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size);
+// Where the C library's code lies; *end 0: unknown.
+void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 // Calls visit(tid, context) for each thread of this process; stops at its first negative result and returns it.
 int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void *context);
 // 0, or the pid of the debugger that traces this process.
@@ -66,6 +70,7 @@ typedef struct pmt_fault_signal_s {
     uint64_t cookie;
     bool async;  // delivered late
     uint64_t instruction;  // interrupted
+    uint64_t stack;        // the stack pointer then
 } pmt_fault_signal_t;
 // Takes SIGTRAP over: handler(signal) runs for each one that a perf event sent, on the thread that faulted, in signal context, with errno saved around it. When it
 // returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.

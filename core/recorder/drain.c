@@ -88,14 +88,14 @@ site_number(drain_t *drain, uint64_t address, uint64_t time)
     if (site) {
         return site;
     }
-    uint32_t module = pmt_modules_find(&process->modules, address);
+    const pmt_module_t *module = pmt_modules_find(&process->modules, address);
     if (!module && !process->ended && process->modules.read_at < time && pmt_prim_now_ns_sigsafe() - process->modules.read_at > MAPS_AGAIN_NS) {
         pmt_modules_refresh(&process->modules, trace->writer, process->number, process->pid, &trace->module_count);
         module = pmt_modules_find(&process->modules, address);
     }
-    pmt_writer_site(trace->writer, (int64_t)(address - trace->last_site_address), module);
+    pmt_writer_site(trace->writer, (int64_t)(address - trace->last_site_address), module ? module->number : 0);
     trace->last_site_address = address;
-    return pmt_sites_add(trace->sites, process->number, address, module != 0);
+    return pmt_sites_add(trace->sites, process->number, address, module != NULL);
 }
 
 // ---- records ----
@@ -138,6 +138,7 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     uint64_t time = pmt_trace_time(drain->trace, words[1]);
     uint32_t period = 1u << (raw->flags & PMT_RAW_FAULT_PERIOD);
     uint32_t node = stack_node(drain), site = site_number(drain, words[3], words[1]);
+    uint32_t caller = consumer->caller ? site_number(drain, consumer->caller, words[1]) : 0;
     select_thread(drain);
     if (period != consumer->period) {
         consumer->period = period;
@@ -153,6 +154,11 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         .node = node,
         .site = site,
     };
+    if (consumer->caller) {
+        fault.more |= PMT_FAULT_CALLER;
+        fault.caller = caller;
+        consumer->caller = 0;
+    }
     pmt_writer_fault(drain->trace->writer, &fault);
     consumer->last_time = time;
     consumer->last_address = words[2];
@@ -178,12 +184,26 @@ on_code_lines(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     }
 }
 
+// The first word on the stack that lies in code of anyone but the C library is taken for the return address into its caller.
+static void
+on_native(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
+{
+    drain->consumer->caller = 0;
+    for (unsigned i = 1; i < raw->words; i++) {
+        const pmt_module_t *module = pmt_modules_find(&drain->process->modules, words[i]);
+        if (module && !module->system) {
+            drain->consumer->caller = words[i];
+            break;
+        }
+    }
+}
+
 static void
 on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
     static const uint8_t least[] = {[PMT_RAW_SKIP] = 1, [PMT_RAW_THREAD] = 2,     [PMT_RAW_FRAMES] = 1, [PMT_RAW_FAULT] = 4, [PMT_RAW_CODE] = 3,
                                     [PMT_RAW_CODE_LINES] = 2, [PMT_RAW_MARK] = 3, [PMT_RAW_PERIOD] = 2, [PMT_RAW_LOST] = 2,
-                                    [PMT_RAW_THREAD_NAME] = 1};
+                                    [PMT_RAW_THREAD_NAME] = 1, [PMT_RAW_NATIVE] = 1};
     pmt_trace_t *trace = drain->trace;
     bool known = raw->type > 0 && raw->type < sizeof least && raw->words >= least[raw->type];
     if (!known || (drain->consumer->thread < 0 && raw->type != PMT_RAW_THREAD)) {
@@ -213,6 +233,9 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         break;
     case PMT_RAW_LOST:
         pmt_writer_lost(trace->writer, (uint64_t)drain->consumer->thread, pmt_trace_time(trace, words[1]), raw->arg);
+        break;
+    case PMT_RAW_NATIVE:
+        on_native(drain, raw, words);
         break;
     case PMT_RAW_THREAD_NAME:
         if (raw->arg <= (raw->words - 1u) * sizeof *words) {

@@ -2,6 +2,7 @@
 #include "recorder/modules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "prim/prim.h"
 
@@ -42,6 +43,19 @@ replace(pmt_modules_t *modules, pmt_module_t module)
     modules->list[modules->count++] = module;
 }
 
+static bool
+is_system(const char *path)
+{
+    static const char *const names[] = {"libc.so", "libc-", "ld-linux", "ld-", "libpthread", "ld-musl"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strncmp(name, names[i], strlen(names[i])) == 0) {
+            return true;
+        }
+    }
+    return path[0] == '[';
+}
+
 static void
 visit(const pmt_mapping_t *mapping, void *context)
 {
@@ -56,7 +70,7 @@ visit(const pmt_mapping_t *mapping, void *context)
         }
     }
     pmt_writer_module(refresh->writer, refresh->process, mapping->start, mapping->end - mapping->start, mapping->offset, mapping->path);
-    replace(refresh->modules, (pmt_module_t){mapping->start, mapping->end, ++*refresh->last});
+    replace(refresh->modules, (pmt_module_t){mapping->start, mapping->end, ++*refresh->last, is_system(mapping->path)});
 }
 
 void
@@ -67,13 +81,13 @@ pmt_modules_refresh(pmt_modules_t *modules, pmt_writer_t *writer, uint32_t proce
     pmt_prim_each_mapping(pid, visit, &refresh);
 }
 
-uint32_t
+const pmt_module_t *
 pmt_modules_find(const pmt_modules_t *modules, uint64_t address)
 {
     for (uint32_t i = 0; i < modules->count; i++) {
         if (address >= modules->list[i].start && address < modules->list[i].end) {
-            return modules->list[i].number;
+            return &modules->list[i];
         }
     }
-    return 0;
+    return NULL;
 }

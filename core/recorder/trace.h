@@ -20,6 +20,7 @@ typedef struct pmt_consumer_s {
     uint64_t last_time, last_address;
     uint32_t last_node, last_site;  // 0: none that may be referred to
     uint32_t period;
+    uint64_t caller;  // instruction that the next fault without Python belongs to; 0: unknown
     bool named;  // by the program; the kernel's name is not asked for
     uint64_t *frames;  // PMT_STACK_MAX: code id << 32 | offset
     uint32_t *nodes;   // PMT_STACK_MAX

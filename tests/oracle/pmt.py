@@ -90,6 +90,7 @@ class Fault(NamedTuple):
     weight: int
     by_time: bool
     late: bool  # ASYNC
+    caller: int = 0  # CALLER, 1-based; 0: none
 
 
 class Sample(NamedTuple):
@@ -379,6 +380,9 @@ class _Decoder:
         elif not state.seen:
             raise FormatError("SAME_SITE without a site")
         state.seen = True
+        caller = c.u() if more & 0x02 else 0
+        if caller > len(trace.sites):
+            raise FormatError("undefined caller")
         trace.faults.append(
             Fault(
                 state.time,
@@ -390,6 +394,7 @@ class _Decoder:
                 state.weight,
                 bool(kind & 0x08),
                 bool(more & 0x01),
+                caller,
             )
         )
 
@@ -603,7 +608,7 @@ def aggregate(trace: Trace, pid: int | None = None) -> Aggregate:
                 stack.append(frame)
             node = trace.nodes[node].parent
         if not stack:
-            _add(result.native.setdefault(instruction(trace, fault.site), Cost()), own)
+            _add(result.native.setdefault(instruction(trace, fault.caller or fault.site), Cost()), own)
         _spread(result.lines, list(stack), own)
         _spread(result.functions, [(frame.file, frame.first_line, frame.name) for frame in stack], own)
         _spread(result.files, [frame.file for frame in stack], own)

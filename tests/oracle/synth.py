@@ -151,12 +151,13 @@ def fault(
     *,
     by_time: bool = False,
     more: int | None = None,
+    caller: int | None = None,
 ) -> bytes:
     """Deltas of time and address; what is None is left out and its flag set."""
     flags = (rise is None) * ONE | (node is None) * SAME_NODE | (site is None) * SAME_SITE
     flags |= by_time * BY_TIME | (more is not None) * MORE
     out = bytes([0x20 | flags]) + (b"" if more is None else bytes([more])) + s(time) + s(address)
-    return out + b"".join(u(value) for value in (rise, node, site) if value is not None)
+    return out + b"".join(u(value) for value in (rise, node, site, caller) if value is not None)
 
 
 # The file
@@ -396,11 +397,14 @@ class Writer:
         late: bool = False,
         short: int = COMPACT,
         more: int | None = None,
+        caller: int = 0,
     ) -> None:
         """A FAULT of the batch's thread. `short`: fields that may be left out; `more`: a byte of further flags."""
         state = self._states[self._batch]
         if late:
             more = (more or 0) | 1
+        if caller:
+            more = (more or 0) | 2
         self.raw(
             fault(
                 time - state.time,
@@ -410,10 +414,11 @@ class Writer:
                 None if site == state.site and short & SAME_SITE else site,
                 by_time=by_time,
                 more=more,
+                caller=caller or None,
             )
         )
         state.time, state.address, state.node, state.site = time, address, node, site
-        self.faults.append((time, self._batch, address, rise, node - 1, site, state.weight, by_time, late))
+        self.faults.append((time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller))
 
 
 NAMES = (
@@ -572,6 +577,7 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
                     late=rng.randrange(9) == 0,
                     short=rng.choice((COMPACT, COMPACT, rng.randrange(8))),
                     more=rng.choice((None, None, None, 0, 0x80)),
+                    caller=rng.choice((0, 0, len(w.sites))),
                 )
     for record in late_codes:
         w.raw(record)

@@ -315,7 +315,7 @@ def test_tiny_traces(reader: Reader) -> None:
         synth.build(root + synth.sample(0, 5, 10, 20, 30, 40), synth.sample(0, 5, -10, -20, -30, -40)),
         synth.build(root + synth.fault(5, 5, 0, 1, 0, by_time=True)),
         synth.build(root + synth.fault(5, -5, 1, 1, 0, by_time=True) + bytes.fromhex("26904e804002")),
-        synth.build(root + synth.fault(5, 1 << 63, 2, 1, 0, more=0xFF) + synth.fault(-2, 1 << 63)),
+        synth.build(root + synth.fault(5, 1 << 63, 2, 1, 0, more=0xFF, caller=0) + synth.fault(-2, 1 << 63)),
     ]
     for data, outcome in zip(files, reader.run_bytes(files), strict=True):
         check(outcome, data)

@@ -30,13 +30,15 @@ enum { CODE_PERF = 6, SIGNAL_FLAG_ASYNC = 1 };  // TRAP_PERF, TRAP_PERF_FLAG_ASY
 static bool (*trap_handler)(const pmt_fault_signal_t *signal);
 static struct sigaction trap_previous;
 
-static uint64_t
-interrupted_instruction(const ucontext_t *context)
+static void
+interrupted_at(const ucontext_t *context, uint64_t *instruction, uint64_t *stack)
 {
 #if defined(__x86_64__)
-    return (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+    *instruction = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
+    *stack = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
 #elif defined(__aarch64__)
-    return context->uc_mcontext.pc;
+    *instruction = context->uc_mcontext.pc;
+    *stack = context->uc_mcontext.sp;
 #else
 #error "add the interrupted instruction's place in this architecture's ucontext"
 #endif
@@ -65,8 +67,8 @@ on_sigtrap(int signo, siginfo_t *siginfo, void *context)
         .address = info->address,
         .cookie = info->data,
         .async = info->flags & SIGNAL_FLAG_ASYNC,
-        .instruction = interrupted_instruction(context),
     };
+    interrupted_at(context, &signal.instruction, &signal.stack);
     if (PMT_UNLIKELY(info->code != CODE_PERF) || PMT_UNLIKELY(!trap_handler(&signal))) {
         chain(signo, siginfo, context);
     }

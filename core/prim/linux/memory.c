@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <gnu/libc-version.h>
+#include <link.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "prim/prim.h"
@@ -115,4 +118,42 @@ pmt_prim_page_sigsafe(uint64_t address)
     }
     return (region.categories & SCAN_PRESENT ? PMT_PAGE_PRESENT : 0) | (region.categories & SCAN_FILE ? PMT_PAGE_FILE : 0) |
            (region.categories & SCAN_ZERO ? PMT_PAGE_ZERO : 0) | (region.categories & SCAN_HUGE ? PMT_PAGE_HUGE : 0);
+}
+
+size_t
+pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size)
+{
+    struct iovec to = {out, size}, from = {(void *)(uintptr_t)address, size};
+    ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+typedef struct object_s {
+    uint64_t inside, start, end;
+} object_t;
+
+static int
+find_object(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void)size;
+    object_t *object = context;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uint64_t start = info->dlpi_addr + header->p_vaddr, end = start + header->p_memsz;
+        if (header->p_type == PT_LOAD && header->p_flags & PF_X && object->inside >= start && object->inside < end) {
+            object->start = start;
+            object->end = end;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void
+pmt_prim_c_library(uint64_t *start, uint64_t *end)
+{
+    object_t object = {.inside = (uint64_t)(uintptr_t)gnu_get_libc_version};
+    dl_iterate_phdr(find_object, &object);
+    *start = object.start;
+    *end = object.end;
 }
