@@ -7,9 +7,11 @@
 
 #include <cmocka.h>
 
+#include "capture/interp.h"
 #include "recorder/intern.h"
 
-enum { NODES_MAX = (1 << 18) / 4 * 3, SITES_MAX = (1 << 14) / 4 * 3 };  // what the tables hold, as intern.c has it
+// What the tables hold is their own affair, within bounds: a stack must fit several times over, and the recorder stay small.
+enum { NODES_LEAST = 8 * PMT_STACK_MAX, SITES_LEAST = 4096, MOST = 1 << 20 };
 
 // ---- nodes ----
 
@@ -53,23 +55,29 @@ static void
 nodes_full_then_reset(void **state)
 {
     pmt_nodes_t *nodes = *state;
+    uint32_t count = 0, number;
     bool fresh;
-    for (uint32_t i = 1; i <= NODES_MAX; i++) {
-        assert_int_equal(pmt_nodes_number(nodes, i - 1, i, 2 * i, &fresh), i);
+    while ((number = pmt_nodes_number(nodes, count, count + 1, 2 * count, &fresh)) != 0) {
+        assert_int_equal(number, ++count);
         assert_true(fresh);
+        assert_true(count < MOST);
     }
-    assert_int_equal(pmt_nodes_number(nodes, 7, 7, 7, &fresh), 0);
     assert_false(fresh);
+    assert_true(count >= NODES_LEAST);
     assert_int_equal(pmt_nodes_number(nodes, 7, 7, 7, &fresh), 0);  // it stays so
-    for (uint32_t i = 1; i <= NODES_MAX; i += 101) {  // and what is in it is still found
-        assert_int_equal(pmt_nodes_number(nodes, i - 1, i, 2 * i, &fresh), i);
+    assert_false(fresh);
+    for (uint32_t i = 0; i < count; i += 101) {  // and what is in it is still found
+        assert_int_equal(pmt_nodes_number(nodes, i, i + 1, 2 * i, &fresh), i + 1);
         assert_false(fresh);
     }
     pmt_nodes_reset(nodes);
-    assert_int_equal(pmt_nodes_number(nodes, 100, 101, 202, &fresh), 1);
+    assert_int_equal(pmt_nodes_number(nodes, 100, 101, 200, &fresh), 1);
     assert_true(fresh);
-    assert_int_equal(pmt_nodes_number(nodes, 7, 7, 7, &fresh), 2);
-    assert_true(fresh);
+    for (uint32_t i = 2; i <= count; i++) {  // as many fit as before
+        assert_int_equal(pmt_nodes_number(nodes, 7, 7, i, &fresh), i);
+        assert_true(fresh);
+    }
+    assert_int_equal(pmt_nodes_number(nodes, 7, 7, 0, &fresh), 0);
 }
 
 // ---- sites ----
@@ -119,22 +127,23 @@ static void
 sites_start_over(void **state)
 {
     pmt_sites_t *sites = *state;
-    for (uint32_t i = 1; i <= SITES_MAX; i++) {
-        assert_int_equal(pmt_sites_add(sites, 0, i, true), i);
+    uint32_t count = 0;  // kept before it started over
+    while (count == 0 || pmt_sites_find(sites, 0, 1)) {
+        count++;
+        assert_int_equal(pmt_sites_add(sites, 0, count, true), count);
+        assert_true(count < MOST);
     }
-    assert_int_equal(pmt_sites_find(sites, 0, 1), 1);
-    assert_int_equal(pmt_sites_add(sites, 0, SITES_MAX + 1, false), SITES_MAX + 1);  // not kept: nothing is thrown away for it
-    assert_int_equal(pmt_sites_find(sites, 0, SITES_MAX), SITES_MAX);
-    assert_int_equal(pmt_sites_add(sites, 0, SITES_MAX + 2, true), SITES_MAX + 2);  // numbers go on
-    assert_int_equal(pmt_sites_find(sites, 0, SITES_MAX + 2), SITES_MAX + 2);
-    for (uint32_t i = 1; i <= SITES_MAX; i++) {
+    assert_true(--count >= SITES_LEAST);
+    for (uint32_t i = 1; i <= count; i++) {  // they went all together, the newest stands alone, and numbers go on
         assert_int_equal(pmt_sites_find(sites, 0, i), 0);
     }
-    for (uint32_t i = 1; i < SITES_MAX; i++) {  // it holds as many as before
-        assert_int_equal(pmt_sites_add(sites, 1, i, true), SITES_MAX + 2 + i);
+    assert_int_equal(pmt_sites_find(sites, 0, count + 1), count + 1);
+    for (uint32_t i = 2; i <= count; i++) {  // it holds as many as before
+        assert_int_equal(pmt_sites_add(sites, 1, i, true), count + i);
     }
-    assert_int_equal(pmt_sites_find(sites, 0, SITES_MAX + 2), SITES_MAX + 2);
-    assert_int_equal(pmt_sites_find(sites, 1, 1), SITES_MAX + 3);
+    assert_int_equal(pmt_sites_add(sites, 1, 1, false), 2 * count + 1);  // nothing is thrown away for what is not kept
+    assert_int_equal(pmt_sites_find(sites, 0, count + 1), count + 1);
+    assert_int_equal(pmt_sites_find(sites, 1, count), 2 * count);
 }
 
 int
