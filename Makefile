@@ -1,10 +1,10 @@
 # Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
-PYTHON ?= $(shell tools/pythons | head -n 1 | cut -d' ' -f2)
+PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
 TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.txt
-DEMO_NEEDS = docutils==0.23
+DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo test test-c asan ubsan tsan fuzz bench lint fix docs clean
@@ -16,8 +16,8 @@ setup: ## system packages if they are missing, a virtual environment in .venv, t
 	@tools/system-packages $(PACKAGES)
 	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
 
-demo: setup ## trace a real program (docutils rendering a large document) and show its report
-	$(VENV)/bin/pymemtrace run -f -o $(VENV)/demo.pmt bench/programs/docutils_rst.py
+demo: setup ## trace a real program (a pandas job of some hundred MiB) and show its report
+	$(VENV)/bin/pymemtrace run -f -o $(VENV)/demo.pmt bench/programs/pandas_groupby.py
 	$(VENV)/bin/pymemtrace report -n 12 $(VENV)/demo.pmt
 
 test: ## the whole test suite: C, then Python on each interpreter found

@@ -49,11 +49,12 @@ class Result(TypedDict):
     functions: list[tuple[str, int, str, int, int, int, int]]
     # file, self, total, faults, by time
     files: list[tuple[str, int, int, int, int]]
-    # stacks without a Python frame: module path ("" unknown), offset of the instruction in the module's file, bytes, faults, by time
+    # stacks without a Python frame: module path ("" unknown), offset of the instruction (or of the caller outside the C
+    # library) in the module's file, bytes, faults, by time
     native: list[tuple[str, int, int, int, int]]
     # every fault by the interrupted native instruction: module path, offset in the module's file, bytes, faults
     sites: list[tuple[str, int, int, int]]
-    # the call tree; node 0 is the root: parent node, frame index (-1: none), self, total, faults. Parents stand before children
+    # the call tree; node 0 is the root: parent node, frame index (-1: none), self, total, faults; parents first
     tree: list[tuple[int, int, int, int, int]]
     touched_total: int  # bytes: every rise + kernel + tracer
     touched_kernel: int
@@ -69,7 +70,7 @@ class FormatError(ValueError):
 def analyze(path: str, pid: int | None = None) -> Result:
     """Read a whole trace in memory bounded by its distinct stacks, not by its length.
 
-    Raises OSError (cannot be opened or read), FormatError (foreign, newer or corrupt), ValueError (no such pid in the trace).
+    Raises OSError (cannot be opened or read), FormatError (foreign, newer or corrupt), ValueError (no such pid).
     A cut file is no error: complete is False.
     """
 

@@ -1,21 +1,27 @@
 """Runs inside the traced program, before the user's code: `python FLAGS _boot.py ADDRESS OPTIONS KIND TARGET ARGS...`.
 
-It loads the capture extension by its path, starts tracing, makes sys.argv and sys.path what they would be without us, and hands over to
-`_capture.run_main`. Nothing of it stays: no module in sys.modules but the extension's own, no name in __main__, no frame on the stack.
+It loads the capture extension by its path, starts tracing, makes sys.argv, sys.orig_argv and sys.path what they would
+be without us, and hands over to `_capture.run_main`. Nothing of it stays: no name in __main__, no frame on the stack,
+no module of the package in sys.modules. It imports only what the interpreter has loaded anyway.
 """
 
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[
-        0
-    ]  # our own folder, put there because this file is the script; its modules must not hide the standard library's
+    del sys.path[0]  # our own folder, there because this file is the script; it must not hide the standard library
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+_OWN_WORDS = 5  # this file, address, options, kind, target
 
 
-def _load(name, folder):
-    """The extension module next to this file, without importing the package around it."""
+def _load(name: str, folder: str) -> "Any":
+    """The extension module in `folder`, without importing the package around it."""
     from _frozen_importlib import ModuleSpec
-    from _frozen_importlib import _load as load
+    from _frozen_importlib import _load as load  # type: ignore[attr-defined]
     from _frozen_importlib_external import ExtensionFileLoader
     from _imp import extension_suffixes
     from posix import stat
@@ -26,24 +32,19 @@ def _load(name, folder):
             stat(path)
         except OSError:
             continue
-        spec = ModuleSpec(f"pymemtrace.{name}", ExtensionFileLoader(f"pymemtrace.{name}", path), origin=path)
-        return load(spec)
+        full_name = f"pymemtrace.{name}"
+        return load(ModuleSpec(full_name, ExtensionFileLoader(full_name, path), origin=path))
     raise ImportError(f"pymemtrace: {folder} holds no {name} for this interpreter")
 
 
-def _kind(capture, kind, target):
-    """KIND as the interpreter would find it: a folder or an archive with a __main__.py is a "path"."""
-    return "path" if kind == "script" and capture.importer(target) is not None else kind
-
-
-def _absolute(path):
+def _absolute(path: str) -> str:
     """As the interpreter does it: the current folder in front, nothing normalised."""
     from posix import getcwd
 
     return path if path.startswith("/") else f"{getcwd()}/{path}"
 
 
-def _first_path(kind, target):
+def _first_path(kind: str, target: str) -> str | None:
     """What the interpreter puts at sys.path[0], or None."""
     import os
 
@@ -56,14 +57,24 @@ def _first_path(kind, target):
     return os.getcwd() if kind == "module" else ""
 
 
-def _notice(options, text):
+def _notice(options: list[str], text: str) -> None:
     if "quiet" not in options and sys.stderr is not None:
         print(f"pymemtrace: {text}", file=sys.stderr)
 
 
-def _start(capture, address, options):
-    """Start tracing; what goes wrong is told on stderr, and the program runs all the same."""
+def _name_threads(capture: "Any") -> None:
+    """Each Thread asks for its native id once, in its own thread, when it starts: where its name is learnt."""
     import _thread
+
+    threading: ModuleType | None = sys.modules.get("threading")
+    for module in (_thread, threading):
+        if module is not None:
+            module.get_native_id = capture.get_native_id  # type: ignore[attr-defined]
+    capture.name_thread("MainThread")
+
+
+def _start(capture: "Any", address: str, options: list[str]) -> None:
+    """Start tracing; what goes wrong is told on stderr, and the program runs all the same."""
     import atexit
 
     meta = {"sys_path": "\0".join(path for path in sys.path if isinstance(path, str))}
@@ -78,26 +89,23 @@ def _start(capture, address, options):
         return
     if reason:
         _notice(options, f"page faults cannot be traced: {reason}")
-    capture.name_thread("MainThread")
-    _thread.get_native_id = capture.get_native_id
-    if "threading" in sys.modules:
-        sys.modules["threading"].get_native_id = capture.get_native_id
+    _name_threads(capture)
     atexit.register(capture.stop)
 
 
-def _main():
-    address, options, kind, target = sys.argv[1:5]
+def _main() -> tuple["Any", str, str]:
+    """Everything before the user's code: (how to run it, kind, target)."""
+    address, options, kind, target = sys.argv[1:_OWN_WORDS]
+    arguments = sys.argv[_OWN_WORDS:]
     capture = _load("_capture", __file__.rpartition("/")[0])
-    kind = _kind(capture, kind, target)
-    arguments = sys.argv[5:]
-    first = {"code": "-c", "module": "-m"}.get(kind, target)
+    if kind == "script" and capture.importer(target) is not None:
+        kind = "path"  # a folder or an archive with a __main__.py
+    flag = {"code": ["-c"], "module": ["-m"]}.get(kind, [])
+    sys.orig_argv[len(sys.orig_argv) - len(sys.argv) :] = [*flag, target, *arguments]
+    sys.argv[:] = [*(flag or [target]), *arguments]
     path = _first_path(kind, target)
     if path is not None:
         sys.path.insert(0, path)
-    own = len(sys.orig_argv) - len(arguments) - 5  # where this file's name stands
-    flag = {"code": ["-c"], "module": ["-m"]}.get(kind, [])
-    sys.orig_argv[own:] = [*flag, target, *arguments]
-    sys.argv[:] = [first, *arguments]
     _start(capture, address, options.split(","))
     if kind == "path":
         target = "__main__"

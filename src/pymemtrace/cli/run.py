@@ -1,7 +1,7 @@
 """`pymemtrace run`: runs a program, with its recorder beside it, and says at the end what its memory was used for.
 
-This process is the program's parent and ends as the program does. Start-up time counts here: nothing is imported before the program
-runs that is not needed to start it.
+This process is the program's parent and ends as the program does. Start-up time counts here: nothing is imported
+before the program runs that is not needed to start it.
 """
 
 import os

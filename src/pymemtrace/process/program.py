@@ -3,7 +3,7 @@
 Signals come from the C module below `signal`, whose own import costs 3 ms of start-up.
 """
 
-import _signal as signal
+import _signal as signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -38,7 +38,7 @@ def interpreter_flags() -> list[str]:
 
 
 def _become(gate: int, failure: int) -> None:
-    """In the child: wait for the command line, then become it. Nothing at all on the gate means that it is cancelled."""
+    """In the child: wait for the command line, then become it. Nothing on the gate: it is cancelled."""
     try:
         with open(gate, "rb") as command:
             argv = command.read().split(b"\0")
@@ -54,7 +54,7 @@ def _become(gate: int, failure: int) -> None:
 
 
 class Program:
-    """The program as a child. start(): `kind` script, module or code, `target` what to run, `arguments` its own."""
+    """The program as a child. start() takes `kind` (script, module or code), `target` and its `arguments`."""
 
     def __init__(self) -> None:
         """The child exists from here on, with its pid, but waits for start().

@@ -1,6 +1,7 @@
 """The recorder process: started before the program, told how it ended, waited for.
 
-Imported by `pymemtrace run` only. For the sake of start-up time it takes sockets from the C module below `socket`, whose own import costs 6 ms.
+Imported by `pymemtrace run` only. For the sake of start-up time it takes sockets from the C module below `socket`,
+whose own import costs 6 ms.
 """
 
 import _socket as socket
@@ -40,7 +41,10 @@ class Recorder:
         self._send(META + key.encode() + b"\0" + value.encode("utf-8", "surrogateescape"))
 
     def finish(self, kind: int, value: int) -> str | None:
-        """Tell how the program ended (EXIT and status, SIGNAL and number) and wait for the file. None, or why it is not complete."""
+        """Tell how the program ended (EXIT and status, SIGNAL and number) and wait for the file.
+
+        None, or why the file is not complete.
+        """
         self._send(END + bytes([kind]) + b"\0\0" + value.to_bytes(4, "little"))
         _, status = os.waitpid(self.pid, 0)
         if status == 0:
