@@ -6,7 +6,9 @@ Signals come from the C module below `signal`, whose own import costs 3 ms of st
 import _signal as signal  # type: ignore[import-not-found]
 import os
 import sys
+import time
 
+FORWARD_AFTER = 0.1  # seconds
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -98,6 +100,12 @@ class Program:
                 signal.signal(number, self._forward)
 
     def _forward(self, number: int, _frame: object) -> None:
+        """Pass a signal on, unless it was sent to the whole group and the program is ending of it already."""
+        deadline = time.monotonic() + FORWARD_AFTER
+        while time.monotonic() < deadline:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                return
+            time.sleep(FORWARD_AFTER / 20)
         try:
             os.kill(self.pid, number)
         except ProcessLookupError:
