@@ -9,8 +9,8 @@
 
 enum { META_MAX = 16 };
 
-PyDoc_STRVAR(start_doc, "start(address, exact, meta) -> str | None\n\n"
-                        "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `meta` is a dict[str, str] for the trace.\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, rss_before, meta) -> str | None\n\n"
+                        "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `rss_before`: pages before the tracer was loaded, `meta` is a dict[str, str] for the trace.\n"
                         "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if there is no recorder.");
 
 // Fills `out` with borrowed texts of `dict`; their number, or -1 with an exception.
@@ -37,17 +37,18 @@ capture_start(PyObject *module, PyObject *args)
     (void)module;
     const char *address;
     int exact;
+    unsigned long long rss_before;
     PyObject *dict;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "spO!:start", &address, &exact, &PyDict_Type, &dict)) {
+    if (!PyArg_ParseTuple(args, "spKO!:start", &address, &exact, &rss_before, &PyDict_Type, &dict)) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
     if (count < 0) {
         return NULL;
     }
-    pmt_options_t options = {.address = address, .exact = exact, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
     int err = pmt_session_start(&options, reason);
     if (err < 0) {
         errno = -err;

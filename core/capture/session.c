@@ -123,7 +123,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     if (err < 0) {
         return err;
     }
-    pmt_rss_clock_step_sigsafe(&session->rss);
+    pmt_rss_step_t begin = pmt_rss_clock_step_sigsafe(&session->rss);
     if ((err = make_memory(session, &shared_fd)) < 0) {
         goto no_memory;
     }
@@ -136,10 +136,10 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     pmt_prim_close_sigsafe(shared_fd);
     pmt_prim_at_fork(pmt_fault_disown_sigsafe);
 
-    // What start itself brought in is the tracer's. The claim has told its own pages already.
+    // What was brought in until here is the tracer's.
     pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
-    int64_t pages = own.anon + own.shared;
-    atomic_fetch_add_explicit(&session->shared->tracer_pages, pages > 0 ? (uint64_t)pages : 0, memory_order_relaxed);
+    uint64_t before = options->rss_before ? options->rss_before : begin.rss;
+    atomic_store_explicit(&session->shared->tracer_pages, own.rss > before ? own.rss - before : 0, memory_order_relaxed);
     pmt_fault_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
     if (event_fd >= 0) {
         pmt_fault_note(PMT_RAW_PERIOD, 1, 0);
@@ -168,6 +168,9 @@ pmt_session_stop(void)
     }
     bool traced = atomic_exchange_explicit(&session->active, false, memory_order_acq_rel);
     pmt_rss_step_t rest = pmt_rss_clock_step_sigsafe(&session->rss);
+    uint64_t signals = atomic_load_explicit(&session->signals, memory_order_relaxed);
+    uint64_t cost = atomic_load_explicit(&session->cost_ns, memory_order_relaxed);
+    atomic_store_explicit(&session->shared->fault_cost_ns, signals ? cost / signals : session->delivery_ns, memory_order_relaxed);
     if (traced) {
         int64_t unowned = (rest.anon > 0 ? rest.anon : 0) + (rest.shared > 0 ? rest.shared : 0);
         atomic_store_explicit(&session->shared->unowned_pages, (uint64_t)unowned, memory_order_relaxed);

@@ -34,7 +34,7 @@ typedef struct pmt_session_s {
     _Atomic uint64_t cost_ns;       // of all signals so far
     _Atomic uint64_t check_at;      // when the period is looked at next
     uint64_t started;
-    uint64_t delivery_ns;           // a signal's cost outside the handler, measured by the self-test
+    uint64_t delivery_ns;           // what a signal costs outside the handler, measured by the self-test
 } pmt_session_t;
 
 extern pmt_session_t pmt_session;
@@ -47,6 +47,7 @@ typedef struct pmt_meta_s {
 
 typedef struct pmt_options_s {
     const char *address;  // the recorder's
+    uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
     bool exact;
     const pmt_interp_t *interp;
     const pmt_meta_t *meta;  // sent with the greeting

@@ -61,7 +61,7 @@ typedef struct pmt_shared_s {
     _Atomic uint64_t wait_ns;
     _Atomic uint64_t nested;         // faults of the handler's own code
     _Atomic uint64_t unowned_pages;  // rise at the end that no fault explains
-    _Atomic uint64_t fault_cost_ns;  // of one signalled fault, measured by the self-test
+    _Atomic uint64_t fault_cost_ns;  // of one signalled fault on average, delivery included
     _Atomic uint64_t rss_peak_pages; // the highest RSS read at a fault
 } pmt_shared_t;
 _Static_assert(sizeof(pmt_shared_t) <= PMT_SHARED_PAGE, "one page");

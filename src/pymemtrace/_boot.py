@@ -7,6 +7,22 @@ no module of the package in sys.modules. It imports only what the interpreter ha
 
 import sys
 
+
+def _rss_pages() -> int:
+    """This process's resident pages; 0: unknown."""
+    from posix import O_CLOEXEC, O_RDONLY, close, open, read
+
+    try:
+        file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    except OSError:
+        return 0
+    pages = int(read(file, 256).split()[1])
+    close(file)
+    return pages
+
+
+_rss_before = _rss_pages()
+
 if not sys.flags.safe_path:
     del sys.path[0]  # our own folder, there because this file is the script; it must not hide the standard library
 
@@ -83,7 +99,7 @@ def _start(capture: "Any", address: str, options: list[str]) -> None:
     except UnicodeEncodeError:
         meta = {}
     try:
-        reason = capture.start(address, "exact" in options, meta)
+        reason = capture.start(address, "exact" in options, _rss_before, meta)
     except OSError as error:
         _notice(options, f"nothing is recorded: the recorder does not answer ({error.strerror})")
         return

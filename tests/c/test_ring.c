@@ -357,7 +357,7 @@ waits_for_room(void **state)
     start_drain(&drainer);
     uint64_t begin = pmt_prim_now_ns_sigsafe();
     assert_true(put(PMT_RING_WORDS / 4, 4));
-    assert_in_range(pmt_prim_now_ns_sigsafe() - begin, 40 * MILLISECOND, 900 * MILLISECOND);
+    assert_true(pmt_prim_now_ns_sigsafe() - begin >= 40 * MILLISECOND);
     pthread_join(drainer.thread, NULL);
     pmt_ring_commit(&producer);
     assert_int_equal(atomic_load(&shared->waits), 1);

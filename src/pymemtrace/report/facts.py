@@ -98,7 +98,7 @@ def engine_text(name: str, reason: str | None, period: int, changes: int) -> str
 
 
 def overhead_ns(result: "Result") -> int | None:
-    """Time that tracing cost, ns: faults times the cost of one by the self-test, plus waits. None: not measured."""
+    """Time that tracing cost, ns: faults times the average cost of one, plus waits. None: not measured."""
     process = root(result)
     if process is None or "fault_cost_ns" not in process["counters"]:
         return None

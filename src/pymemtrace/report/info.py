@@ -83,7 +83,7 @@ def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str
         pages = counters["unowned_pages"] * trace.result["page_size"]
         items.append(("unowned", f"{size(pages)} grew without a fault that explains it"))
     if "fault_cost_ns" in counters:
-        items.append(("cost", f"{duration(counters['fault_cost_ns'])} a fault, by the self-test"))
+        items.append(("cost", f"{duration(counters['fault_cost_ns'])} a fault"))
     items.append(("lost", count(counters.get("lost", 0), "fault")))
     waits = counters.get("waits", 0)
     items.append(("waits", f"{waits:,}" + (f", {duration(counters.get('wait_ns', 0))} in all" if waits else "")))
