@@ -174,10 +174,18 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
     if problem is not None:
         _notice(f"the trace is incomplete: {problem}")
     if not options.quiet:
-        from pymemtrace.report.summary import print_summary
-
-        print_summary(path)
+        _summarise(path)
     return status, signal_number
+
+
+def _summarise(path: str) -> None:
+    from pymemtrace.report.summary import print_summary
+
+    try:
+        if sys.stderr is not None:
+            print_summary(path)
+    except (OSError, ValueError):
+        pass  # a closed stderr must not change the exit status
 
 
 def _start(options: _Options, program: "Program", path: str, output: int) -> "Recorder":
