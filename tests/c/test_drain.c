@@ -1,7 +1,9 @@
 // From the rings to the trace: raw records put into shared memory by hand, drained, and read back with the reader. The records are right, wrong or hostile; the
 // file that comes out must always be one that the reader takes.
 #define _GNU_SOURCE
+
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,7 +166,7 @@ enum { FAULTS_MAX = 5000, STACK_KEPT = 8, NAMES = 4 };
 
 typedef struct fault_s {
     uint32_t thread, process;
-    uint64_t time, address, rise, weight, instruction;
+    uint64_t time, address, rise, weight, instruction, caller;  // caller 0: none
     uint32_t module;
     bool by_time, async;
     uint32_t depth;
@@ -213,6 +215,7 @@ got_fault(const pmt_record_t *r)
     assert_true(r->u.fault.site != 0);
     fault->instruction = site_address[r->u.fault.site];
     fault->module = site_module[r->u.fault.site];
+    fault->caller = site_address[r->u.fault.caller];
     uint32_t at = r->u.fault.node;
     for (; nodes[at].parent; at = nodes[at].parent) {
         if (fault->depth < STACK_KEPT) {
@@ -701,6 +704,32 @@ module_loaded_later(void **state)
     assert_int_equal(got.last[PMT_WIRE_MODULE].u.module.size % 4096, 0);
 }
 
+static void
+caller_outside_the_c_library(void **state)
+{
+    uint64_t here = (uint64_t)(uintptr_t)&caller_outside_the_c_library, inside = (uint64_t)(uintptr_t)&gnu_get_libc_version;
+    put_thread(0, TID, 20);
+    put(0, PMT_RAW_NATIVE, 0, 0, FIELDS(0, NOWHERE, inside, inside + 1, here + 3, here, UINT64_MAX));
+    put_fault(0, 0, 1, 50, 0x1000, inside);
+    put_fault(0, 0, 1, 51, 0x1000, inside);  // it is of one fault
+    put(0, PMT_RAW_NATIVE, 0, 0, FIELDS(here));
+    put(0, PMT_RAW_NATIVE, 0, 0, FIELDS(inside, NOWHERE));  // nobody's but the C library's
+    put_fault(0, 0, 1, 52, 0x1000, inside);
+    put(0, PMT_RAW_NATIVE, 0, 0, NULL, 0);
+    put_fault(0, PMT_RAW_FAULT_ASYNC, 1, 53, 0x1000, inside);
+    put(0, PMT_RAW_NATIVE, 0, 0, FIELDS(here));
+    put_fault(0, PMT_RAW_FAULT_ASYNC, 1, 54, 0x1000, inside);
+    drain();
+    read_back();
+    assert_int_equal(got.fault_count, 5);
+    static const bool known[] = {true, false, false, false, true}, late[] = {false, false, false, true, true};
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(got.faults[i].caller, known[i] ? (i ? here : here + 3) : 0);
+        assert_int_equal(got.faults[i].instruction, inside);
+        assert_int_equal(got.faults[i].async, late[i]);
+    }
+}
+
 // ---- the node table full ----
 
 static void
@@ -813,7 +842,7 @@ length_beyond_the_end_skips_the_ring(void **state)
 static void
 unknown_types_are_passed_over(void **state)
 {
-    static const unsigned types[] = {0, PMT_RAW_THREAD_NAME + 1, 100, 255, PMT_RAW_SKIP};
+    static const unsigned types[] = {0, 64, 128, 255, PMT_RAW_SKIP};
     put_thread(0, TID, 20);
     for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
         put(0, types[i], 0xff, UINT32_MAX, FIELDS(1, 2, 3));
@@ -969,7 +998,7 @@ noise(void **state)
             fields[f] = (random >> 32) % 3 ? random >> (random >> 58) : FRAME(1 + random % 9, random >> 60);
             fields[f] |= FRAME(1, 0);  // but code ids are not 0: that is another test
         }
-        unsigned count = (unsigned)(random >> 40) % 12, type = (unsigned)(random >> 50) % 12;
+        unsigned count = (unsigned)(random >> 40) % 12, type = (unsigned)(random >> 50) % 13;
         put(0, type, (unsigned)(random >> 20) & 0xff, 1 + (uint32_t)(random >> 30) % 40, fields, count);
         if (i % 100 == 0) {
             drain();
@@ -1020,6 +1049,7 @@ main(void)
         DRAIN_TEST(many_laps),
         DRAIN_TEST(instruction_in_our_own_program),
         DRAIN_TEST(module_loaded_later),
+        DRAIN_TEST(caller_outside_the_c_library),
         DRAIN_TEST(nodes_start_over),
         DRAIN_TEST(length_zero_skips_the_ring),
         DRAIN_TEST(length_too_long_skips_the_ring),

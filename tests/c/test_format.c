@@ -300,6 +300,8 @@ faults(void **state)
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = PMT_FAULT_SAME_NODE, .rise = 1, .site = 1});
     pmt_writer_batch(writer, 0);
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = PMT_FAULT_SAME_SITE, .rise = 1, .node = 1});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_ASYNC | PMT_FAULT_CALLER, .rise = 1, .caller = 1});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.more = PMT_FAULT_CALLER, .rise = MAX, .node = 1, .caller = 0});
     pmt_reader_t *reader = turn_over(writer, fd);
 
     for (int i = 0; i < 3; i++) {
@@ -327,6 +329,15 @@ faults(void **state)
     next(reader, PMT_WIRE_BATCH);
     r = next(reader, PMT_WIRE_FAULT);  // the first thread goes on where it was, with its own weight
     assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, 1, 1, 1, 1);
+    assert_int_equal(r.u.fault.caller, 0);
+    r = next(reader, PMT_WIRE_FAULT);
+    assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, 1, 1, 1, 1);
+    assert_int_equal(r.u.fault.caller, 1);
+    assert_true(r.u.fault.async);
+    r = next(reader, PMT_WIRE_FAULT);
+    assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, MAX, 1, 0, 1);
+    assert_int_equal(r.u.fault.caller, 0);
+    assert_false(r.u.fault.async);
     assert_end(reader, false);
 }
 
@@ -904,7 +915,7 @@ every_bit_of_the_records(void **state)
 {
     static const uint8_t records[] = {
         0x41, 3, 1, 0, 0, 0x43, 5, 0, 1, 0, 1, 'a', 0x47, 6, 0, 1, 9, 0, 1, 'm', 0x40, 5, 1, 1, 'k', 1, 'v', 0x45, 7, 0, 1, 5, 1, 'f', 1, 'n', 0x46, 5, 0, 1, 2,
-        2, 1, 0x01, 9, 0x02, 0, 0x03, 1, 0, 0, 0x03, 1, 1, 2, 0x05, 4, 1, 0x08, 2, 0x20, 2, 4, 7, 2, 1, 0x37, 1, 2, 2, 0x06, 0, 1, 2, 2, 2, 2, 0x07, 1, 2, 3,
+        2, 1, 0x01, 9, 0x02, 0, 0x03, 1, 0, 0, 0x03, 1, 1, 2, 0x05, 4, 1, 0x08, 2, 0x20, 2, 4, 7, 2, 1, 0x37, 3, 2, 2, 1, 0x06, 0, 1, 2, 2, 2, 2, 0x07, 1, 2, 3,
         0x48, 4, 0, 1, 1, 9, 0x49, 3, 0, 1, 2, 0x4a, 3, 0, 1, 2, 0x4b, 4, 0, 1, 'c', 5, 0x42, 4, 0, 0, 0, 1, 0x44, 3, 0, 1, 'b', 0x04, 0, 0x4c, 1, 9,
     };
     uint8_t changed[sizeof records];
