@@ -627,6 +627,81 @@ corrupt_file(void **state)
     pmt_profile_fini(&profile);
 }
 
+// ---- without memory ----
+
+// The linker puts these in front of the C library's (--wrap): the n-th allocation of the code under test fails, and each one after it.
+static unsigned allocations, fail_from;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+
+static bool
+no_memory(void)
+{
+    return fail_from && ++allocations >= fail_from;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+    return no_memory() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+    return no_memory() ? NULL : __real_calloc(count, size);
+}
+
+void *
+__wrap_realloc(void *block, size_t size)
+{
+    return no_memory() ? NULL : __real_realloc(block, size);
+}
+
+static void
+every_allocation_fails(void **state)
+{
+    uint32_t process = put_process(0, 100);
+    pmt_writer_meta(writer, 0, "python", "3.12", 4);
+    pmt_writer_meta(writer, 1, "engine", "faults", 6);
+    pmt_writer_counter(writer, 0, "lost", 1);
+    pmt_writer_module(writer, 0, 0x1000, 0x1000, 0, "/lib/a.so");
+    for (uint32_t i = 1; i <= 100; i++) {  // enough that everything grows
+        char name[16];
+        snprintf(name, sizeof name, "f%u", i);
+        put_code(0, i, i, name, name);
+        put_lines(0, i, 2);
+        pmt_writer_thread(writer, 0, i, 0, name, strlen(name));
+        pmt_writer_site(writer, 16, 1);
+        put_fault(put_node(process, i, 0), 1);
+    }
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.rise = 1, .node = process, .site = 3});
+    pmt_writer_trailer(writer, 9);
+    assert_int_equal(pmt_writer_flush(writer), 0);
+    int err = -ENOMEM;
+    unsigned n = 0;
+    while (err == -ENOMEM) {
+        allocations = 0;
+        fail_from = ++n;
+        err = read_profile(0);
+        if (err == 0) {
+            err = pmt_tables_build(&tables, &profile);
+            pmt_tables_fini(&tables);
+        }
+        fail_from = 0;
+        pmt_profile_fini(&profile);
+        assert_true(n < 10000);
+    }
+    assert_int_equal(err, 0);
+    assert_true(n > 100);
+    assert_int_equal(allocations, n - 1);
+}
+
 // ---- tables of names ----
 
 static void
@@ -704,6 +779,7 @@ main(void)
         TRACE_TEST(places),
         TRACE_TEST(duration),
         TRACE_TEST(corrupt_file),
+        TRACE_TEST(every_allocation_fails),
         cmocka_unit_test(texts_are_kept_once),
         cmocka_unit_test(elements_are_kept_once),
     };

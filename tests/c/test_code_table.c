@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -208,5 +209,6 @@ main(void)
         TABLE_TEST(threads_never_confuse_ids),
         TABLE_TEST(threads_start_over_together),
     };
+    alarm(60);  // a table without a free place would be searched for ever
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

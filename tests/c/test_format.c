@@ -1,4 +1,4 @@
-// Writer and reader against each other, and the reader against files that are cut or damaged.
+// Writer and reader against each other, and the reader against files that are cut or damaged. Long, for it is one list of cases.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

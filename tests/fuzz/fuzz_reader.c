@@ -1,0 +1,80 @@
+// libFuzzer target of the analysis: reads a trace and makes the tables of a report. Trace files are untrusted: nothing that is in them may crash, leak, or take
+// memory out of proportion.
+//
+// An input that begins like a file is one: as it is, and with its checksums made right, since these stop almost every mutation. Any other input is records: a
+// file is put around it, so that the decoder sees them.
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analyze/tables.h"
+#include "c/support.h"
+#include "format/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+look_at_tables(const pmt_tables_t *tables, const pmt_profile_t *profile)
+{
+    const pmt_table_t *rows[] = {&tables->lines, &tables->functions, &tables->files};
+    for (int t = 0; t < 3; t++) {
+        for (uint32_t i = 0; i < rows[t]->count; i++) {
+            const pmt_row_t *row = pmt_table_at(rows[t], i);
+            if (row->active || row->key.file >= profile->texts.count || row->key.name >= profile->texts.count) {
+                abort();
+            }
+        }
+    }
+    for (uint32_t i = 1; i < tables->tree.count; i++) {
+        const pmt_tree_node_t *node = pmt_table_at(&tables->tree, i);
+        if (node->parent >= i || node->frame >= tables->lines.count) {
+            abort();
+        }
+    }
+}
+
+static void
+analyze(const uint8_t *file, size_t size)
+{
+    static int fd = -1;
+    char path[PMT_TEST_PATH], error[PMT_ERROR_MAX] = "";
+    pmt_profile_t profile;
+    if (fd < 0) {
+        fd = pmt_test_file();
+    }
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, file, size, 0) != (ssize_t)size) {
+        abort();
+    }
+    int err = pmt_profile_read(&profile, pmt_test_path(fd, path), 0, error);
+    if (err == 0) {
+        pmt_tables_t tables;
+        if (pmt_tables_build(&tables, &profile) == 0) {
+            look_at_tables(&tables, &profile);
+        }
+        pmt_tables_fini(&tables);
+    } else if (error[0] == '\0') {
+        abort();  // refused without a reason
+    }
+    pmt_profile_fini(&profile);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size >= 4 && memcmp(data, PMT_WIRE_MAGIC, 4) == 0) {
+        uint8_t *sealed = malloc(size);
+        analyze(data, size);
+        memcpy(sealed, data, size);
+        pmt_test_seal(sealed, size);
+        analyze(sealed, size);
+        free(sealed);
+    } else {
+        size_t file_size;
+        uint8_t *file = pmt_test_wrap(data, size, &file_size);
+        analyze(file, file_size);
+        free(file);
+    }
+    return 0;
+}
