@@ -18,7 +18,7 @@ size_t pmt_prim_page_size_sigsafe(void);
 int pmt_prim_reserve(size_t size, void **out);
 // The same, shared through a new anonymous file of that (sparse) size.
 int pmt_prim_share(const char *name, size_t size, int *fd, void **out);
-int pmt_prim_map_shared(int fd, size_t size, void **out);
+int pmt_prim_map_shared(int fd, size_t size, void **out);  // -EINVAL: the file is shorter, or none
 void pmt_prim_unmap(void *base, size_t size);
 // Brings in the pages of [base, base + size), writable, without a fault in user code.
 int pmt_prim_populate_sigsafe(void *base, size_t size);

@@ -126,6 +126,11 @@ on_frames(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     if (keep > consumer->depth || count > PMT_STACK_MAX - keep) {
         return;  // only after losses; the next stack is sent whole
     }
+    for (uint32_t i = 0; i < count; i++) {
+        if (words[1 + i] >> 32 == PMT_CODE_ROOT) {
+            return;  // not written by our handler: the number is a process root's
+        }
+    }
     memcpy(consumer->frames + keep, words + 1, count * sizeof *words);
     consumer->depth = keep + count;
     consumer->numbered = consumer->numbered < keep ? consumer->numbered : keep;
@@ -166,12 +171,18 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     consumer->last_site = site;
 }
 
+static bool
+is_code_id(uint32_t id)
+{
+    return id != PMT_CODE_ROOT && id != PMT_CODE_ELIDED;
+}
+
 static void
 on_code(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
     uint64_t file_size = words[2] >> 32, name_size = (uint32_t)words[2];
     const char *file = (const char *)(words + 3);
-    if (file_size + name_size <= (raw->words - 3u) * sizeof *words) {
+    if (is_code_id(raw->arg) && file_size <= raw->words * sizeof *words && file_size + name_size <= (raw->words - 3u) * sizeof *words) {
         pmt_writer_code(drain->trace->writer, drain->process->number, raw->arg, words[1], file, file_size, file + file_size, name_size);
     }
 }
@@ -179,7 +190,7 @@ on_code(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 static void
 on_code_lines(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
-    if (words[1] <= (raw->words - 2u) * sizeof *words) {
+    if (is_code_id(raw->arg) && words[1] <= (raw->words - 2u) * sizeof *words) {
         pmt_writer_code_lines(drain->trace->writer, drain->process->number, raw->arg, words + 2, words[1]);
     }
 }
@@ -257,6 +268,9 @@ drain_ring(drain_t *drain, unsigned slot)
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
     bool any = head != tail;
+    if (head - tail > PMT_RING_WORDS) {
+        tail = head;  // no producer of ours goes that far, or back
+    }
     while (tail < head) {
         uint64_t at = tail % PMT_RING_WORDS, record[PMT_RAW_WORDS_MAX];
         pmt_raw_t raw;

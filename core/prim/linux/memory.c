@@ -6,6 +6,7 @@
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -55,6 +56,13 @@ pmt_prim_reserve(size_t size, void **out)
 int
 pmt_prim_map_shared(int fd, size_t size, void **out)
 {
+    struct stat status;
+    if (fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size < size) {
+        return -EINVAL;  // its pages behind the end would be a SIGBUS
+    }
     return map(size, MAP_SHARED, fd, out);
 }
 
