@@ -8,6 +8,8 @@
 
 #include "format/wire.h"
 
+enum { PAIRS_MAX = 1024 };  // keys of one scope; a trace has two dozen. They are searched one by one
+
 // Room for one more element behind `count`.
 static int
 room_for(void *array, uint32_t count, uint32_t *room, size_t element)
@@ -47,7 +49,7 @@ set_pair(pmt_profile_t *profile, pmt_pairs_t *pairs, pmt_text_t key, pmt_text_t 
         }
     }
     err = err ? err : room_for(&pairs->list, pairs->count, &pairs->room, sizeof *pairs->list);
-    if (!err) {
+    if (!err && pairs->count < PAIRS_MAX) {
         pairs->list[pairs->count++] = pair;
     }
     return err;

@@ -5,24 +5,27 @@
 
 enum { MASK = PMT_CODE_TABLE_SIZE - 1, FULL = PMT_CODE_TABLE_SIZE / 4 * 3 };
 
-// The entry of `code`, or the free one where it would stand. There is always a free one: the table is emptied when three quarters are used.
+// The entry of `code`, or the free one where it would stand. NULL: none is free. The table is emptied when three quarters are used, but a thread that is held up
+// while it empties lets the others fill it.
 static pmt_code_entry_t *
 probe(const pmt_code_table_t *table, uint64_t code)
 {
-    for (uint64_t i = pmt_hash_mix(code);; i++) {
-        pmt_code_entry_t *entry = &table->entries[i & MASK];
+    uint64_t at = pmt_hash_mix(code);
+    for (unsigned i = 0; i < PMT_CODE_TABLE_SIZE; i++) {
+        pmt_code_entry_t *entry = &table->entries[(at + i) & MASK];
         uint64_t seen = atomic_load_explicit(&entry->code, memory_order_acquire);
         if (seen == code || seen == 0) {
             return entry;
         }
     }
+    return NULL;
 }
 
 uint32_t
 pmt_code_table_find_sigsafe(const pmt_code_table_t *table, uint64_t code, uint32_t check)
 {
     const pmt_code_entry_t *entry = probe(table, code);
-    if (atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
+    if (!entry || atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
         return 0;
     }
     uint64_t check_id = atomic_load_explicit(&entry->check_id, memory_order_acquire);
@@ -49,13 +52,13 @@ pmt_code_table_add_sigsafe(pmt_code_table_t *table, uint64_t code, uint32_t chec
 {
     pmt_code_entry_t *entry = probe(table, code);
     uint64_t expected = 0;
-    if (atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
-        if (atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed) + 1 == FULL) {
+    if (!entry || atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
+        if (atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed) + 1 == FULL || !entry) {
             start_over(table);
             atomic_store_explicit(&table->used, 1, memory_order_relaxed);
             entry = probe(table, code);
         }
-        if (!atomic_compare_exchange_strong_explicit(&entry->code, &expected, code, memory_order_acq_rel, memory_order_relaxed)) {
+        if (!entry || !atomic_compare_exchange_strong_explicit(&entry->code, &expected, code, memory_order_acq_rel, memory_order_relaxed)) {
             return;  // another thread took the place; the code object will be defined once more, later
         }
     }

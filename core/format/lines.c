@@ -100,7 +100,7 @@ pmt_lines_pack_sigsafe(pmt_lines_packer_t *packer, uint8_t *out, size_t room)
 uint32_t
 pmt_lines_find(const uint8_t *packed, size_t size, uint32_t first_line, uint32_t offset)
 {
-    const uint8_t *at = packed, *end = packed + size;
+    const uint8_t *at = packed, *end = size ? packed + size : packed;  // a table may be missing
     uint64_t units, code, covered = 0, line = first_line;
     while (pmt_varint_get(&at, end, &units) && pmt_varint_get(&at, end, &code)) {
         line += code ? (uint64_t)pmt_unzigzag(code - 1) : 0;

@@ -1,4 +1,5 @@
 // A traced process as the recorder holds it (trace.h).
+#include <errno.h>
 #include <stdlib.h>
 
 #include "recorder/trace.h"
@@ -17,7 +18,9 @@ map_memory(pmt_process_t *process, int shared_fd)
     process->consumers = calloc(PMT_RINGS, sizeof *process->consumers);
     err = pmt_prim_reserve((size_t)PMT_RINGS * STACK_SIZE, &process->stacks);
     if (err < 0 || !process->consumers) {
-        return -1;
+        free(process->consumers);
+        pmt_prim_unmap(shared, PMT_SHARED_SIZE);
+        return err < 0 ? err : -ENOMEM;  // without room for its consumers the stacks are address space only
     }
     for (unsigned slot = 0; slot < PMT_RINGS; slot++) {
         char *stack = (char *)process->stacks + (size_t)slot * STACK_SIZE;
