@@ -102,14 +102,14 @@ class Program:
     def _forward(self, number: int, _frame: object) -> None:
         """Pass a signal on, unless it was sent to the whole group and the program is ending of it already."""
         deadline = time.monotonic() + FORWARD_AFTER
-        while time.monotonic() < deadline:
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
-                return
-            time.sleep(FORWARD_AFTER / 20)
         try:
+            while time.monotonic() < deadline:
+                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                    return
+                time.sleep(FORWARD_AFTER / 20)
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
+        except (ChildProcessError, ProcessLookupError):
+            pass  # it has ended, and wait() has just taken its status
 
     def wait(self) -> tuple[int | None, int | None]:
         """(exit status, None) or (None, signal)."""
