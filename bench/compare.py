@@ -112,9 +112,8 @@ def describe(options: argparse.Namespace, python: str, identity: Identity, probe
         "what": f"pymemtrace {own_version} against the bare program, CPython {version}",
         **machine.facts(),
         "user": f"{identity.text}, effective capabilities {capabilities:#x}",
-        "method": f"wall clock of the whole command, best of {options.rounds} (start-up: of {STARTUP_ROUNDS}); "
-        "bare, bare again and traced in turn",
-        "noise": "bare/bare, the same command against itself; a target is met if it holds within that",
+        "method": f"wall clock of the whole command; bare, traced, bare again in turn, {options.rounds} rounds "
+        f"(start-up: best of {STARTUP_ROUNDS})",
         "scale": options.scale or "the programs' own",
     }
 

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from launch import Launcher, Run
@@ -38,8 +39,8 @@ class Result:
     """The measurements of one program."""
 
     program: Program
-    bare: list[Run] = field(default_factory=list)
-    again: list[Run] = field(default_factory=list)
+    bare: list[Run] = field(default_factory=list)  # just before the traced run of the same round
+    again: list[Run] = field(default_factory=list)  # just after it
     traced: list[Run] = field(default_factory=list)
     exact: list[Run] = field(default_factory=list)  # empty unless asked for
     trace: TraceFacts | None = None  # of the last traced run
@@ -48,24 +49,35 @@ class Result:
 
     @property
     def bare_s(self) -> float:
-        return best(self.bare)
+        return best([*self.bare, *self.again])
 
     @property
-    def noise(self) -> float:
-        """Bare against bare."""
-        return best(self.again) / self.bare_s
+    def ratios(self) -> list[float]:
+        """Traced over the mean of its two bare neighbours, a round each: a drift of the machine cancels."""
+        return over_neighbours(self, self.traced)
 
     @property
-    def ratio(self) -> float:
+    def noise_ratios(self) -> list[float]:
+        """Bare again over bare, a round each."""
+        return [again.wall_s / bare.wall_s for bare, again in zip(self.bare, self.again, strict=True)]
+
+    @property
+    def best_ratio(self) -> float:
         return best(self.traced) / self.bare_s
 
     @property
     def exact_ratio(self) -> float | None:
-        return best(self.exact) / self.bare_s if self.exact else None
+        return median(over_neighbours(self, self.exact)) if self.exact else None
 
     def ratio_without(self, startup_s: float) -> float:
-        """The ratio with the constant part, the start-up, taken off the traced command."""
-        return (best(self.traced) - startup_s) / self.bare_s
+        """The median with the constant part, the start-up, taken off the traced command."""
+        return median(self.ratios) - startup_s / self.bare_s
+
+
+def over_neighbours(result: Result, runs: list[Run]) -> list[float]:
+    """Each run over the mean of the two bare ones of its round."""
+    rounds = zip(runs, result.bare, result.again, strict=True)
+    return [2 * run.wall_s / (bare.wall_s + again.wall_s) for run, bare, again in rounds]
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,7 @@ class Bench:
         script.touch()
         result = Result(Program("empty"))
         self._interleave(result, script, STARTUP_ROUNDS, exact=False)
-        return Startup(result.bare_s, best(result.again), best(result.traced))
+        return Startup(best(result.bare), best(result.again), best(result.traced))
 
     def measure(self, program: Program, rounds: int, exact: bool) -> Result:
         """Measure one program, after one run that fills the caches."""
@@ -132,17 +144,13 @@ class Bench:
         return result
 
     def _interleave(self, result: Result, script: Path, rounds: int, exact: bool) -> None:
-        """Run all variants in turn, each round beginning with another one, so that drift hits all alike."""
-        variants = [
-            (result.bare, self.bare(script)),
-            (result.traced, self.traced(script)),
-            (result.again, self.bare(script)),
-        ]
+        """Run all variants in turn, the traced ones between two bare ones."""
+        variants = [(result.bare, self.bare(script)), (result.traced, self.traced(script))]
         if exact:
             variants.append((result.exact, self.traced(script, "--exact")))
-        for number in range(rounds):
-            turn = number % len(variants)
-            for runs, command in variants[turn:] + variants[:turn]:
+        variants.append((result.again, self.bare(script)))
+        for _ in range(rounds):
+            for runs, command in variants:
                 runs.append(self.launcher.check(command))
 
     def _facts(self) -> TraceFacts:

@@ -4,9 +4,10 @@ import csv
 import json
 import sys
 from dataclasses import asdict
+from statistics import median
 from typing import Any
 
-from figures import Figure, geomean, ratio_figure
+from figures import Figure, error, geomean, ratio_figure
 from measure import Result, Startup, TraceFacts
 from suite import MIB
 
@@ -15,6 +16,8 @@ _HEADERS = {
     "bare_s": "bare s",
     "noise": "bare/bare",
     "ratio": "traced",
+    "error": "±",
+    "best_ratio": "best",
     "ratio_without_startup": "- start-up",
     "exact_ratio": "--exact",
     "verdict": "",
@@ -23,9 +26,13 @@ _HEADERS = {
     "bytes_per_fault": "B/fault",
     "period": "period",
 }
-_DIGITS = {"bare_s": 2, "noise": 3, "ratio": 3, "ratio_without_startup": 3, "exact_ratio": 3, "rss_peak_mib": 0}
+_RATIOS = ("noise", "ratio", "best_ratio", "ratio_without_startup", "exact_ratio", "error")
+_DIGITS = {"bare_s": 2, "rss_peak_mib": 0, **dict.fromkeys(_RATIOS, 3)}
 _EXPLANATION = """\
-traced, --exact: whole command over bare, start-up included, best of each; the targets are about `traced`
+traced, --exact: whole command over bare, start-up included: the median over the rounds of traced over the mean of the
+                 bare runs just before and after; the targets are about `traced`. ±: twice its standard error
+bare/bare:       the median of the bare run after over the one before
+best:            the shortest traced run over the shortest bare one
 - start-up:       `traced` with what `run` adds to an empty program taken off
 faults, B/fault:  of a run with --exact; the trace file's size by the faults in it. RSS: the highest while tracing
 period:           the widest that `traced` used"""
@@ -37,8 +44,10 @@ def row(result: Result, startup: Startup) -> dict[str, Any]:
     return {
         "program": result.program.name,
         "bare_s": result.bare_s,
-        "noise": result.noise,
-        "ratio": result.ratio,
+        "noise": median(result.noise_ratios),
+        "ratio": median(result.ratios),
+        "error": error(result.ratios),
+        "best_ratio": result.best_ratio,
         "ratio_without_startup": result.ratio_without(startup.added_s),
         "exact_ratio": result.exact_ratio,
         "verdict": ratio_figure(result).verdict,

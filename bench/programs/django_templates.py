@@ -46,7 +46,7 @@ def main() -> None:
     digest = Digest()
     menu = [(f"part {number}", f"/part/{number}?a=1&b=2") for number in range(20)]
     template = engines["django"].get_template("page.html")
-    for page in range(rounds(6)):
+    for page in range(rounds(14)):
         context = {"site": "bench", "menu": menu, "page": f"<{page}>", "rows": table(page, 100, 30)}
         digest.add(template.render(context))
     digest.show("django")

@@ -11,7 +11,7 @@ def fib(n: int) -> int:
 
 
 def main() -> None:
-    for _ in range(rounds(120)):
+    for _ in range(rounds(240)):
         result = fib(25)
     print(result)
 

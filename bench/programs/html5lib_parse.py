@@ -22,7 +22,7 @@ def page(parts: int) -> str:
 
 def main() -> None:
     digest = Digest()
-    for number in range(rounds(3)):
+    for number in range(rounds(9)):
         tree = html5lib.parse(page(rounds(220 + number, 40)))
         digest.add(html5lib.serialize(tree, omit_optional_tags=False, quote_attr_values="always"))
     digest.show("html5lib")

@@ -42,7 +42,7 @@ def decode(fields: dict[str, object]) -> object:
 def main() -> None:
     digest = Digest()
     data: object = document(rounds(12_000, 1_000))
-    for _ in range(rounds(4)):
+    for _ in range(rounds(11)):
         compact = json.dumps(data, default=encode)
         data = json.loads(compact, object_hook=decode)
         digest.add(compact)

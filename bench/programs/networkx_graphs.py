@@ -29,7 +29,7 @@ def study(size: int, digest: Digest) -> None:
 
 def main() -> None:
     digest = Digest()
-    for number in range(rounds(2)):
+    for number in range(rounds(4)):
         study(rounds(2_500, 300) + number, digest)
     digest.add(str(nx.number_connected_components(nx.grid_2d_graph(rounds(200, 20), 100))))
     digest.show("networkx")

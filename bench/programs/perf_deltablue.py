@@ -6,7 +6,7 @@ from _pyperformance import load
 
 def main() -> None:
     bench = load("deltablue")
-    count = rounds(400, 20)
+    count = rounds(800, 20)
     for _ in range(count):
         bench.delta_blue(100)
     print(f"deltablue: {count} rounds")

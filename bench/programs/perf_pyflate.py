@@ -8,7 +8,7 @@ DATA = "interpreter.tar.bz2"
 
 def main() -> None:
     bench = load("pyflate")
-    count = rounds(3)
+    count = rounds(5)
     bench.bench_pyflake(count, str(benchmark_dir("pyflate") / "data" / DATA))
     print(f"pyflate: {count} rounds")
 

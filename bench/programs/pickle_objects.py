@@ -49,7 +49,7 @@ def graph(size: int) -> list[Node]:
 def main() -> None:
     digest = Digest()
     nodes = graph(rounds(7_000, 500))
-    for _ in range(rounds(4)):
+    for _ in range(rounds(8)):
         raw = pickle.dumps(nodes, protocol=pickle.HIGHEST_PROTOCOL)
         digest.add(raw)
         nodes = pickle.loads(raw)

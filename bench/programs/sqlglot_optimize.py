@@ -48,7 +48,7 @@ WHERE c.balance > {month} * 100
 
 def main() -> None:
     digest = Digest()
-    for number in range(rounds(24)):
+    for number in range(rounds(36)):
         values = {"month": number % 12 + 1, "floor": 10 + number}
         for text in (REVENUE, NESTED):
             tree = optimize(parse_one(text.format(**values)), schema=SCHEMA)

@@ -24,7 +24,7 @@ options:
   -o, --output FILE   where the trace goes (default: pymemtrace-NAME.PID.pmt in the current folder)
   -f, --force         overwrite FILE
   -q, --quiet         no notices and no summary: nothing is analysed when the program has ended
-      --exact         a signal at every page fault, whatever it costs (default: one in up to 64 where
+      --exact         a signal at every page fault, whatever it costs (default: one in up to 16 where
                       tracing would cost more than a few per cent of the run time)
   -h, --help          this text
 
