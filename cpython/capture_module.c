@@ -6,11 +6,13 @@
 #include "capture/fault.h"
 #include "frames.h"
 #include "run_main.h"
+#include "trap.h"
 
 enum { META_MAX = 16 };
 
-PyDoc_STRVAR(start_doc, "start(address, exact, rss_before, meta) -> str | None\n\n"
-                        "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `rss_before`: pages before the tracer was loaded, `meta` is a dict[str, str] for the trace.\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta) -> str | None\n\n"
+                        "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
+                        "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace. In a fork child of a traced process it starts a session of the child's own.\n"
                         "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if there is no recorder.");
 
 // Fills `out` with borrowed texts of `dict`; their number, or -1 with an exception.
@@ -36,19 +38,19 @@ capture_start(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *address;
-    int exact;
+    int exact, confirm;
     unsigned long long rss_before;
     PyObject *dict;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "spKO!:start", &address, &exact, &rss_before, &PyDict_Type, &dict)) {
+    if (!PyArg_ParseTuple(args, "sppKO!:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict)) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
     if (count < 0) {
         return NULL;
     }
-    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
     int err = pmt_session_start(&options, reason);
     if (err < 0) {
         errno = -err;
@@ -147,6 +149,8 @@ static PyMethodDef methods[] = {
     {"stop", capture_stop, METH_NOARGS, stop_doc},
     {"name_thread", capture_name_thread, METH_O, name_thread_doc},
     {"get_native_id", capture_get_native_id, METH_NOARGS, native_id_doc},
+    {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},
+    {"release_trap", pmt_release_trap, METH_NOARGS, "release_trap()\n\nUndo guard_trap, when the page-fault engine does not run."},
     {"importer", capture_importer, METH_O, importer_doc},
     {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
     {NULL, NULL, 0, NULL},

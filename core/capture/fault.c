@@ -499,10 +499,18 @@ pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX])
         snprintf(reason, PMT_REASON_MAX, "process %d traces this one (a debugger or strace): page-fault signals would stop in it", tracer);
         return -EBUSY;
     }
-    pmt_prim_trap_install(on_fault_signal);
-    int err = self_test_run(session, COOKIE, fd);
+    int err;
+    if (session->tested) {  // in a fork child, which has the handler too
+        err = *fd = pmt_prim_fault_event_open_sigsafe(0, 1, COOKIE, &session->user_only);
+    } else {
+        pmt_prim_trap_install(on_fault_signal);
+        err = self_test_run(session, COOKIE, fd);
+        session->tested = err >= 0;
+    }
     if (err < 0) {
-        pmt_prim_trap_restore();
+        if (!session->tested) {
+            pmt_prim_trap_restore();
+        }
         if (err == -ENOTSUP) {
             snprintf(reason, PMT_REASON_MAX, "the self-test saw no signal for its own page faults (is SIGTRAP blocked?)");
         } else {

@@ -22,11 +22,7 @@ pmt_rss_clock_init(pmt_rss_clock_t *clock)
 void
 pmt_rss_clock_fini(pmt_rss_clock_t *clock)
 {
-    pmt_rss_t rss;
-    int fd = atomic_exchange_explicit(&clock->fd, -1, memory_order_relaxed);
-    if (fd >= 0 && pmt_prim_rss_read_sigsafe(fd, &rss) == 0) {  // else it is the program's by now
-        pmt_prim_close_sigsafe(fd);
-    }
+    pmt_prim_rss_close_sigsafe(atomic_exchange_explicit(&clock->fd, -1, memory_order_relaxed));
 }
 
 static int

@@ -95,10 +95,20 @@ greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd,
         err = pmt_prim_send_sigsafe(socket, &events, sizeof events, &event_fd, 1);
     }
     const char ready = PMT_MESSAGE_READY;
-    err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);
-    err = err ? err : await_answer(socket);
+    if (options->confirm) {
+        err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);
+        err = err ? err : await_answer(socket);
+    }
     pmt_prim_close_sigsafe(socket);
     return err;
+}
+
+// In a fork child: the parent's session is not ours. Its memory was not copied; its signal handler and what its self-test measured hold here too.
+static void
+forget_parent(pmt_session_t *session)
+{
+    pmt_prim_rss_close_sigsafe(atomic_load_explicit(&session->rss.fd, memory_order_relaxed));
+    *session = (pmt_session_t){.delivery_ns = session->delivery_ns, .user_only = session->user_only, .tested = session->tested};
 }
 
 int
@@ -106,8 +116,11 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
 {
     pmt_session_t *session = &pmt_session;
     int shared_fd = -1, event_fd = -1;
-    if (session->shared) {
+    if (session->shared && session->pid == pmt_prim_pid_sigsafe()) {
         return -EALREADY;
+    }
+    if (session->shared) {
+        forget_parent(session);
     }
     if (strlen(options->address) >= sizeof session->address) {
         return -ENAMETOOLONG;
@@ -117,7 +130,6 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     session->exact = options->exact;
     session->pid = pmt_prim_pid_sigsafe();
     session->page_size = pmt_prim_page_size_sigsafe();
-    session->user_only = false;
     pmt_prim_c_library(&session->c_library, &session->c_library_end);
     int err = pmt_rss_clock_init(&session->rss);
     if (err < 0) {

@@ -25,6 +25,7 @@ typedef struct pmt_session_s {
     uint64_t c_library, c_library_end;  // addresses of its code
     bool exact;                     // the period stays 1
     bool user_only;                 // the kernel refuses events inside system calls
+    bool tested;                    // the self-test has passed, here or in the process that this one was forked from
     _Atomic uint32_t period;        // of the newest perf events
     _Atomic uint32_t changing;      // 1 while a handler renews the events
     uint32_t generation;            // of the newest; changed under `changing`
@@ -49,6 +50,7 @@ typedef struct pmt_options_s {
     const char *address;  // the recorder's
     uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
     bool exact;
+    bool confirm;  // wait until the recorder answers: it may have failed to start
     const pmt_interp_t *interp;
     const pmt_meta_t *meta;  // sent with the greeting
     size_t meta_count;

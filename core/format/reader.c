@@ -408,7 +408,7 @@ read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
         break;
     case PMT_WIRE_PROCESS_END:
         r->u.process_end.process = take_index(f, reader->process_count);
-        r->u.process_end.kind = take_index(f, PMT_END_UNKNOWN + 1);
+        r->u.process_end.kind = take_index(f, PMT_END_EXEC + 1);
         r->u.process_end.value = take_u(f);
         r->time = take_u(f);
         break;

@@ -98,6 +98,7 @@ enum pmt_message_e {
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
     PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended
+    PMT_MESSAGE_GOING_ON = 'G',// recorder to launcher: pmt_going_on_t: the program has ended, but other processes of its tree have not
 };
 
 typedef struct pmt_hello_s {
@@ -117,6 +118,11 @@ typedef struct pmt_bye_s {
     char kind;
     uint32_t pid;
 } pmt_bye_t;
+
+typedef struct pmt_going_on_s {
+    char kind;
+    uint32_t processes;
+} pmt_going_on_t;
 
 typedef struct pmt_end_message_s {
     char kind;

@@ -41,6 +41,8 @@ typedef struct pmt_rss_s {
 int pmt_prim_rss_open_sigsafe(void);
 // -ESTALE: the descriptor is not what it was (the program closed it).
 int pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out);
+// Closes it, in a fork child too, where it shows the parent; unless it is the program's by now.
+void pmt_prim_rss_close_sigsafe(int fd);
 
 // ---- thread.c ----
 uint32_t pmt_prim_pid_sigsafe(void);
@@ -63,6 +65,9 @@ void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  
 // ---- wait.c: futexes on memory shared between processes ----
 void pmt_prim_wait_sigsafe(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void pmt_prim_wake_sigsafe(_Atomic uint32_t *word);
+// Waits until one of the words is not as expected. Kernels before 5.16 wait for the first one alone.
+enum { PMT_WAIT_MAX = 128 };
+void pmt_prim_wait_any(_Atomic uint32_t *const *words, const uint32_t *expected, unsigned count, uint64_t timeout_ns);
 
 // ---- fault_event.c: signals at page faults ----
 typedef struct pmt_fault_signal_s {
@@ -76,6 +81,9 @@ typedef struct pmt_fault_signal_s {
 // returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.
 void pmt_prim_trap_install(bool (*handler_sigsafe)(const pmt_fault_signal_t *signal));
 void pmt_prim_trap_restore(void);
+// What is to happen at a SIGTRAP of anyone else: what the system was told before us, or, where that is a dispatcher's matter, ended or ignored without it.
+enum pmt_trap_e { PMT_TRAP_HANDLED, PMT_TRAP_DEFAULT, PMT_TRAP_IGNORED };
+void pmt_prim_trap_foreign(enum pmt_trap_e what);
 // A SIGTRAP with `cookie` at every `period`-th page fault of thread `tid` (0: the calling one) and of the threads it starts. *user_only: in, faults
 // inside system calls are left out; out, the kernel insisted on that. The descriptor or -errno.
 int pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool *user_only);
@@ -104,6 +112,13 @@ typedef struct pmt_process_status_s {
 int pmt_prim_process_status_open(uint32_t pid);
 int pmt_prim_process_status_read(int fd, pmt_process_status_t *out);  // -ESRCH: it has ended
 int pmt_prim_process_watch(uint32_t pid);  // a descriptor that polls readable when the process has ended
+bool pmt_prim_process_gone(int watch);  // ended and waited for: its pid may be another's
+// How an ended process ended: its wait status; -errno where the kernel does not tell. `watch`: from pmt_prim_process_watch.
+int pmt_prim_process_end(uint32_t pid, int watch);
+// Calls visit(pid, context) for each child of process `pid`, or only for those that its main thread started.
+void pmt_prim_each_child(uint32_t pid, bool main_thread_only, void (*visit)(uint32_t child, void *context), void *context);
+// The process's arguments, each ended by a NUL byte, cut to `size`; their size, 0 if unknown.
+size_t pmt_prim_process_arguments(uint32_t pid, char *out, size_t size);
 typedef struct pmt_mapping_s {
     uint64_t start, end, offset;
     bool executable;

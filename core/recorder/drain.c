@@ -31,7 +31,7 @@ reset_nodes(pmt_trace_t *trace)
     pmt_nodes_reset(trace->nodes);
     pmt_writer_node_reset(trace->writer);
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
-        for (unsigned slot = 0; slot < PMT_RINGS; slot++) {
+        for (unsigned slot = 0; slot < process->slots; slot++) {
             process->consumers[slot].numbered = 0;
             process->consumers[slot].last_node = 0;
         }
@@ -290,13 +290,20 @@ drain_ring(drain_t *drain, unsigned slot)
     return any;
 }
 
+static unsigned
+rings_used(const pmt_process_t *process)
+{
+    unsigned used = process->shared ? atomic_load_explicit(&process->shared->rings_used, memory_order_acquire) : 0;
+    return used < PMT_RINGS ? used : PMT_RINGS;
+}
+
 // No thread is in the middle of an event whose time it has already taken.
 static bool
 all_at_rest(const pmt_trace_t *trace)
 {
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
-        unsigned used = atomic_load_explicit(&process->shared->rings_used, memory_order_acquire);
-        for (unsigned slot = 0; slot < used && slot < PMT_RINGS; slot++) {
+        unsigned used = rings_used(process);
+        for (unsigned slot = 0; slot < used; slot++) {
             if (atomic_load_explicit(&pmt_shared_ring(process->shared, slot)->writing, memory_order_seq_cst)) {
                 return false;
             }
@@ -309,9 +316,9 @@ static bool
 drain_process(pmt_trace_t *trace, pmt_process_t *process)
 {
     bool any = false;
-    unsigned used = atomic_load_explicit(&process->shared->rings_used, memory_order_acquire);
-    for (unsigned slot = 0; slot < used && slot < PMT_RINGS; slot++) {
-        drain_t drain = {trace, process, &process->consumers[slot]};
+    unsigned used = rings_used(process);
+    for (unsigned slot = 0; slot < used; slot++) {
+        drain_t drain = {trace, process, pmt_process_consumer(process, slot)};
         any |= drain_ring(&drain, slot);
     }
     if (any) {

@@ -17,28 +17,18 @@ enum { CONTROL = 0, OUTPUT = 1, LISTENER = 2, DESCRIPTORS = 3 };
 static const uint64_t TICK_NS = 10 * 1000000u;    // between samples
 static const uint64_t FLUSH_NS = 100 * 1000000u;  // a block is written at least this often: the recorder may die with its container
 static const uint64_t PATIENCE_NS = 1000 * 1000000ull;  // for the launcher's word after the program has ended
+static const uint64_t GRACE_NS = 100 * 1000000u;        // for the program's children, when it has ended
+enum { THOROUGH_TICKS = 10 };  // between two looks at the children that other than main threads started
 
 typedef struct recorder_s {
     pmt_trace_t trace;
     bool control_open;
-    bool end_known;
-    pmt_end_message_t end;
-    uint64_t ended_at;  // when the last traced process was seen to have ended; 0: not yet
-    uint64_t next_tick, next_flush;
+    uint64_t told_at;   // when the launcher told the program's end; 0: not yet
+    uint64_t ticks, next_tick, next_flush;
     char message[PMT_MESSAGE_MAX + 1];
 } recorder_t;
 
 // ---- messages ----
-
-static pmt_process_t *
-process_by_pid(recorder_t *recorder, uint32_t pid)
-{
-    pmt_process_t *process = recorder->trace.processes;
-    while (process && (process->pid != pid || process->ended)) {
-        process = process->next;
-    }
-    return process;
-}
 
 static void
 on_meta(recorder_t *recorder, size_t size, uint64_t scope)
@@ -58,7 +48,7 @@ on_hello(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
         return NULL;
     }
     memcpy(&hello, recorder->message, sizeof hello);
-    return hello.version == PMT_SHARED_VERSION ? pmt_process_new(&recorder->trace, &hello, fds[0]) : NULL;
+    return hello.version == PMT_SHARED_VERSION ? pmt_process_greeted(&recorder->trace, &hello, fds[0]) : NULL;
 }
 
 // Takes over the descriptors it needs: true if it did.
@@ -70,7 +60,7 @@ on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
         return false;
     }
     memcpy(&events, recorder->message, sizeof events);
-    pmt_process_t *process = process_by_pid(recorder, events.pid);
+    pmt_process_t *process = pmt_process_find(&recorder->trace, events.pid);
     if (!process) {
         return false;
     }
@@ -91,7 +81,7 @@ on_bye(recorder_t *recorder, size_t size)
         return;
     }
     memcpy(&bye, recorder->message, sizeof bye);
-    pmt_process_t *process = process_by_pid(recorder, bye.pid);
+    pmt_process_t *process = pmt_process_find(&recorder->trace, bye.pid);
     if (process) {
         pmt_process_close_events(process, UINT32_MAX);
         pmt_drain(&recorder->trace);
@@ -159,24 +149,17 @@ read_control(recorder_t *recorder)
         recorder->control_open = false;  // the launcher has gone
     } else if (recorder->message[0] == PMT_MESSAGE_META) {
         on_meta(recorder, (size_t)size, 0);
-    } else if (recorder->message[0] == PMT_MESSAGE_END && size == (int)sizeof recorder->end) {
-        memcpy(&recorder->end, recorder->message, sizeof recorder->end);
-        recorder->end_known = true;
+    } else if (recorder->message[0] == PMT_MESSAGE_END && size == (int)sizeof(pmt_end_message_t)) {
+        pmt_end_message_t end;
+        memcpy(&end, recorder->message, sizeof end);
+        recorder->trace.root_end = end.end;
+        recorder->trace.root_value = end.value;
+        recorder->trace.root_end_known = true;
+        recorder->told_at = pmt_prim_now_ns_sigsafe();
     }
 }
 
 // ---- the loop ----
-
-static bool
-process_alive(const recorder_t *recorder)
-{
-    for (const pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
-        if (!process->ended) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void
 look_for_ends(recorder_t *recorder)
@@ -184,31 +167,68 @@ look_for_ends(recorder_t *recorder)
     for (pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
         if (!process->ended && (process->watch_fd < 0 || pmt_prim_poll(&process->watch_fd, 1, 0))) {
             process->ended = true;
-            pmt_process_close_events(process, UINT32_MAX);
+            process->ended_at = pmt_prim_now_ns_sigsafe();
         }
-    }
-    if (recorder->trace.processes && !process_alive(recorder) && !recorder->ended_at) {
-        recorder->ended_at = pmt_prim_now_ns_sigsafe();
     }
 }
 
-// Sleeps until there may be something to do. Rings are drained on their doorbell or the next tick; sockets are looked at in each tick.
+// The root's end is the launcher's to tell; a launcher that is gone or silent is not waited for.
+static bool
+end_awaited(const recorder_t *recorder, const pmt_process_t *process)
+{
+    return process->pid == recorder->trace.root_pid && !process->replaced && recorder->control_open && !recorder->told_at &&
+           pmt_prim_now_ns_sigsafe() - process->ended_at < PATIENCE_NS;
+}
+
+// What ended processes left in their rings is written, and they are forgotten.
+static void
+close_ended(recorder_t *recorder)
+{
+    pmt_trace_t *trace = &recorder->trace;
+    bool any = false;
+    for (const pmt_process_t *process = trace->processes; process && !any; process = process->next) {
+        any = process->ended && !end_awaited(recorder, process);
+    }
+    if (!any) {
+        return;
+    }
+    pmt_drain(trace);
+    for (pmt_process_t *process = trace->processes, *next; process; process = next) {
+        next = process->next;
+        if (process->ended && !end_awaited(recorder, process)) {
+            pmt_process_close(trace, process);
+        }
+    }
+}
+
+// Sleeps until there may be something to do. Rings are drained on their doorbells or the next tick; sockets are looked at in each tick.
 static void
 rest(recorder_t *recorder)
 {
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t left = recorder->next_tick > now ? recorder->next_tick - now : 0;
-    const pmt_process_t *process = recorder->trace.processes;
-    bool quiet = !process || process->ended || process->leaving;
-    if (quiet) {
-        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, process && !process->ended ? process->watch_fd : -1};
+    _Atomic uint32_t *doorbells[PMT_WAIT_MAX], *asleep[PMT_WAIT_MAX];
+    uint32_t seen[PMT_WAIT_MAX];
+    unsigned count = 0;
+    for (const pmt_process_t *process = recorder->trace.processes; process && count < PMT_WAIT_MAX; process = process->next) {
+        if (process->shared && !process->ended && !process->leaving) {
+            doorbells[count] = &process->shared->doorbell;
+            asleep[count++] = &process->shared->asleep;
+        }
+    }
+    if (count == 0) {
+        const pmt_process_t *first = recorder->trace.processes;
+        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first ? first->watch_fd : -1};
         pmt_prim_poll(fds, 3, (int)(left / 1000000u) + 1);
     } else if (left) {
-        pmt_shared_t *shared = process->shared;
-        uint32_t seen = atomic_load_explicit(&shared->doorbell, memory_order_seq_cst);
-        atomic_store_explicit(&shared->asleep, 1, memory_order_seq_cst);
-        pmt_prim_wait_sigsafe(&shared->doorbell, seen, left);
-        atomic_store_explicit(&shared->asleep, 0, memory_order_seq_cst);
+        for (unsigned i = 0; i < count; i++) {
+            seen[i] = atomic_load_explicit(doorbells[i], memory_order_seq_cst);
+            atomic_store_explicit(asleep[i], 1, memory_order_seq_cst);
+        }
+        pmt_prim_wait_any(doorbells, seen, count, left);
+        for (unsigned i = 0; i < count; i++) {
+            atomic_store_explicit(asleep[i], 0, memory_order_seq_cst);
+        }
     }
 }
 
@@ -230,16 +250,37 @@ look_at_sockets(recorder_t *recorder)
     }
 }
 
-static bool
-finished(const recorder_t *recorder, uint64_t now)
+// The launcher need not wait for children that outlive the program: the trace goes on without it.
+static void
+let_launcher_go(recorder_t *recorder)
 {
-    if (recorder->end_known) {
-        return true;
+    pmt_going_on_t message = {.kind = PMT_MESSAGE_GOING_ON};
+    for (const pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
+        message.processes++;
     }
-    if (!recorder->trace.processes) {
-        return !recorder->control_open;
+    pmt_writer_flush(recorder->trace.writer);
+    pmt_prim_send_sigsafe(CONTROL, &message, sizeof message, NULL, 0);
+    recorder->control_open = false;
+}
+
+static bool
+finished(recorder_t *recorder, uint64_t now)
+{
+    if (recorder->trace.processes) {
+        if (recorder->told_at && recorder->control_open && now - recorder->told_at > GRACE_NS) {
+            let_launcher_go(recorder);
+        }
+        return false;
     }
-    return recorder->ended_at && (!recorder->control_open || now - recorder->ended_at > PATIENCE_NS);
+    return recorder->trace.process_count || !recorder->control_open || recorder->told_at;
+}
+
+static void
+tick(recorder_t *recorder, uint64_t now)
+{
+    pmt_children_look(&recorder->trace, recorder->ticks++ % THOROUGH_TICKS == 0);
+    pmt_sample(&recorder->trace);
+    recorder->next_tick = now + TICK_NS;
 }
 
 static void
@@ -250,19 +291,11 @@ run(recorder_t *recorder)
         uint64_t now = pmt_prim_now_ns_sigsafe();
         bool rung = now < recorder->next_tick;
         pmt_drain(&recorder->trace);
-        if (rung && recorder->trace.processes && !recorder->trace.processes->ended) {
-            int fds[] = {LISTENER};
-            if (pmt_prim_poll(fds, 1, 0)) {
-                accept_one(recorder);
-            }
-        }
-        if (!rung || !recorder->trace.processes || recorder->trace.processes->leaving || recorder->trace.processes->ended) {
-            look_at_sockets(recorder);
-            look_for_ends(recorder);
-        }
+        look_at_sockets(recorder);
+        look_for_ends(recorder);
+        close_ended(recorder);
         if (!rung) {
-            pmt_sample(&recorder->trace);
-            recorder->next_tick = now + TICK_NS;
+            tick(recorder, now);
         }
         if (now >= recorder->next_flush) {
             pmt_writer_flush(recorder->trace.writer);
@@ -298,19 +331,7 @@ static int
 finish(recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
-    look_at_sockets(recorder);
-    look_for_ends(recorder);
-    pmt_drain(trace);
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
-    for (pmt_process_t *process = trace->processes; process; process = process->next) {
-        pmt_process_counters(trace, process);
-        pmt_process_close_events(process, UINT32_MAX);
-        if (process->number == 0 && recorder->end_known) {
-            pmt_writer_process_end(trace->writer, 0, recorder->end.end, recorder->end.value, now);
-        } else if (process->ended) {
-            pmt_writer_process_end(trace->writer, process->number, PMT_END_UNKNOWN, 0, now);
-        }
-    }
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);
 }

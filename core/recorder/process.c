@@ -2,54 +2,158 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "format/wire.h"
 #include "recorder/trace.h"
 
 enum { FRAMES_SIZE = PMT_STACK_MAX * (int)sizeof(uint64_t), STACK_SIZE = FRAMES_SIZE + PMT_STACK_MAX * (int)sizeof(uint32_t) };
 
-static int
-map_memory(pmt_process_t *process, int shared_fd)
+static const size_t CONSUMERS_SIZE = PMT_RINGS * sizeof(pmt_consumer_t);
+static const size_t BASE_SIZE = PMT_RINGS * (sizeof(pmt_consumer_t) + STACK_SIZE);
+
+pmt_process_t *
+pmt_process_find(const pmt_trace_t *trace, uint32_t pid)
 {
-    void *shared;
-    int err = pmt_prim_map_shared(shared_fd, PMT_SHARED_SIZE, &shared);
+    pmt_process_t *process = trace->processes;
+    while (process && (process->pid != pid || process->ended)) {
+        process = process->next;
+    }
+    return process;
+}
+
+// What is mapped for a traced process: its rings, and its consumers, address space that fills as slots come into use.
+typedef struct maps_s {
+    void *shared, *consumers;
+} maps_t;
+
+static int
+map(int shared_fd, maps_t *out)
+{
+    int err = pmt_prim_map_shared(shared_fd, PMT_SHARED_SIZE, &out->shared);
     if (err < 0) {
         return err;
     }
-    process->shared = shared;
-    process->consumers = calloc(PMT_RINGS, sizeof *process->consumers);
-    err = pmt_prim_reserve((size_t)PMT_RINGS * STACK_SIZE, &process->stacks);
-    if (err < 0 || !process->consumers) {
-        free(process->consumers);
-        pmt_prim_unmap(shared, PMT_SHARED_SIZE);
-        return err < 0 ? err : -ENOMEM;  // without room for its consumers the stacks are address space only
+    err = pmt_prim_reserve(BASE_SIZE, &out->consumers);
+    if (err < 0) {
+        pmt_prim_unmap(out->shared, PMT_SHARED_SIZE);
     }
-    for (unsigned slot = 0; slot < PMT_RINGS; slot++) {
-        char *stack = (char *)process->stacks + (size_t)slot * STACK_SIZE;
-        process->consumers[slot] = (pmt_consumer_t){.thread = -1, .frames = (uint64_t *)stack, .nodes = (uint32_t *)(stack + FRAMES_SIZE)};
+    return err;
+}
+
+static void
+unmap(const maps_t *maps)
+{
+    pmt_prim_unmap(maps->shared, PMT_SHARED_SIZE);
+    pmt_prim_unmap(maps->consumers, BASE_SIZE);
+}
+
+pmt_consumer_t *
+pmt_process_consumer(pmt_process_t *process, unsigned slot)
+{
+    for (; process->slots <= slot; process->slots++) {
+        char *stack = (char *)process->consumers + CONSUMERS_SIZE + (size_t)process->slots * STACK_SIZE;
+        process->consumers[process->slots] = (pmt_consumer_t){.thread = -1, .frames = (uint64_t *)stack, .nodes = (uint32_t *)(stack + FRAMES_SIZE)};
     }
-    return 0;
+    return &process->consumers[slot];
 }
 
 pmt_process_t *
-pmt_process_new(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd)
+pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time)
 {
     pmt_process_t *process = calloc(1, sizeof *process);
-    if (!process || map_memory(process, shared_fd) < 0) {
-        free(process);
+    if (!process) {
         return NULL;
     }
-    process->pid = hello->pid;
+    process->pid = pid;
     process->number = trace->process_count++;
-    process->watch_fd = pmt_prim_process_watch(hello->pid);
-    process->status_fd = pmt_prim_process_status_open(hello->pid);
-    uint64_t time = pmt_trace_time(trace, hello->time);
-    process->sampled_at = time;
-    pmt_writer_process(trace->writer, hello->pid, hello->parent, time);
-    pmt_modules_refresh(&process->modules, trace->writer, process->number, process->pid, &trace->module_count);
-    if (process->number == 0 && pmt_prim_cgroup_open(hello->pid, &trace->cgroup) < 0) {
-        trace->cgroup.usage_fd = -1;
+    process->watch_fd = pmt_prim_process_watch(pid);
+    process->status_fd = pmt_prim_process_status_open(pid);
+    process->sampled_at = pmt_trace_time(trace, time);
+    pmt_writer_process(trace->writer, pid, parent, process->sampled_at);
+    if (process->number == 0) {
+        trace->root_pid = pid;
+        if (pmt_prim_cgroup_open(pid, &trace->cgroup) < 0) {
+            trace->cgroup.usage_fd = -1;
+        }
     }
     process->next = trace->processes;
     return trace->processes = process;
+}
+
+pmt_process_t *
+pmt_process_greeted(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd)
+{
+    maps_t maps;
+    if (map(shared_fd, &maps) < 0) {
+        return NULL;
+    }
+    pmt_process_t *process = pmt_process_find(trace, hello->pid);
+    if (process && process->shared) {
+        process->ended = process->replaced = true;
+        process = NULL;
+    }
+    if (!process && !(process = pmt_process_new(trace, hello->pid, hello->parent, hello->time))) {
+        unmap(&maps);
+        return NULL;
+    }
+    process->shared = maps.shared;
+    process->consumers = maps.consumers;
+    pmt_modules_refresh(&process->modules, trace->writer, process->number, process->pid, &trace->module_count);
+    return process;
+}
+
+static void
+write_end(pmt_trace_t *trace, const pmt_process_t *process, uint64_t now)
+{
+    unsigned kind = PMT_END_UNKNOWN;
+    uint32_t value = 0;
+    int status = pmt_prim_process_end(process->pid, process->watch_fd);
+    if (process->replaced) {
+        kind = PMT_END_EXEC;
+    } else if (process->pid == trace->root_pid && trace->root_end_known) {
+        kind = trace->root_end;
+        value = trace->root_value;
+    } else if (status >= 0) {
+        kind = status & 0x7f ? PMT_END_SIGNAL : PMT_END_EXIT;
+        value = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
+    }
+    pmt_writer_process_end(trace->writer, process->number, kind, value, now);
+}
+
+void
+pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
+{
+    pmt_process_counters(trace, process);
+    if (process->shared) {
+        pmt_process_close_events(process, UINT32_MAX);
+        free(process->events);
+        pmt_modules_fini(&process->modules);
+        unmap(&(maps_t){process->shared, process->consumers});
+    }
+    if (process->ended) {
+        write_end(trace, process, pmt_trace_time(trace, pmt_prim_now_ns_sigsafe()));
+    }
+    pmt_prim_close_sigsafe(process->status_fd);
+    pmt_process_t **link = &trace->processes;
+    while (*link != process) {
+        link = &(*link)->next;
+    }
+    *link = process->next;
+    process->next = trace->ghosts;
+    trace->ghosts = process;
+}
+
+void
+pmt_process_lay_ghosts(pmt_trace_t *trace)
+{
+    for (pmt_process_t **link = &trace->ghosts, *ghost; (ghost = *link);) {
+        if (ghost->replaced || pmt_prim_process_gone(ghost->watch_fd)) {
+            *link = ghost->next;
+            pmt_prim_close_sigsafe(ghost->watch_fd);
+            free(ghost);
+        } else {
+            link = &ghost->next;
+        }
+    }
 }
 
 void
@@ -84,8 +188,8 @@ pmt_process_close_events(pmt_process_t *process, uint32_t generation)
     process->event_count = kept;
 }
 
-void
-pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
+static void
+shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
 {
     const pmt_shared_t *shared = process->shared;
     const struct {
@@ -100,7 +204,6 @@ pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
         {"unowned_pages", atomic_load_explicit(&shared->unowned_pages, memory_order_relaxed)},
         {"fault_cost_ns", atomic_load_explicit(&shared->fault_cost_ns, memory_order_relaxed)},
         {"rss_peak_pages", atomic_load_explicit(&shared->rss_peak_pages, memory_order_relaxed)},
-        {"rss_hwm_kib", process->peak_kib > 0 ? (uint64_t)process->peak_kib : 0},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
         pmt_writer_counter(trace->writer, process->number, counters[i].name, counters[i].value);
@@ -108,9 +211,18 @@ pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
 }
 
 void
+pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
+{
+    if (process->shared) {
+        shared_counters(trace, process);
+    }
+    pmt_writer_counter(trace->writer, process->number, "rss_hwm_kib", process->peak_kib > 0 ? (uint64_t)process->peak_kib : 0);
+}
+
+void
 pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process)
 {
-    for (unsigned slot = 0; slot < PMT_RINGS; slot++) {
+    for (unsigned slot = 0; slot < process->slots; slot++) {
         const pmt_consumer_t *consumer = &process->consumers[slot];
         char name[32];
         if (consumer->thread < 0 || consumer->named) {

@@ -16,6 +16,9 @@ sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
     process->peak_kib = status.peak > process->peak_kib ? status.peak : process->peak_kib;
     pmt_writer_sample(trace->writer, process->number, now - process->sampled_at, delta);
     process->sampled_at = now;
+    if (process->number > 0 && (!process->shared || !process->argv_hash)) {  // the root's command is the launcher's to tell
+        pmt_children_describe(trace, process);
+    }
     if (status.tracer && process->event_count) {
         pmt_process_close_events(process, UINT32_MAX);  // a debugger has come: it would stop at every fault
         static const char reason[] = "a debugger attached while the program ran: faults after that are missing";

@@ -31,18 +31,22 @@ typedef struct pmt_event_fd_s {
     uint32_t generation;
 } pmt_event_fd_t;
 
+// A process of the tree, traced or only known: its memory is sampled all the same.
 typedef struct pmt_process_s {
     uint32_t number;  // in the trace
     uint32_t pid;
-    pmt_shared_t *shared;
-    void *stacks;  // address space of all consumers' frames and nodes
-    pmt_consumer_t *consumers;  // PMT_RINGS
-    int watch_fd, status_fd;
-    bool ended;  // its memory is gone; what is in the rings is final
+    pmt_shared_t *shared;  // NULL: not traced, or ended and drained
+    pmt_consumer_t *consumers;  // PMT_RINGS, of which `slots` are in use; behind them their frames and nodes
+    unsigned slots;
+    int watch_fd, status_fd;  // -1: none
+    bool ended;  // what is in the rings is final
+    uint64_t ended_at;  // absolute ns
+    bool replaced;  // by an exec in place: the process goes on under a later number
     bool leaving;  // it said that it is about to tear down
     pmt_event_fd_t *events;
     uint32_t event_count, event_capacity;
     pmt_modules_t modules;
+    uint64_t argv_hash;  // of the arguments as written last; 0: not yet
     uint64_t sampled_at;
     int64_t sample[4];  // anon, file, shmem, swap: KiB
     int64_t peak_kib;
@@ -52,8 +56,12 @@ typedef struct pmt_process_s {
 typedef struct pmt_trace_s {
     pmt_writer_t *writer;
     uint64_t t0;
-    pmt_process_t *processes;
+    pmt_process_t *processes;  // that have not been closed, the newest first
+    pmt_process_t *ghosts;     // closed, but not waited for by their parents: the pids are still theirs
     uint32_t process_count, thread_count, module_count;
+    bool root_end_known;  // the launcher has told how the root process ended:
+    uint8_t root_end;     // pmt_end_e
+    uint32_t root_pid, root_value;
     pmt_nodes_t *nodes;
     pmt_sites_t *sites;
     uint64_t last_site_address;
@@ -71,16 +79,33 @@ pmt_trace_time(const pmt_trace_t *trace, uint64_t absolute)
     return absolute > trace->t0 ? absolute - trace->t0 : 0;
 }
 
-// process.c. `time`: absolute, of the greeting. NULL: no memory, or the descriptor is not such memory.
-pmt_process_t *pmt_process_new(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd);
+// process.c
+// The process with this pid that has not ended, or NULL.
+pmt_process_t *pmt_process_find(const pmt_trace_t *trace, uint32_t pid);
+// A process that is not traced, from now on. NULL: no memory.
+pmt_process_t *pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time);
+// A process has greeted: it is new, known and not traced so far, or has replaced itself by an exec. NULL: no memory, or the descriptor is not such memory.
+pmt_process_t *pmt_process_greeted(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd);
+// The consumer of a slot, which comes into use.
+pmt_consumer_t *pmt_process_consumer(pmt_process_t *process, unsigned slot);
+// Writes what is known at the end of a process whose rings have been drained, and makes it a ghost.
+void pmt_process_close(pmt_trace_t *trace, pmt_process_t *process);
 void pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation);
 // Disables and closes the events of other generations than this one; UINT32_MAX: all.
 void pmt_process_close_events(pmt_process_t *process, uint32_t generation);
-void pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process);  // writes them as they stand
+// Forgets the ghosts whose parents have waited for them.
+void pmt_process_lay_ghosts(pmt_trace_t *trace);
+// Writes its counters as they stand.
+void pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process);
 void pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process);
 
 // drain.c. Writes everything published in the rings of all processes; true if there was anything.
 bool pmt_drain(pmt_trace_t *trace);
+
+// children.c. Adds the children of the known processes to the trace. `thorough`: those of threads other than the main one too.
+void pmt_children_look(pmt_trace_t *trace, bool thorough);
+// Writes a process's arguments where they are not what was written last: an exec changes them.
+void pmt_children_describe(pmt_trace_t *trace, pmt_process_t *process);
 
 // sampler.c. One look at each process's memory and at the cgroup.
 void pmt_sample(pmt_trace_t *trace);

@@ -10,7 +10,7 @@ class Process(TypedDict):
     counters: dict[str, int]
     end: (
         tuple[int, int, int] | None
-    )  # kind (0 exit, 1 signal, 2 unknown), status or signal, time in ns; None: not ended
+    )  # kind (0 exit, 1 signal, 2 unknown, 3 exec), status or signal, time in ns; None: not ended
     rss_start: int | None  # bytes, at MARK start
     rss_end: int | None  # bytes, at MARK end; without one the last sample
     rss_peak: int  # bytes, the highest seen in a sample, a mark or reconstructed at a fault

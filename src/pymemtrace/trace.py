@@ -119,7 +119,7 @@ class Trace:
     @cached_property
     def end(self) -> End:
         """How the root process ended."""
-        return rows.end(facts.root(self._result), self.complete)
+        return rows.end(self._result, facts.root(self._result))
 
     @cached_property
     def rss(self) -> Rss:
@@ -139,8 +139,8 @@ class Trace:
 
     @cached_property
     def processes(self) -> list[ProcessRow]:
-        """The traced processes, the root first."""
-        return [rows.process_row(process, self.complete) for process in self._result["processes"]]
+        """The processes of the tree, the root first, those that could not be traced among them."""
+        return [rows.process_row(self._result, process) for process in self._result["processes"]]
 
     @cached_property
     def by_line(self) -> list[LineRow]:

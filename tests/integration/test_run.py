@@ -153,8 +153,11 @@ def test_environment_of_a_child(programs: Path) -> None:
     code = "import subprocess; print(subprocess.run(['env'], capture_output=True, text=True).stdout)"
     bare, traced, _ = both("-c", code)
     own = [line for line in traced.stdout.splitlines() if line not in bare.stdout.splitlines()]
-    assert [line for line in own if not line.startswith("PYMEMTRACE_")] == []
+    names = [line.partition("=")[0] for line in own]
+    assert names.count("PYTHONPATH") == 1 and names.count("PYMEMTRACE_FOLLOW") == 1 and len(names) == 2
     assert set(bare.stdout.splitlines()) <= set(traced.stdout.splitlines())
+    bare, traced, _ = both("-c", code.replace("'env'", f"{sys.executable!r}, '-c', 'import os; print(os.environ)'"))
+    assert_same(bare, traced)
 
 
 # Streams

@@ -29,6 +29,7 @@ enum { CODE_PERF = 6, SIGNAL_FLAG_ASYNC = 1 };  // TRAP_PERF, TRAP_PERF_FLAG_ASY
 
 static bool (*trap_handler)(const pmt_fault_signal_t *signal);
 static struct sigaction trap_previous;
+static _Atomic int trap_foreign = PMT_TRAP_HANDLED;
 
 static void
 interrupted_at(const ucontext_t *context, uint64_t *instruction, uint64_t *stack)
@@ -48,11 +49,18 @@ interrupted_at(const ucontext_t *context, uint64_t *instruction, uint64_t *stack
 static PMT_COLD void
 chain(int signo, siginfo_t *info, void *context)
 {
-    if (trap_previous.sa_flags & SA_SIGINFO) {
+    int foreign = trap_foreign;
+    if (foreign == PMT_TRAP_IGNORED) {
+        return;
+    }
+    if (foreign == PMT_TRAP_DEFAULT) {
+        signal(signo, SIG_DFL);
+        raise(signo);  // SA_NODEFER: at once, and as fatal as it would have been
+    } else if (trap_previous.sa_flags & SA_SIGINFO) {
         trap_previous.sa_sigaction(signo, info, context);
     } else if (trap_previous.sa_handler == SIG_DFL) {
         signal(signo, SIG_DFL);
-        raise(signo);  // SA_NODEFER: at once, and as fatal as it would have been
+        raise(signo);
     } else if (trap_previous.sa_handler != SIG_IGN) {
         trap_previous.sa_handler(signo);
     }
@@ -85,6 +93,12 @@ pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
     trap_handler = handler;
     sigaction(SIGTRAP, &action, &trap_previous);
+}
+
+void
+pmt_prim_trap_foreign(enum pmt_trap_e what)
+{
+    trap_foreign = what;
 }
 
 void

@@ -1,5 +1,6 @@
 // Another process seen through /proc (prim.h). Used by the recorder.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,6 +56,98 @@ pmt_prim_process_watch(uint32_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
     return fd < 0 ? -errno : fd;
+}
+
+bool
+pmt_prim_process_gone(int watch)
+{
+    return watch < 0 || (syscall(SYS_pidfd_send_signal, watch, 0, NULL, 0) < 0 && errno == ESRCH);
+}
+
+// The kernel's, see include/uapi/linux/pidfd.h; asked for the exit status from Linux 6.15 on.
+typedef struct pidfd_info_s {
+    uint64_t mask, cgroup;
+    uint32_t ids[11];
+    int32_t exit_status;
+} pidfd_info_t;
+#define PIDFD_INFO_REQUEST _IOWR(0xff, 11, pidfd_info_t)
+enum { PIDFD_INFO_ASK_EXIT = 1 << 3 };
+
+// From /proc/PID/stat, while nobody has waited for it: the state stands behind the name's closing bracket, the status is the last number.
+static int
+zombie_end(uint32_t pid)
+{
+    char path[32], text[1024];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *state = strrchr(text, ')'), *last = strrchr(text, ' ');
+    return state && state[1] == ' ' && state[2] == 'Z' && last ? atoi(last) : -ESRCH;
+}
+
+int
+pmt_prim_process_end(uint32_t pid, int watch)
+{
+    pidfd_info_t info = {.mask = PIDFD_INFO_ASK_EXIT};
+    if (watch >= 0 && ioctl(watch, PIDFD_INFO_REQUEST, &info) == 0 && info.mask & PIDFD_INFO_ASK_EXIT) {
+        return info.exit_status;
+    }
+    return zombie_end(pid);
+}
+
+// The children a thread started stand in one line, with spaces.
+static void
+visit_children(const char *path, void (*visit)(uint32_t, void *), void *context)
+{
+    FILE *children = fopen(path, "re");
+    unsigned pid;
+    if (!children) {
+        return;
+    }
+    while (fscanf(children, "%u", &pid) == 1) {
+        visit(pid, context);
+    }
+    fclose(children);
+}
+
+void
+pmt_prim_each_child(uint32_t pid, bool main_thread_only, void (*visit)(uint32_t child, void *context), void *context)
+{
+    char path[64];
+    if (main_thread_only) {
+        snprintf(path, sizeof path, "/proc/%u/task/%u/children", pid, pid);
+        visit_children(path, visit, context);
+        return;
+    }
+    snprintf(path, sizeof path, "/proc/%u/task", pid);
+    DIR *tasks = opendir(path);
+    const struct dirent *task;
+    while (tasks && (task = readdir(tasks))) {
+        if (task->d_name[0] != '.') {
+            snprintf(path, sizeof path, "/proc/%u/task/%.16s/children", pid, task->d_name);
+            visit_children(path, visit, context);
+        }
+    }
+    if (tasks) {
+        closedir(tasks);
+    }
+}
+
+size_t
+pmt_prim_process_arguments(uint32_t pid, char *out, size_t size)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, size);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return n > 0 ? (size_t)n : 0;
 }
 
 // start-end perms offset device inode   path

@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -65,4 +67,13 @@ pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out)
     out->anon = (uint32_t)(resident - shared);
     out->shared = (uint32_t)shared;
     return 0;
+}
+
+void
+pmt_prim_rss_close_sigsafe(int fd)
+{
+    struct statfs status;
+    if (fd >= 0 && fstatfs(fd, &status) == 0 && status.f_type == PROC_SUPER_MAGIC) {
+        close(fd);
+    }
 }

@@ -26,6 +26,7 @@ options:
   -q, --quiet         no notices and no summary: nothing is analysed when the program has ended
       --exact         a signal at every page fault, whatever it costs (default: one in up to 16 where
                       tracing would cost more than a few per cent of the run time)
+      --no-follow     trace this process alone, not the Python processes it starts
   -h, --help          this text
 
 examples:
@@ -34,7 +35,14 @@ examples:
   pymemtrace run -q -f -o ci.pmt -m pytest tests
 """
 
-_FLAGS = {"-f": "force", "--force": "force", "-q": "quiet", "--quiet": "quiet", "--exact": "exact"}
+_FLAGS = {
+    "-f": "force",
+    "--force": "force",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "--exact": "exact",
+    "--no-follow": "alone",
+}
 _NAME_LIMIT = 100
 
 
@@ -43,7 +51,7 @@ class _Options:
 
     def __init__(self) -> None:
         self.output: str | None = None
-        self.force = self.quiet = self.exact = False
+        self.force = self.quiet = self.exact = self.alone = False
         self.kind = self.target = ""
         self.arguments: list[str] = []
 
@@ -170,9 +178,11 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
     recorder = _start(options, program, path, output)
     _describe(recorder, options)
     status, signal_number = program.wait()
-    problem = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
-    if problem is not None:
-        _notice(f"the trace is incomplete: {problem}")
+    left = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
+    if left.problem is not None:
+        _notice(f"the trace is incomplete: {left.problem}")
+    if left.processes and not options.quiet:
+        _notice(f"{left.processes} of its processes still run: {path} grows until they end")
     if not options.quiet:
         _summarise(path)
     return status, signal_number
@@ -192,7 +202,7 @@ def _start(options: _Options, program: "Program", path: str, output: int) -> "Re
     """Start the recorder and let the program run."""
     from pymemtrace.process.recorder import Recorder
 
-    words = [word for word in ("exact", "quiet") if getattr(options, word)]
+    words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
     try:
         recorder = Recorder(output)
         if not options.quiet:

@@ -39,6 +39,15 @@ def interpreter_flags() -> list[str]:
     return options
 
 
+def leave_outer_trace() -> None:
+    """A launcher that is itself traced must not hand on what _inside.py put into its C library's environment."""
+    os.unsetenv("PYMEMTRACE_FOLLOW")
+    if "PYTHONPATH" in os.environ:
+        os.putenv("PYTHONPATH", os.environ["PYTHONPATH"])
+    else:
+        os.unsetenv("PYTHONPATH")
+
+
 def _become(gate: int, failure: int) -> None:
     """In the child: wait for the command line, then become it. Nothing on the gate: it is cancelled."""
     try:
@@ -63,6 +72,7 @@ class Program:
 
         Not posix_spawn: glibc leaves the C library's own signals ignored in what it spawns.
         """
+        leave_outer_trace()
         gate, self._gate = os.pipe()
         self._failure, failure = os.pipe()
         self.pid = os.fork()

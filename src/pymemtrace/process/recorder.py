@@ -9,8 +9,16 @@ import fcntl
 import os
 
 CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/main.c
-META, END = b"K", b"X"  # messages, core/format/records.h
+META, END, GOING_ON = b"K", b"X", b"G"  # messages, core/format/records.h
 EXIT, SIGNAL = 0, 1
+
+
+class Left:
+    """What a recorder left: why the file is not complete, or None; processes that it goes on recording."""
+
+    def __init__(self, problem: str | None, processes: int) -> None:
+        self.problem = problem
+        self.processes = processes
 
 
 class Recorder:
@@ -40,21 +48,20 @@ class Recorder:
         """A fact for the trace's header."""
         self._send(META + key.encode() + b"\0" + value.encode("utf-8", "surrogateescape"))
 
-    def finish(self, kind: int, value: int) -> str | None:
+    def finish(self, kind: int, value: int) -> Left:
         """Tell how the program ended (EXIT and status, SIGNAL and number) and wait for the file.
 
-        None, or why the file is not complete.
+        A recorder whose program left processes behind goes on without being waited for.
         """
         self._send(END + bytes([kind]) + b"\0\0" + value.to_bytes(4, "little"))
-        _, status = os.waitpid(self.pid, 0)
-        if status == 0:
-            return None
-        self._control.setblocking(False)
         try:
-            reason = self._control.recv(256).decode()
+            last = self._control.recv(256)
         except OSError:
-            reason = ""
-        return reason or "the recorder was killed"
+            last = b""
+        if last[:1] == GOING_ON:
+            return Left(None, int.from_bytes(last[4:8], "little"))
+        _, status = os.waitpid(self.pid, 0)
+        return Left(None if status == 0 else last.decode() or "the recorder was killed", 0)
 
     def _send(self, message: bytes) -> None:
         try:

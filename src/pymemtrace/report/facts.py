@@ -15,6 +15,7 @@ UNKNOWN = "[unknown]"
 NATIVE_UNKNOWN = "<native code>"
 _END_SIGNAL = 1
 _END_UNKNOWN = 2
+_END_EXEC = 3
 
 
 def split_meta(value: str) -> list[str]:
@@ -43,14 +44,27 @@ def folders(result: "Result") -> list[str]:
     return list(dict.fromkeys(folder for folder in found if folder))
 
 
-def end_of(process: "Process | None", complete: bool) -> tuple[str, int | None]:
+def last_image(result: "Result", process: "Process | None") -> "Process | None":
+    """The process, or what stands for its pid in the end where it replaced itself by an exec."""
+    seen = False
+    for later in result["processes"]:
+        if process is None or process["end"] is None or process["end"][0] != _END_EXEC:
+            break
+        if seen and later["pid"] == process["pid"]:
+            process = later
+        seen = seen or later is process
+    return process
+
+
+def end_of(result: "Result", process: "Process | None") -> tuple[str, int | None]:
     """How a process ended: "exit" (status, None if unknown), "signal" (number), "running" or "truncated" (None)."""
+    process = last_image(result, process)
     if process is None or process["end"] is None:
-        return ("running" if complete else "truncated"), None
+        return ("running" if result["complete"] else "truncated"), None
     kind, value, _time = process["end"]
     if kind == _END_SIGNAL:
         return "signal", value
-    return "exit", (None if kind == _END_UNKNOWN else value)
+    return "exit", (None if kind in (_END_UNKNOWN, _END_EXEC) else value)
 
 
 def end_text(kind: str, value: int | None) -> str:
@@ -127,7 +141,7 @@ def why_empty(result: "Result") -> str | None:
             "be trapped from Linux 5.19 on, where the sysctl kernel.perf_event_paranoid is 2 or lower (or with "
             "CAP_PERFMON) and the container's seccomp profile allows perf_event_open."
         )
-    if end_of(root(result), result["complete"])[0] == "truncated":
+    if end_of(result, root(result))[0] == "truncated":
         return "No faults were recorded before the trace was cut off."
     return f"No faults were recorded in {duration(result['duration_ns'])}: the program touched no new memory."
 

@@ -24,7 +24,15 @@ def report_object(trace: "Trace") -> dict[str, Any]:
         "duration_s": trace.duration_s,
         "rss": asdict(trace.rss),
         "processes": [
-            {"pid": p.pid, "parent": p.parent, "touched": p.touched, "rss": asdict(p.rss), "end": asdict(p.end)}
+            {
+                "pid": p.pid,
+                "parent": p.parent,
+                "command": p.command,
+                "traced": p.traced,
+                "touched": p.touched,
+                "rss": asdict(p.rss),
+                "end": asdict(p.end),
+            }
             for p in trace.processes
         ],
         "lost": trace.lost,

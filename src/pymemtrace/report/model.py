@@ -47,6 +47,8 @@ class Touched:
 class ProcessRow:
     pid: int
     parent: int
+    command: list[str]
+    traced: bool  # False: only its memory was sampled
     start_ns: int
     end: End
     end_ns: int | None

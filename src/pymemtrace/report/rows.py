@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pymemtrace._analysis import Process, Result
 
 
+NOT_TRACED = "it is not Python, or was started in a way that could not be followed"
+
+
 class FindsSymbols(Protocol):
     """Names the native code at a byte offset of a file; None: no name known."""
 
@@ -118,9 +121,9 @@ def tree_nodes(result: "Result") -> list[TreeNode]:
     return nodes
 
 
-def end(process: "Process | None", complete: bool) -> End:
+def end(result: "Result", process: "Process | None") -> End:
     """How a process ended."""
-    kind, value = facts.end_of(process, complete)
+    kind, value = facts.end_of(result, process)
     return End(cast(EndKind, kind), value)
 
 
@@ -131,16 +134,20 @@ def rss(process: "Process | None") -> Rss:
     return Rss(process["rss_start"], process["rss_peak"] or None, process["rss_end"])
 
 
-def process_row(process: "Process", complete: bool) -> ProcessRow:
+def process_row(result: "Result", process: "Process") -> ProcessRow:
     """A process's facts."""
     ended = process["end"]
+    traced = "engine" in process["meta"]
     engine = process["meta"].get("engine", "none")
-    reason = process["meta"].get("engine_reason") or None
+    reason = process["meta"].get("engine_reason") or (None if traced else NOT_TRACED)
+    argv = process["meta"].get("argv") or result["meta"].get("command", "")
     return ProcessRow(
+        command=facts.split_meta(argv),
+        traced=traced,
         pid=process["pid"],
         parent=process["parent"],
         start_ns=process["start_ns"],
-        end=end(process, complete),
+        end=end(result, process),
         end_ns=ended[2] if ended else None,
         rss=rss(process),
         touched=process["touched"],

@@ -60,7 +60,7 @@ def _lines(result: "Result", path: str, overhead: float | None) -> list[str]:
 
 
 def _end(result: "Result") -> tuple[str, int | None]:
-    return facts.end_of(facts.root(result), result["complete"])
+    return facts.end_of(result, facts.root(result))
 
 
 def _file_word(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables of `pymemtrace report`: by line, function, module and thread."""
+"""The tables of `pymemtrace report`: by line, function, module, thread and process."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from rich.text import Text
 from pymemtrace.report import facts, header
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.text import Shortener, clean, label, location
-from pymemtrace.report.units import count, share, size
+from pymemtrace.report.units import count, optional_size, share, size
 
 if TYPE_CHECKING:
     from pymemtrace.trace import Trace
 
 _Row = TypeVar("_Row")
 
-KINDS = ("line", "function", "module", "thread")
+KINDS = ("line", "function", "module", "thread", "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,27 @@ def _by_thread(trace: "Trace", options: TableOptions, _shorten: Shortener) -> li
     return [*_title("thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
 
 
+def _by_process(trace: "Trace", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
+    rows = sorted(trace.processes, key=lambda r: -r.touched)
+    if len(rows) < 2 and len(options.kinds) > 1:
+        return []  # nothing that the head does not say
+    table = rows_table(["touched", "share", "peak RSS", "pid", "parent", "ended", "command"], 5)
+    for r in _top(rows, options):
+        touched = size(r.touched) if r.traced else "not traced"
+        part = share(r.touched, trace.touched.total) if r.traced else ""
+        what = Text(header.command_text(r.command))
+        end = facts.end_text(r.end.kind, r.end.value)
+        table.add_row(touched, part, optional_size(r.rss.peak), str(r.pid), str(r.parent), end, what)
+    shown = len(table.rows)
+    return [*_title("process", shown, len(rows)), table, *_rest([r.touched for r in rows[shown:]], trace)]
+
+
 _TABLES: dict[str, Callable[["Trace", TableOptions, Shortener], list[RenderableType]]] = {
     "line": _by_line,
     "function": _by_function,
     "module": _by_module,
     "thread": _by_thread,
+    "process": _by_process,
 }
 
 

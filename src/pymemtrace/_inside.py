@@ -1,0 +1,128 @@
+"""What a traced process does for itself at its start.
+
+Used by _boot.py in the program, by _follow/sitecustomize.py in the Python processes that it starts, and in fork
+children. Loaded by its path, not through the package; it imports only what the interpreter has loaded anyway.
+"""
+
+import sys
+from posix import O_CLOEXEC, O_RDONLY, close, getcwd, open, read, stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+FOLLOW = "PYMEMTRACE_FOLLOW"  # in the environment of children: ADDRESS OPTIONS
+
+
+def _rss_pages() -> int:
+    """This process's resident pages; 0: unknown."""
+    try:
+        file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    except OSError:
+        return 0
+    pages = int(read(file, 256).split()[1])
+    close(file)
+    return pages
+
+
+_rss_before = _rss_pages()  # what is loaded from here on is the tracer's
+_folder = __file__.rpartition("/")[0]
+
+
+def load_capture() -> "Any":
+    """The capture extension, without importing the package around it."""
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib import _load as load  # type: ignore[attr-defined]
+    from _frozen_importlib_external import ExtensionFileLoader
+    from _imp import extension_suffixes
+
+    for suffix in extension_suffixes():
+        path = f"{_folder}/_capture{suffix}"
+        try:
+            stat(path)
+        except OSError:
+            continue
+        name = "pymemtrace._capture"
+        return load(ModuleSpec(name, ExtensionFileLoader(name, path), origin=path))
+    raise ImportError(f"pymemtrace: {_folder} holds no _capture for this interpreter")
+
+
+def absolute(path: str) -> str:
+    """As the interpreter does it: the current folder in front, nothing normalised."""
+    return path if path.startswith("/") else f"{getcwd()}/{path}"
+
+
+def _meta() -> dict[str, str]:
+    paths = "\0".join(path for path in sys.path if isinstance(path, str))
+    try:
+        paths.encode()
+    except UnicodeEncodeError:
+        return {}
+    return {"sys_path": paths}
+
+
+def _name_threads(capture: "Any") -> None:
+    """Each Thread asks for its native id once, in its own thread, when it starts: where its name is learnt."""
+    import _thread
+
+    threading: ModuleType | None = sys.modules.get("threading")
+    for module in (_thread, threading):
+        if module is not None:
+            module.get_native_id = capture.get_native_id  # type: ignore[attr-defined]
+    capture.name_thread("MainThread")
+
+
+def start(capture: "Any", address: str, options: list[str], *, confirm: bool) -> str | None:
+    """Trace this process, and its children unless the options say "alone".
+
+    None, or why page faults cannot be traced. Raises OSError if the recorder does not answer; `confirm` waits for that.
+    """
+    import atexit
+
+    capture.guard_trap()
+    try:
+        reason: str | None = capture.start(address, "exact" in options, confirm, _rss_before, _meta())
+    except OSError:
+        capture.release_trap()
+        raise
+    if reason:
+        capture.release_trap()
+    _name_threads(capture)
+    atexit.register(capture.stop)
+    if "alone" not in options:
+        _follow(capture, address, options)
+    return reason
+
+
+def _follow(capture: "Any", address: str, options: list[str]) -> None:
+    """Let fork children go on under sessions of their own, and Python children find the recorder."""
+    import os
+
+    def go_on() -> None:
+        try:
+            capture.start(address, "exact" in options, False, 0, _meta())
+        except OSError:
+            return  # the recorder has gone: the child is on its own
+        threading: Any = sys.modules.get("threading")
+        thread = threading._active.get(threading.get_ident()) if threading else None
+        capture.name_thread(thread.name if thread else "MainThread")
+
+    os.register_at_fork(after_in_child=go_on)
+    # Behind the back of os.environ, which the program may look at; what it starts inherits the C library's environment.
+    paths = os.environ.get("PYTHONPATH")
+    folder = f"{_folder}/_follow"
+    os.putenv("PYTHONPATH", f"{folder}:{paths}" if paths else folder)
+    os.putenv(FOLLOW, f"{address} {','.join(options)}")
+
+
+def hide_environment(folder: str) -> None:
+    """Take what _follow() added out of os.environ, of a process that was started with it."""
+    import os
+    import posix
+
+    for names in (os.environ._data, posix.environ):  # type: ignore[attr-defined]
+        names.pop(FOLLOW.encode(), None)
+        paths = [path for path in names.pop(b"PYTHONPATH", b"").split(b":") if path != os.fsencode(folder)]
+        if paths and paths != [b""]:
+            names[b"PYTHONPATH"] = b":".join(paths)

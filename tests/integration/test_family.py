@@ -1,0 +1,182 @@
+"""Children of a traced program: they land in its trace under their own pid, or are listed as not traced."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from integration.harness import (
+    PAGE,
+    TARGETS,
+    Traced,
+    any_user,
+    assert_pages,
+    assert_same,
+    cli,
+    new_folder,
+    need_faults,
+    report,
+    run,
+    trace,
+    users,
+)
+
+each_user = pytest.mark.parametrize("user", users())
+PAGES = 1000  # of tests/targets/family.py
+TOUCH = "touch_in_child"
+
+
+def family(way: str, user: str, *options: str) -> Traced:
+    traced = trace("family.py", way, user=user, options=options)
+    assert (traced.status, traced.stderr) == (0, ""), traced.stderr
+    need_faults(user)
+    return traced
+
+
+def told(traced: Traced) -> dict[int, str]:
+    """pid to name, as the children printed it."""
+    lines = [line.split() for line in traced.stdout.splitlines()]
+    return {int(pid): name for name, pid in lines}
+
+
+def process(traced: Traced, pid: int) -> dict[str, Any]:
+    found = [each for each in traced.report["processes"] if each["pid"] == pid]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def touched_by(traced: Traced, pid: int) -> int:
+    rows = report(traced.path, "--pid", str(pid))["by_function"]
+    return sum(row["self"] for row in rows if row["function"] == TOUCH)
+
+
+@each_user
+@pytest.mark.parametrize(
+    ("way", "children"),
+    [
+        ("fork", 1),
+        ("fork_and_exit", 1),
+        ("fork_from_thread", 1),
+        ("grandchild", 2),
+        ("python", 1),
+        ("python_of_python", 1),
+        ("shell", 1),
+        ("spawn", 2),
+        ("forkserver", 2),
+        ("multiprocessing_fork", 2),
+        ("killed", 1),
+    ],
+)
+def test_children_land_in_the_same_trace(way: str, children: int, user: str) -> None:
+    traced = family(way, user)
+    names = told(traced)
+    assert len(names) == children
+    for pid in names:
+        row = process(traced, pid)
+        assert row["traced"] and row["touched"] >= PAGES * PAGE
+        assert_pages(touched_by(traced, pid), PAGES)
+    total = [row for row in traced.report["by_function"] if row["function"] == TOUCH]
+    assert_pages(sum(row["self"] for row in total), PAGES * children)
+    parts = sum(each["touched"] for each in traced.report["processes"])
+    assert parts + traced.report["touched"]["kernel"] >= traced.report["touched"]["total"] - traced.report["touched"]["tracer"]
+
+
+@each_user
+def test_pool(user: str) -> None:
+    traced = family("pool", user)
+    rows = [row for row in traced.report["by_function"] if row["function"] == TOUCH]
+    assert_pages(sum(row["self"] for row in rows), 4 * PAGES)
+
+
+@pytest.mark.parametrize(("way", "end"), [("fork", ("exit", 7)), ("fork_and_exit", ("exit", 0)), ("killed", ("signal", 9))])
+def test_ends_of_children(way: str, end: tuple[str, int]) -> None:
+    traced = family(way, any_user())
+    (pid,) = told(traced)
+    row = process(traced, pid)
+    assert row["parent"] == traced.report["processes"][0]["pid"]
+    assert row["end"]["kind"] == end[0]
+    assert row["end"]["value"] in (end[1], None), "None where the kernel does not tell"
+
+
+def test_output_and_status_are_the_same() -> None:
+    for way in ("fork", "spawn", "pool", "shell", "replace"):
+        bare = run([sys.executable, TARGETS / "family.py", way])
+        traced = trace("family.py", way)
+        strip = [[line.split()[0] for line in each.stdout.splitlines()] for each in (bare, traced)]
+        assert (strip[0], bare.status, bare.stderr) == (strip[1], traced.status, traced.stderr)
+
+
+@pytest.mark.parametrize(("way", "command"), [("other", "/bin/sleep"), ("isolated", sys.executable)])
+def test_what_cannot_be_followed_is_listed(way: str, command: str) -> None:
+    traced = family(way, any_user())
+    others = [row for row in traced.report["processes"] if not row["traced"]]
+    assert [row["command"][0] for row in others] == [command]
+    assert others[0]["touched"] == 0
+    assert others[0]["rss"]["peak"] > 0
+    assert others[0]["end"]["kind"] == "exit" and others[0]["end"]["value"] in (0, None)
+    assert "not traced" in cli("report", traced.path).stdout
+
+
+@each_user
+def test_exec_in_place(user: str) -> None:
+    traced = family("replace", user)
+    images = [row for row in traced.report["processes"] if row["pid"] == traced.report["processes"][0]["pid"]]
+    assert len(images) == 2 and all(row["traced"] for row in images)
+    assert traced.report["end"] == images[1]["end"] == {"kind": "exit", "value": 0}
+    assert_pages(touched_by(traced, images[0]["pid"]), 2 * PAGES)
+
+
+def test_exec_of_another_program() -> None:
+    traced = family("replace_by_other", any_user())
+    assert traced.report["end"] == {"kind": "exit", "value": 0}
+    assert_pages(touched_by(traced, traced.report["processes"][0]["pid"]), PAGES)
+
+
+def test_no_follow() -> None:
+    for way in ("fork", "python"):
+        traced = family(way, any_user(), "--no-follow")
+        (pid,) = told(traced)
+        assert touched_by(traced, traced.report["processes"][0]["pid"]) == 0
+        assert [row["traced"] for row in traced.report["processes"] if row["pid"] == pid] in ([], [False])
+
+
+def test_a_child_that_outlives_the_program() -> None:
+    path = new_folder(any_user()) / "x.pmt"
+    begin = time.monotonic()
+    done = cli("run", "-o", path, TARGETS / "family.py", "outlive")
+    assert done.status == 0 and time.monotonic() - begin < 5
+    assert "1 of its processes still run" in done.stderr
+    (pid,) = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("outliving"))
+    deadline = time.monotonic() + 10
+    while not (found := report(path))["end"]["kind"] == "exit" or not _complete(path):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (row,) = (row for row in found["processes"] if row["pid"] == pid)
+    assert row["end"]["kind"] == "exit" and row["end"]["value"] in (3, None)
+    rows = [each for each in found["by_function"] if each["function"] == TOUCH]
+    assert_pages(sum(each["self"] for each in rows), PAGES)
+
+
+def _complete(path: Any) -> bool:
+    import json
+
+    return bool(json.loads(cli("info", path, "--json").stdout)["file"]["complete"])
+
+
+def test_many_forks_are_all_there_and_ended() -> None:
+    traced = family("many", any_user())
+    children = [row for row in traced.report["processes"][1:] if row["traced"]]
+    assert len(children) == 100
+    assert all(row["end"]["kind"] == "exit" for row in children)
+
+
+def test_the_environment_of_children_without_a_recorder() -> None:
+    """The variable that stays behind in the environment harms nobody."""
+    code = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', 'print(len(__import__(\"sys\").path))'])"
+    bare = run([sys.executable, "-c", code])
+    stale = run([sys.executable, "-c", code], env={"PYMEMTRACE_FOLLOW": "pymemtrace-gone exact"})
+    traced = cli("run", "-q", "-f", "-o", new_folder(any_user()) / "x.pmt", "-c", code)
+    assert (bare.stdout, bare.stderr) == (stale.stdout, stale.stderr) == (traced.stdout, traced.stderr)

@@ -1,0 +1,152 @@
+"""Starts processes of each kind and touches a known number of pages in each: `family.py WAY`.
+
+Prints what the processes printed; a child prints "NAME PID".
+"""
+
+import mmap
+import os
+import subprocess
+import sys
+import time
+
+PAGES = 1000
+
+
+def touch_in_child() -> None:
+    memory = mmap.mmap(-1, PAGES * mmap.PAGESIZE)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    for page in range(PAGES):
+        memory[page * mmap.PAGESIZE] = 1
+
+
+def warm_up() -> None:
+    """The same: what of the interpreter's own files it brings in is not touch_in_child's."""
+    memory = mmap.mmap(-1, 50 * mmap.PAGESIZE)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    for page in range(50):
+        memory[page * mmap.PAGESIZE] = 1
+
+
+def child(name: str) -> None:
+    warm_up()
+    touch_in_child()
+    print(name, os.getpid(), flush=True)
+
+
+def fork() -> None:
+    pid = os.fork()
+    if pid == 0:
+        child("forked")
+        os._exit(7)
+    os.waitpid(pid, 0)
+
+
+def fork_and_exit() -> None:
+    pid = os.fork()
+    if pid == 0:
+        child("forked")
+        sys.exit(0)
+    os.waitpid(pid, 0)
+
+
+def fork_from_thread() -> None:
+    import threading
+
+    thread = threading.Thread(target=fork, name="forker")
+    thread.start()
+    thread.join()
+
+
+def grandchild() -> None:
+    pid = os.fork()
+    if pid == 0:
+        fork()
+        child("middle")
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def python() -> None:
+    subprocess.run([sys.executable, __file__, "child", "python"], check=True)
+
+
+def python_of_python() -> None:
+    subprocess.run([sys.executable, __file__, "python"], check=True)
+
+
+def other() -> None:
+    subprocess.run(["/bin/sleep", "0.3"], check=True)
+
+
+def shell() -> None:
+    """A Python below a program that is not."""
+    subprocess.run(["/bin/sh", "-c", f"sleep 0.1; {sys.executable} {__file__} child python; true"], check=True)
+
+
+def isolated() -> None:
+    subprocess.run([sys.executable, "-I", __file__, "child", "isolated"], check=True)
+
+
+def replace() -> None:
+    touch_in_child()
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, __file__, "child", "image"])
+
+
+def replace_by_other() -> None:
+    touch_in_child()
+    sys.stdout.flush()
+    os.execv("/bin/sleep", ["/bin/sleep", "0.2"])
+
+
+def processes(method: str) -> None:
+    import multiprocessing
+
+    context = multiprocessing.get_context(method)
+    workers = [context.Process(target=child, args=("worker",)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def pool() -> None:
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(2) as executor:
+        list(executor.map(child, ["pooled"] * 4))
+
+
+def outlive() -> None:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.6)
+        warm_up()
+        touch_in_child()
+        os._exit(3)
+    print("outliving", pid, flush=True)
+
+
+def many() -> None:
+    for _ in range(100):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+
+def killed() -> None:
+    pid = os.fork()
+    if pid == 0:
+        child("forked")
+        os.kill(os.getpid(), 9)
+    os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    way, *arguments = sys.argv[1:]
+    {
+        "spawn": lambda: processes("spawn"),
+        "forkserver": lambda: processes("forkserver"),
+        "multiprocessing_fork": lambda: processes("fork"),
+    }.get(way, lambda: globals()[way](*arguments))()
