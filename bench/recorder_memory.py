@@ -7,6 +7,7 @@ from pathlib import Path
 
 NAME = "pymemtrace-recorder"
 INTERVAL_S = 0.05
+MIN_HALF = 20  # samples: in less than a second a single page that comes in for the first time looks like growth
 
 
 @dataclass
@@ -33,9 +34,9 @@ class RecorderMemory:
 
     @property
     def slope(self) -> float | None:
-        """Bytes a second over the second half of the run (least squares); None: too few samples."""
+        """Bytes a second over the second half of the run (least squares); None: too short a run."""
         half = self.samples[len(self.samples) // 2 :]
-        if len(half) < 4:
+        if len(half) < MIN_HALF:
             return None
         mean_x = sum(when for when, _ in half) / len(half)
         mean_y = sum(size for _, size in half) / len(half)
