@@ -330,7 +330,7 @@ renew_thread(uint32_t tid, void *context)
     const renewal_t *renewal = context;
     pmt_session_t *session = renewal->session;
     uint64_t cookie = COOKIE | (uint64_t)__builtin_ctz(renewal->period);
-    int fd = pmt_prim_fault_event_open_sigsafe(tid, renewal->period, cookie, &session->user_only);
+    int fd = pmt_prim_fault_event_open_sigsafe(tid, renewal->period, cookie, false);
     if (fd < 0) {
         return fd == -ESRCH ? 0 : fd;  // the thread has just ended
     }
@@ -466,7 +466,7 @@ self_test_run(pmt_session_t *session, uint64_t cookie, int *fd)
     self_test.end = self_test.base + half;
     atomic_store_explicit(&self_test.hits, 0, memory_order_relaxed);
     atomic_store_explicit(&self_test.running, true, memory_order_seq_cst);
-    *fd = pmt_prim_fault_event_open_sigsafe(0, 1, cookie, &session->user_only);
+    *fd = pmt_prim_fault_event_open_sigsafe(0, 1, cookie, false);
     if (*fd < 0) {
         err = *fd;
         goto out;
@@ -501,7 +501,7 @@ pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX])
     }
     int err;
     if (session->tested) {  // in a fork child, which has the handler too
-        err = *fd = pmt_prim_fault_event_open_sigsafe(0, 1, COOKIE, &session->user_only);
+        err = *fd = pmt_prim_fault_event_open_sigsafe(0, 1, COOKIE, true);
     } else {
         pmt_prim_trap_install(on_fault_signal);
         err = self_test_run(session, COOKIE, fd);

@@ -108,7 +108,7 @@ static void
 forget_parent(pmt_session_t *session)
 {
     pmt_prim_rss_close_sigsafe(atomic_load_explicit(&session->rss.fd, memory_order_relaxed));
-    *session = (pmt_session_t){.delivery_ns = session->delivery_ns, .user_only = session->user_only, .tested = session->tested};
+    *session = (pmt_session_t){.delivery_ns = session->delivery_ns, .tested = session->tested};
 }
 
 int
@@ -144,9 +144,12 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     if ((err = greet(session, options, shared_fd, event_fd, reason)) < 0) {
         goto no_recorder;
     }
-    pmt_prim_close_sigsafe(event_fd);
     pmt_prim_close_sigsafe(shared_fd);
-    pmt_prim_at_fork(pmt_fault_disown_sigsafe);
+    static bool at_fork;  // what is registered holds in fork children too
+    if (!at_fork) {
+        pmt_prim_at_fork(pmt_fault_disown_sigsafe);
+        at_fork = true;
+    }
 
     // What was brought in until here is the tracer's.
     pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
@@ -159,6 +162,10 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     session->started = pmt_prim_now_ns_sigsafe();
     atomic_store_explicit(&session->shared->rss_peak_pages, own.rss, memory_order_relaxed);
     atomic_store_explicit(&session->active, event_fd >= 0, memory_order_release);
+    if (event_fd >= 0) {
+        pmt_prim_fault_event_enable(event_fd);
+        pmt_prim_close_sigsafe(event_fd);
+    }
     return 0;
 
 no_recorder:

@@ -24,7 +24,6 @@ typedef struct pmt_session_s {
     // the fault engine (fault.c)
     uint64_t c_library, c_library_end;  // addresses of its code
     bool exact;                     // the period stays 1
-    bool user_only;                 // the kernel refuses events inside system calls
     bool tested;                    // the self-test has passed, here or in the process that this one was forked from
     _Atomic uint32_t period;        // of the newest perf events
     _Atomic uint32_t changing;      // 1 while a handler renews the events

@@ -84,9 +84,10 @@ void pmt_prim_trap_restore(void);
 // What is to happen at a SIGTRAP of anyone else: what the system was told before us, or, where that is a dispatcher's matter, ended or ignored without it.
 enum pmt_trap_e { PMT_TRAP_HANDLED, PMT_TRAP_DEFAULT, PMT_TRAP_IGNORED };
 void pmt_prim_trap_foreign(enum pmt_trap_e what);
-// A SIGTRAP with `cookie` at every `period`-th page fault of thread `tid` (0: the calling one) and of the threads it starts. *user_only: in, faults
-// inside system calls are left out; out, the kernel insisted on that. The descriptor or -errno.
-int pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool *user_only);
+// A SIGTRAP with `cookie` at every `period`-th page fault in user code of thread `tid` (0: the calling one) and of the threads it starts. `off`: from
+// pmt_prim_fault_event_enable on. The descriptor or -errno.
+int pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool off);
+void pmt_prim_fault_event_enable(int fd);
 void pmt_prim_fault_event_disable(int fd);
 // NULL if this kernel's events can be used, else the reason (static text).
 const char *pmt_prim_fault_event_refusal(void);

@@ -108,7 +108,7 @@ pmt_prim_trap_restore(void)
 }
 
 int
-pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool *user_only)
+pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool off)
 {
     struct perf_event_attr attr;
     memset(&attr, 0, sizeof attr);
@@ -119,18 +119,22 @@ pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie
     attr.sample_type = PERF_SAMPLE_ADDR;  // else the signal carries no address
     attr.sig_data = cookie;
     attr.sigtrap = 1;
+    attr.disabled = off;
     attr.remove_on_exec = 1;
     attr.inherit = 1;
     attr.inherit_thread = 1;
     attr.exclude_hv = 1;
-    attr.exclude_kernel = *user_only;
+    // Not in the kernel, even where that is allowed: writing a signal frame can fault, after a fork it does, and each such fault would put another frame below it, until
+    // an alternate stack is full.
+    attr.exclude_kernel = 1;
     int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    if (fd < 0 && errno == EACCES && !*user_only) {
-        attr.exclude_kernel = 1;
-        *user_only = true;
-        fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    }
     return fd < 0 ? -errno : fd;
+}
+
+void
+pmt_prim_fault_event_enable(int fd)
+{
+    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
 }
 
 void
