@@ -1,0 +1,53 @@
+"""The engines, best first: what each gives, whether it works here, and what would unlock it. A new one is one row."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pymemtrace.doctor import remedies
+from pymemtrace.doctor.check import Remedy
+from pymemtrace.doctor.machine import Machine
+from pymemtrace.doctor.probe import Answer, probe
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine here. reason: why it does not work; note: what it leaves out where it does."""
+
+    name: str
+    gives: str
+    available: bool
+    reason: str = ""
+    note: str = ""
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    gives: str
+    answer: Callable[[], Answer]
+    remedies: Callable[[Machine, Answer], tuple[Remedy, ...]]
+
+
+def _timer_answer() -> Answer:
+    works = sys.platform == "linux"
+    return Answer(0) if works else Answer(None, "it needs Linux")
+
+
+_ROWS = (
+    _Row("faults", "each page fault, with its Python stack", lambda: probe("faults"), remedies.of_faults),
+    _Row("timer", "changes of RSS between clock ticks, given to the running stacks", _timer_answer, lambda *_: ()),
+)
+_USER_ONLY = "faults inside system calls send no signal to this user: their bytes go by time"
+
+
+def engines(machine: Machine) -> list[Engine]:
+    """Try each engine."""
+    return [_examine(row, machine, row.answer()) for row in _ROWS]
+
+
+def _examine(row: _Row, machine: Machine, answer: Answer) -> Engine:
+    if answer.works:
+        return Engine(row.name, row.gives, True, note=_USER_ONLY if answer.user_only else "")
+    return Engine(row.name, row.gives, False, answer.reason, remedies=row.remedies(machine, answer))

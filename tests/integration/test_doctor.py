@@ -1,0 +1,166 @@
+"""`pymemtrace doctor` on this machine: as root, unprivileged, refused by a seccomp filter, under a debugger."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from typing import Any
+
+import pytest
+
+from integration.harness import (
+    Outcome,
+    any_user,
+    cli,
+    environment,
+    error_names,
+    new_folder,
+    pymemtrace,
+    refusal,
+    run,
+    trace,
+    users,
+)
+
+each_user = pytest.mark.parametrize("user", users())
+BLOCK_SIGTRAP = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTRAP}); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def found(done: Outcome) -> dict[str, Any]:
+    assert (done.status, done.stderr) == (0, ""), done.stderr
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
+
+
+def diagnosis(user: str, **how: Any) -> dict[str, Any]:
+    return found(cli("doctor", "--json", user=user, **how))
+
+
+def engine(result: dict[str, Any], name: str) -> dict[str, Any]:
+    [row] = [row for row in result["engines"] if row["name"] == name]
+    assert isinstance(row, dict)
+    return row
+
+
+def check(result: dict[str, Any], name: str) -> dict[str, Any]:
+    [row] = [row for row in result["checks"] if row["name"] == name]
+    assert isinstance(row, dict)
+    return row
+
+
+def commands(row: dict[str, Any]) -> str:
+    return "\n".join(remedy["command"] for remedy in row["remedies"])
+
+
+@each_user
+def test_keys(user: str) -> None:
+    result = diagnosis(user)
+    assert result["schema"] == 1
+    assert result["kernel"] == platform.release()
+    assert result["engine"] in {row["name"] for row in result["engines"]}
+    for row in result["engines"]:
+        assert row.keys() >= {"name", "gives", "available", "reason", "note", "remedies"}
+    for row in result["checks"]:
+        assert row.keys() == {"section", "name", "value", "note", "verdict", "remedy", "raw"}
+        assert row["verdict"] in {"ok", "limited", "bad", "unknown"}
+        assert row["value"]
+    assert [row["verdict"] for row in result["checks"]].count("unknown") == 0, "all can be read here"
+
+
+@each_user
+def test_facts(user: str) -> None:
+    result = diagnosis(user)
+    assert check(result, "version")["raw"]["version"] == platform.python_version()
+    assert check(result, "debugger")["value"] == "none"
+    assert check(result, "seccomp")["raw"]["mode"] == 0
+    effective = check(result, "capabilities")["raw"]["effective"]
+    assert ("CAP_SYS_PTRACE" in effective) == (user == "root")
+    assert result["user"] in (0, 65534, os.geteuid())
+    memory = check(result, "memory limit")["raw"]
+    assert memory["usage_bytes"] is None or memory["usage_bytes"] > 0
+
+
+@each_user
+def test_the_engine_is_the_one_that_a_run_gets(user: str) -> None:
+    result = diagnosis(user)
+    assert engine(result, "faults")["available"] == (refusal(user) is None)
+    traced = trace("hello.py", user=user)
+    assert (traced.report["engine"]["name"] == "faults") == (result["engine"] == "faults")
+
+
+@each_user
+@pytest.mark.parametrize("number", error_names("EPERM", "EACCES", "ENOSYS"))
+def test_refused_by_a_filter(number: int, user: str) -> None:
+    result = diagnosis(user, refuse_perf=number)
+    assert check(result, "seccomp")["value"] == "filter"
+    faults = engine(result, "faults")
+    assert (faults["available"], result["engine"]) == (False, "timer")
+    assert "perf_event_open" in faults["reason"]
+    assert "--cap-add PERFMON" in commands(faults)
+    assert "--security-opt seccomp=" in commands(faults)
+    human = cli("doctor", user=user, refuse_perf=number)
+    assert (human.status, human.stderr) == (0, "")
+    assert "refused: " in human.stdout
+    assert "-> docker run --cap-add PERFMON" in human.stdout
+
+
+def test_a_blocked_sigtrap_is_noticed() -> None:
+    if refusal(any_user()):
+        pytest.skip("no page-fault signals here")
+    result = found(run([sys.executable, "-c", BLOCK_SIGTRAP, *pymemtrace("doctor", "--json")], user=any_user()))
+    faults = engine(result, "faults")
+    assert not faults["available"]
+    assert "SIGTRAP" in faults["reason"]
+    assert "pthread_sigmask" in commands(faults)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_under_a_debugger() -> None:
+    log = new_folder(any_user()) / "log"
+    strace = ["strace", "-f", "-qq", "-e", "trace=none", "-e", "signal=none", "-o", str(log)]
+    result = found(run([*strace, *pymemtrace("doctor", "--json")], user=any_user()))
+    assert check(result, "debugger")["verdict"] == "bad"
+    assert check(result, "debugger")["raw"]["name"] == "strace"
+    assert not engine(result, "faults")["available"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("PYTHONMALLOC", "malloc"), ("container", "\x1b[31m\ud800")])
+def test_the_environment_is_shown_and_harmless(name: str, value: str) -> None:
+    env = environment() | {name: value.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")}
+    done = cli("doctor", env=env)
+    assert done.status == 0
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    assert ("malloc over" if name == "PYTHONMALLOC" else "\\x1b[31m") in done.stdout
+
+
+def test_text_is_aligned_and_plain() -> None:
+    done = cli("doctor")
+    assert (done.status, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    titles = [line for line in lines if line in {"Kernel", "Permissions", "Container", "Python", "Limits", "Engines"}]
+    assert len(titles) == 6
+    assert lines[0].startswith("pymemtrace ")
+    assert "\x1b" not in done.stdout
+    assert lines[-1].startswith("pymemtrace run ")
+
+
+def test_it_writes_nothing() -> None:
+    folder = new_folder(any_user())
+    assert cli("doctor", cwd=folder).status == 0
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--no-such-option"], ["TRACE.pmt"], ["--js"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    done = cli("doctor", *arguments)
+    assert (done.status, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_help() -> None:
+    assert "pymemtrace doctor --json" in cli("doctor", "--help").stdout
+    assert "doctor " in cli("--help").stdout
