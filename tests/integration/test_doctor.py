@@ -26,7 +26,11 @@ from integration.harness import (
 )
 
 each_user = pytest.mark.parametrize("user", users())
-BLOCK_SIGTRAP = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTRAP}); os.execv(sys.argv[1], sys.argv[1:])"
+BLOCK_SIGTRAP = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTRAP})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def found(done: Outcome) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The child in which `pymemtrace doctor` tries an engine: however it ends, there is an answer."""
 
+import errno
+import subprocess
 import sys
 
 import pytest
@@ -18,8 +20,8 @@ def test_an_answer() -> None:
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGTRAP", "SIGKILL"])
 def test_a_death(name: str) -> None:
-    code = f"import os, resource, signal; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), signal.{name})"
-    found = child(code)
+    no_core = "import os, resource, signal; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))"
+    found = child(f"{no_core}; os.kill(os.getpid(), signal.{name})")
     assert (found.error, found.works) == (None, False)
     assert found.reason.startswith(f"the probe died of {name} (")
 
@@ -49,6 +51,14 @@ def test_no_answer(code: str, words: str) -> None:
 
 def test_no_child() -> None:
     assert run_child(["/no/such/python"]) == Answer(None, "the probe cannot be started: No such file or directory")
+
+
+def test_no_child_for_want_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    assert run_child(["python"]).error == errno.EMFILE
 
 
 def test_this_process_stays_clean() -> None:

@@ -1,6 +1,6 @@
 """What this process may do: the paranoid level, capabilities, seccomp, a debugger."""
 
-from pymemtrace.doctor.check import Check, unknown
+from pymemtrace.doctor.check import Check, Raw, unknown
 from pymemtrace.doctor.machine import Machine, number
 
 PARANOID = "kernel.perf_event_paranoid"
@@ -43,7 +43,7 @@ def may_watch_kernel(machine: Machine) -> bool:
 def paranoid(machine: Machine) -> Check:
     level = paranoid_level(machine)
     if level is None:
-        return unknown(PARANOID, "this kernel may have no perf events, or /proc is hidden", level=None)
+        return unknown(PARANOID, {"level": None}, "this kernel may have no perf events, or /proc is hidden")
     raw = {"level": level}
     if may_watch_kernel(machine):
         return Check(PARANOID, str(level), "does not apply to this process: it has the capability", raw=raw)
@@ -59,25 +59,25 @@ def paranoid(machine: Machine) -> Check:
 def capabilities(machine: Machine) -> Check:
     found = effective(machine)
     if found is None:
-        return unknown("capabilities", effective=None)
+        return unknown("capabilities", {"effective": None})
     namespace = in_user_namespace(machine)
     note = "held in a user namespace: they do not count for perf events" if namespace and found else ""
-    raw = {"effective": found, "user_namespace": namespace}
+    raw: dict[str, Raw] = {"effective": found, "user_namespace": namespace}
     return Check("capabilities", ", ".join(found) or f"none of {', '.join(_CAPABILITIES)}", note, raw=raw)
 
 
 def seccomp(machine: Machine) -> Check:
     mode = seccomp_mode(machine)
     if mode is None:
-        return unknown("seccomp", mode=None)
-    note = "may refuse perf_event_open: the engine faults below has tried it" if mode else ""
+        return unknown("seccomp", {"mode": None})
+    note = "may refuse perf_event_open; the engine faults, below, has been tried under it" if mode else ""
     return Check("seccomp", _SECCOMP_MODES.get(mode, f"mode {mode}"), note, raw={"mode": mode})
 
 
 def debugger(machine: Machine) -> Check:
     pid = tracer(machine)
     if pid is None:
-        return unknown("debugger", pid=None, name=None)
+        return unknown("debugger", {"pid": None, "name": None})
     if pid == 0:
         return Check("debugger", "none", raw={"pid": None, "name": None})
     name = (machine.read(f"proc/{pid}/comm") or "").strip()

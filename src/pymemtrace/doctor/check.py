@@ -30,6 +30,6 @@ class Remedy:
     what: str
 
 
-def unknown(name: str, note: str = "", **raw: Raw) -> Check:
+def unknown(name: str, raw: Mapping[str, Raw], note: str = "") -> Check:
     """The check of a fact that cannot be read."""
     return Check(name, UNKNOWN, note, "unknown", raw=raw)

@@ -52,7 +52,7 @@ def container(machine: Machine) -> Check:
     found = signs(machine)
     if not found:
         if machine.read("proc/self/mountinfo") is None:
-            return unknown("container", kinds=[])
+            return unknown("container", {"kinds": []})
         return Check("container", "no sign of one", raw={"kinds": []})
     value = ", ".join(f"{kind} (by {sign})" for kind, sign in found.items())
     return Check("container", value, "sysctls are the host's", raw={"kinds": list(found)})
@@ -61,7 +61,7 @@ def container(machine: Machine) -> Check:
 def cgroup(machine: Machine) -> Check:
     found = _find(machine)
     if found is None:
-        return unknown("cgroup", version=None, path=None)
+        return unknown("cgroup", {"version": None, "path": None})
     controller, path = found
     raw: dict[str, Raw] = {"version": controller.version, "path": path}
     return Check("cgroup", f"{controller.version}, {path}", raw=raw)
@@ -72,7 +72,7 @@ def memory(machine: Machine) -> Check:
     found = _find(machine)
     usage, limits = _numbers(machine, *found) if found else (None, [])
     if not limits:
-        return unknown("memory limit", limit_bytes=None, usage_bytes=usage)
+        return unknown("memory limit", {"limit_bytes": None, "usage_bytes": usage})
     limit = min(limits)
     if limit >= _NO_LIMIT:
         note = "" if usage is None else f"{size(usage)} in use"

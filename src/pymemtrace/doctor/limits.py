@@ -3,12 +3,11 @@
 import os
 
 from pymemtrace.doctor.check import Check, Raw, unknown
-from pymemtrace.doctor.machine import Machine
+from pymemtrace.doctor.machine import Machine, number
 from pymemtrace.report.units import size
 
-_FILES_NEEDED = 32  # open at once, at most, while tracing starts
+_FILES_NEEDED = 16  # open at once while tracing starts, with those of a small program
 _ADDRESS_SPACE = 110 << 20  # reserved in the program for 1,024 threads; address space, not memory
-_SMALLEST_SPACE = 512 << 20  # with the interpreter and a few libraries
 _LITTLE_DISK = 100 << 20
 _FAULT_BYTES = 22  # in the file, docs/overhead.md
 
@@ -17,8 +16,8 @@ def open_files(machine: Machine) -> Check:
     soft, hard = machine.limits["open files"]
     raw: dict[str, Raw] = {"soft": soft, "hard": hard}
     if soft is not None and soft < _FILES_NEEDED:
-        note = "tracing may not start with so few"
-        return Check("open files", str(soft), note, "limited", f"ulimit -n {_FILES_NEEDED * 2}", raw)
+        note = f"tracing needs {_FILES_NEEDED} to start"
+        return Check("open files", str(soft), note, "bad", "ulimit -n 64", raw)
     return Check("open files", "unlimited" if soft is None else str(soft), raw=raw)
 
 
@@ -28,8 +27,10 @@ def address_space(machine: Machine) -> Check:
     if soft is None:
         return Check("address space", "unlimited", raw=raw)
     note = f"tracing reserves {size(_ADDRESS_SPACE)} of it"
-    if soft < _SMALLEST_SPACE:
-        return Check("address space", size(soft), note, "limited", "ulimit -v unlimited", raw)
+    in_use = number(machine.status.get("VmSize", "").removesuffix("kB")) or 0
+    if soft < _ADDRESS_SPACE + in_use * 1024:
+        note += ", more than a small program leaves: nothing would be recorded"
+        return Check("address space", size(soft), note, "bad", "ulimit -v unlimited", raw)
     return Check("address space", size(soft), note, raw=raw)
 
 
@@ -49,7 +50,7 @@ def disk(machine: Machine) -> Check:
     try:
         found = os.statvfs(machine.folder)
     except OSError as error:
-        return unknown("disk", f"{machine.folder}: {error.strerror}", folder=machine.folder, free_bytes=None)
+        return unknown("disk", {"folder": machine.folder, "free_bytes": None}, f"{machine.folder}: {error.strerror}")
     free = found.f_bavail * found.f_frsize
     writable = os.access(machine.folder, os.W_OK | os.X_OK)
     raw: dict[str, Raw] = {"folder": machine.folder, "free_bytes": free, "writable": writable}

@@ -9,7 +9,11 @@ from functools import cached_property
 
 from pymemtrace.doctor.interpreter import Interpreter
 
-_LIMITS = {"open files": resource.RLIMIT_NOFILE, "address space": resource.RLIMIT_AS, "file size": resource.RLIMIT_FSIZE}
+_LIMITS = {
+    "open files": resource.RLIMIT_NOFILE,
+    "address space": resource.RLIMIT_AS,
+    "file size": resource.RLIMIT_FSIZE,
+}
 _FIRST_NUMBERS = re.compile(r"(\d+)\.(\d+)")
 
 

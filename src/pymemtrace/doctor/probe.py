@@ -1,5 +1,6 @@
 """Tries an engine in a child process: what it does to a process, a crash included, does not reach this one."""
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 TIMEOUT_S = 5
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _CHILD = os.path.join(os.path.dirname(__file__), "_child.py")
 
 
@@ -40,7 +42,8 @@ def run_child(command: list[str], timeout_s: float = TIMEOUT_S) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer(None, f"the probe did not end within {timeout_s:g} s")
     except OSError as error:
-        return Answer(None, f"the probe cannot be started: {error.strerror}")
+        short = error.errno if error.errno in _SHORTAGES else None
+        return Answer(short, f"the probe cannot be started: {error.strerror}")
     if done.returncode < 0:
         return Answer(None, f"the probe died of {_signal_name(-done.returncode)}")
     try:

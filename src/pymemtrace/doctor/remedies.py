@@ -17,7 +17,8 @@ _KERNEL = Remedy("uname -r", "6.1 or later is needed: a newer kernel")
 _DEBUGGER = Remedy("pymemtrace doctor", "again, once the debugger (gdb, strace) has let go of this process")
 _FEATURE = Remedy("CONFIG_PERF_EVENTS=y", "a kernel built with it")
 _MASK = Remedy(
-    "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTRAP})", "in the program that starts this one: it has blocked SIGTRAP"
+    "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTRAP})",
+    "in the program that starts this one: it has blocked SIGTRAP",
 )
 _POLICY = Remedy("ausearch -m avc -ts recent", "a security module refuses it: its log tells; allow class perf_event")
 _FILES = Remedy("ulimit -n 1024", "more open files")

@@ -49,9 +49,7 @@ def json_object(found: Diagnosis) -> dict[str, Any]:
         "user": machine.user,
         "engine": found.engine,
         "engines": [asdict(engine) for engine in found.engines],
-        "checks": [
-            {"section": title, **asdict(check)} for title, checks in found.sections.items() for check in checks
-        ],
+        "checks": [{"section": title, **asdict(check)} for title, checks in found.sections.items() for check in checks],
     }
 
 

@@ -86,16 +86,38 @@ def test_an_ordinary_machine_has_no_bad_check(machine: MakeMachine) -> None:
 
 
 def test_nothing_can_be_read(tmp_path: Path) -> None:
-    empty = Machine(root=str(tmp_path / "no"), release="?", environ={}, limits=FREE, cpus=None, folder="/no/such/folder")
+    empty = Machine(
+        root=str(tmp_path / "no"), release="?", environ={}, limits=FREE, cpus=None, folder="/no/such/folder"
+    )
     unreadable = {check.name for check in all_checks(empty) if check.verdict == "unknown"}
-    assert unreadable == {
-        "release", "RSS", "PAGEMAP_SCAN", "huge pages", access.PARANOID, "capabilities", "seccomp", "debugger", "container",
-        "cgroup", "memory limit", "disk",
-    }  # fmt: skip
+    files = {
+        "huge pages",
+        access.PARANOID,
+        "capabilities",
+        "seccomp",
+        "debugger",
+        "container",
+        "cgroup",
+        "memory limit",
+    }
+    assert unreadable == files | {"release", "RSS", "PAGEMAP_SCAN", "disk"}
     assert all(check.value == "unknown" for check in all_checks(empty) if check.verdict == "unknown")
 
 
-GARBAGE = ["", "\n", "garbage", "-1", "0::\n", ":::\n", "[", "[]", "\udcff\x00\x1b[31m", "9" * 5000, "memory:\n" * 3, " - "]
+GARBAGE = [
+    "",
+    "\n",
+    "garbage",
+    "-1",
+    "0::\n",
+    ":::\n",
+    "[",
+    "[]",
+    "\udcff\x00\x1b[31m",
+    "9" * 5000,
+    "memory:\n" * 3,
+    " - ",
+]
 
 
 @pytest.mark.parametrize("text", GARBAGE, ids=range(len(GARBAGE)))
@@ -228,7 +250,9 @@ def test_debugger(machine: MakeMachine) -> None:
         ({"proc/self/mountinfo": "1 2 0:1 / /var rw - overlay overlay rw\n"}, {}, []),
     ],
 )
-def test_container(machine: MakeMachine, files: dict[str, str | None], environ: dict[str, str], kinds: list[str]) -> None:
+def test_container(
+    machine: MakeMachine, files: dict[str, str | None], environ: dict[str, str], kinds: list[str]
+) -> None:
     found = container.container(machine(files, environ=environ))
     assert found.raw["kinds"] == kinds
     assert (found.value == "no sign of one") == (not kinds)
@@ -333,7 +357,9 @@ def test_object_allocator(machine: MakeMachine, environ: dict[str, str], changes
     assert found.value == f"{objects} over glibc 2.40"
 
 
-@pytest.mark.parametrize("file", ["/usr/lib/libjemalloc.so.2", "/opt/my libs/libmimalloc.so", "/x/libtcmalloc_minimal.so.4"])
+@pytest.mark.parametrize(
+    "file", ["/usr/lib/libjemalloc.so.2", "/opt/my libs/libmimalloc.so", "/x/libtcmalloc_minimal.so.4"]
+)
 def test_preloaded_allocator(machine: MakeMachine, file: str) -> None:
     maps = f"7f00-7f01 r-xp 00000000 08:01 12    {file}\n7f02-7f03 r-xp 00000000 08:01 12    {file}\n"
     found = python.allocator(machine({"proc/self/maps": maps}, environ={"LD_PRELOAD": file}))
@@ -350,10 +376,15 @@ def test_an_allocator_that_was_not_loaded(machine: MakeMachine) -> None:
 
 
 def test_limits(machine: MakeMachine) -> None:
-    tight = machine(limits={"open files": (16, 16), "address space": (100 * MIB, None), "file size": (0, 0)})
+    tight = machine(
+        changed_status(VmSize="20480 kB"),
+        limits={"open files": (15, 15), "address space": (120 * MIB, None), "file size": (0, 0)},
+    )
     checks = [limits.open_files(tight), limits.address_space(tight), limits.file_size(tight)]
-    assert [outcome(check) for check in checks] == [("16", "limited"), ("100.0 MiB", "limited"), ("0 B", "limited")]
+    assert [outcome(check) for check in checks] == [("15", "bad"), ("120.0 MiB", "bad"), ("0 B", "limited")]
     assert all(check.remedy for check in checks)
+    enough = machine(limits={"open files": (16, 16), "address space": (200 * MIB, None), "file size": (None, None)})
+    assert [each(enough).verdict for each in (limits.open_files, limits.address_space)] == ["ok", "ok"]
 
 
 def test_a_soft_limit_of_the_file_size_is_lifted(machine: MakeMachine) -> None:
