@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ from integration.harness import (
     cli,
     environment,
     error_names,
+    need_faults,
     new_folder,
     pymemtrace,
     refusal,
@@ -26,6 +28,21 @@ from integration.harness import (
 )
 
 each_user = pytest.mark.parametrize("user", users())
+NO_PENDING_SIGNALS = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+PROBE_TWICE = """
+import json, os, resource, signal
+from pymemtrace import _capture
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+before = os.listdir("/proc/self/fd")
+answers = [_capture.probe(), _capture.probe()]
+bytearray(8 << 20)
+print(json.dumps([before, os.listdir("/proc/self/fd"), answers]), flush=True)
+os.kill(os.getpid(), signal.SIGTRAP)
+"""
 BLOCK_SIGTRAP = """
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTRAP})
@@ -113,13 +130,33 @@ def test_refused_by_a_filter(number: int, user: str) -> None:
 
 
 def test_a_blocked_sigtrap_is_noticed() -> None:
-    if refusal(any_user()):
-        pytest.skip("no page-fault signals here")
+    need_faults(any_user())
     result = found(run([sys.executable, "-c", BLOCK_SIGTRAP, *pymemtrace("doctor", "--json")], user=any_user()))
     faults = engine(result, "faults")
     assert not faults["available"]
     assert "SIGTRAP" in faults["reason"]
     assert "pthread_sigmask" in commands(faults)
+
+
+@each_user
+def test_the_probe_leaves_nothing_behind(user: str) -> None:
+    """No descriptor, and the signal is as fatal as before."""
+    need_faults(user)
+    done = run([sys.executable, "-c", PROBE_TWICE], user=user)
+    assert done.status == -signal.SIGTRAP, done.stderr
+    before, after, answers = json.loads(done.stdout)
+    assert before == after
+    assert [error for error, _reason, _user_only in answers] == [0, 0]
+    assert answers[0][2] == (check(diagnosis(user), "kernel.perf_event_paranoid")["note"].endswith("by time"))
+
+
+def test_a_traced_program_is_not_probed() -> None:
+    """The handler of the session is in place: a second one on top would chain to itself."""
+    need_faults(any_user())
+    code = "from pymemtrace import _capture; print(_capture.probe()); bytearray(1 << 20)"
+    done = cli("run", "-q", "-f", "-o", new_folder(any_user()) / "x.pmt", "-c", code)
+    assert (done.status, done.stderr) == (0, "")
+    assert "being traced by pymemtrace" in done.stdout
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
@@ -129,7 +166,18 @@ def test_under_a_debugger() -> None:
     result = found(run([*strace, *pymemtrace("doctor", "--json")], user=any_user()))
     assert check(result, "debugger")["verdict"] == "bad"
     assert check(result, "debugger")["raw"]["name"] == "strace"
-    assert not engine(result, "faults")["available"]
+    for row in result["engines"]:
+        assert not row["available"]
+        assert "debugger" in row["reason"]
+    assert result["engine"] is None
+
+
+def test_the_timer_is_tried() -> None:
+    """A timer needs room in the queue of signals: without any, the try fails."""
+    assert engine(diagnosis(any_user()), "timer")["available"]
+    result = found(run([sys.executable, "-c", NO_PENDING_SIGNALS, *pymemtrace("doctor", "--json")], user=any_user()))
+    assert "timer_create" in engine(result, "timer")["reason"]
+    assert "ulimit -i" in commands(engine(result, "timer"))
 
 
 @pytest.mark.parametrize(("name", "value"), [("PYTHONMALLOC", "malloc"), ("container", "\x1b[31m\ud800")])

@@ -458,13 +458,23 @@ def test_other_remedies(machine: MakeMachine, error: int | None, release: str, w
     assert words in commands(machine(release=release), error)
 
 
+@pytest.mark.parametrize(
+    ("error", "seccomp", "words"),
+    [(errno.EAGAIN, 0, "ulimit -i"), (errno.EBUSY, 0, "debugger"), (errno.EPERM, 2, "timer_create")]
+    + [(errno.EPERM, 0, "doctor --json"), (errno.ENOTSUP, 2, "doctor --json"), (None, 0, "doctor --json")],
+)
+def test_remedies_of_the_timer(machine: MakeMachine, error: int | None, seccomp: int, words: str) -> None:
+    [remedy] = remedies.of_timer(machine(changed_status(Seccomp=str(seccomp))), Answer(error, "refused"))
+    assert words in f"{remedy.command} {remedy.what}"
+
+
 # What is printed
 
 
 @pytest.fixture
 def refused(machine: MakeMachine, monkeypatch: pytest.MonkeyPatch) -> Diagnosis:
-    answer = Answer(errno.EACCES, "perf_event_open: Permission denied")
-    monkeypatch.setattr(engines, "probe", lambda name: answer)
+    answers = {"faults": Answer(errno.EACCES, "perf_event_open: Permission denied"), "timer": Answer(0)}
+    monkeypatch.setattr(engines, "probe", answers.get)
     return diagnosis.diagnose(machine(paranoid(4)))
 
 
@@ -500,3 +510,10 @@ def test_the_first_engine_that_works_is_used(machine: MakeMachine, monkeypatch: 
     assert found.engine == "faults"
     assert "by time" in found.engines[0].note
     assert Diagnosis(machine(), {}, []).engine is None
+
+
+def test_no_engine(machine: MakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "probe", lambda name: Answer(None, "the probe died of SIGTRAP (5)"))
+    lines = [line.plain for line in doctor.report(diagnosis.diagnose(machine()))]
+    assert sum("refused: the probe died of SIGTRAP (5)" in line for line in lines) == 2
+    assert "without the lines behind it" in lines[-1]

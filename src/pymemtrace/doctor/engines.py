@@ -1,6 +1,5 @@
 """The engines, best first: what each gives, whether it works here, and what would unlock it. A new one is one row."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,25 +25,19 @@ class Engine:
 class _Row:
     name: str
     gives: str
-    answer: Callable[[], Answer]
     remedies: Callable[[Machine, Answer], tuple[Remedy, ...]]
 
 
-def _timer_answer() -> Answer:
-    works = sys.platform == "linux"
-    return Answer(0) if works else Answer(None, "it needs Linux")
-
-
 _ROWS = (
-    _Row("faults", "each page fault, with its Python stack", lambda: probe("faults"), remedies.of_faults),
-    _Row("timer", "changes of RSS between clock ticks, given to the running stacks", _timer_answer, lambda *_: ()),
+    _Row("faults", "each page fault, with its Python stack", remedies.of_faults),
+    _Row("timer", "changes of RSS between clock ticks, given to the running stacks", remedies.of_timer),
 )
 _USER_ONLY = "faults inside system calls send no signal to this user: their bytes go by time"
 
 
 def engines(machine: Machine) -> list[Engine]:
     """Try each engine."""
-    return [_examine(row, machine, row.answer()) for row in _ROWS]
+    return [_examine(row, machine, probe(row.name)) for row in _ROWS]
 
 
 def _examine(row: _Row, machine: Machine, answer: Answer) -> Engine:

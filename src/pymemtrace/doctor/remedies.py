@@ -1,4 +1,4 @@
-"""What would unlock page-fault signals where they are refused: commands and configuration, ready to copy."""
+"""What would unlock an engine where it is refused: commands and configuration, ready to copy."""
 
 import errno
 
@@ -22,6 +22,7 @@ _MASK = Remedy(
 )
 _POLICY = Remedy("ausearch -m avc -ts recent", "a security module refuses it: its log tells; allow class perf_event")
 _FILES = Remedy("ulimit -n 1024", "more open files")
+_SIGNALS = Remedy("ulimit -i 1000", "more pending signals")
 _SPACE = Remedy("ulimit -v unlimited", "more address space")
 _SERVICE_FILTER = Remedy("SystemCallFilter=perf_event_open", "a systemd service: add it to those allowed")
 
@@ -40,6 +41,17 @@ def of_faults(machine: Machine, answer: Answer) -> tuple[Remedy, ...]:
         return _of_refusal(machine, filtered)
     if answer.error in _MISSING:
         return _of_filter(machine) if filtered else (_FEATURE,)
+    return (_REPORT,)
+
+
+def of_timer(machine: Machine, answer: Answer) -> tuple[Remedy, ...]:
+    """The same for the timer, which few refuse."""
+    if answer.error == errno.EAGAIN:
+        return (_SIGNALS,)
+    if answer.error == errno.EBUSY:
+        return (_DEBUGGER,)
+    if answer.error in (*_REFUSED, *_MISSING) and access.seccomp_mode(machine) == _FILTER:
+        return (Remedy("docker run --security-opt seccomp=PROFILE.json ...", "a profile that allows timer_create"),)
     return (_REPORT,)
 
 
