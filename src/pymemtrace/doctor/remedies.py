@@ -88,7 +88,7 @@ def _of_filter(machine: Machine) -> tuple[Remedy, ...]:
     """The flags of container runtimes. Their default profiles allow perf_event_open with the capability."""
     kinds = container.signs(machine)
     flags = (
-        Remedy("docker run --cap-add PERFMON ...", "Docker 23 or later; podman run takes the same"),
+        Remedy("docker run --cap-add PERFMON ...", "Docker 23 or later; podman run too, from 2026 on"),
         Remedy('securityContext: {capabilities: {add: ["PERFMON"]}}', "Kubernetes, in the container's specification"),
         Remedy("docker run --security-opt seccomp=PROFILE.json ...", "a profile that allows perf_event_open"),
     )
