@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,12 +78,20 @@ def commands(row: dict[str, Any]) -> str:
     return "\n".join(remedy["command"] for remedy in row["remedies"])
 
 
+def need_room_for_signals() -> None:
+    """Skip where other programs of this user have filled the queue that timers need, too."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("SigQ")]
+    used, limit = map(int, line.split()[1].split("/"))
+    if used > limit // 2:
+        pytest.skip(f"{used} of {limit} signals of this user are pending")
+
+
 @each_user
 def test_keys(user: str) -> None:
     result = diagnosis(user)
     assert result["schema"] == 1
     assert result["kernel"] == platform.release()
-    assert result["engine"] in {row["name"] for row in result["engines"]}
+    assert result["engine"] == next((row["name"] for row in result["engines"] if row["available"]), None)
     for row in result["engines"]:
         assert row.keys() >= {"name", "gives", "available", "reason", "note", "remedies"}
     for row in result["checks"]:
@@ -119,7 +128,8 @@ def test_refused_by_a_filter(number: int, user: str) -> None:
     result = diagnosis(user, refuse_perf=number)
     assert check(result, "seccomp")["value"] == "filter"
     faults = engine(result, "faults")
-    assert (faults["available"], result["engine"]) == (False, "timer")
+    assert not faults["available"]
+    assert result["engine"] != "faults"
     assert "perf_event_open" in faults["reason"]
     assert "--cap-add PERFMON" in commands(faults)
     assert "--security-opt seccomp=" in commands(faults)
@@ -174,7 +184,9 @@ def test_under_a_debugger() -> None:
 
 def test_the_timer_is_tried() -> None:
     """A timer needs room in the queue of signals: without any, the try fails."""
-    assert engine(diagnosis(any_user()), "timer")["available"]
+    need_room_for_signals()
+    timer = engine(diagnosis(any_user()), "timer")
+    assert timer["available"], timer
     result = found(run([sys.executable, "-c", NO_PENDING_SIGNALS, *pymemtrace("doctor", "--json")], user=any_user()))
     assert "timer_create" in engine(result, "timer")["reason"]
     assert "ulimit -i" in commands(engine(result, "timer"))

@@ -22,7 +22,7 @@ _MASK = Remedy(
 )
 _POLICY = Remedy("ausearch -m avc -ts recent", "a security module refuses it: its log tells; allow class perf_event")
 _FILES = Remedy("ulimit -n 1024", "more open files")
-_SIGNALS = Remedy("ulimit -i 1000", "more pending signals")
+_SIGNALS = Remedy("ulimit -i unlimited", "this user's timers and pending signals have reached the limit")
 _SPACE = Remedy("ulimit -v unlimited", "more address space")
 _SERVICE_FILTER = Remedy("SystemCallFilter=perf_event_open", "a systemd service: add it to those allowed")
 
