@@ -399,6 +399,14 @@ def test_disk(machine: MakeMachine, tmp_path: Path) -> None:
     assert found.raw["writable"] is True
     assert isinstance(found.raw["free_bytes"], int)
     assert "No such file" in limits.disk(machine(folder=str(tmp_path / "no"))).note
+    assert limits.disk(machine(folder="")).note == "current folder: No such file or directory"
+
+
+def test_a_current_folder_that_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert limits.disk(Machine(environ={}, limits=FREE)).verdict == "unknown"
 
 
 # Remedies

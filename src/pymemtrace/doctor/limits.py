@@ -50,7 +50,11 @@ def disk(machine: Machine) -> Check:
     try:
         found = os.statvfs(machine.folder)
     except OSError as error:
-        return unknown("disk", {"folder": machine.folder, "free_bytes": None}, f"{machine.folder}: {error.strerror}")
+        return unknown(
+            "disk",
+            {"folder": machine.folder, "free_bytes": None},
+            f"{machine.folder or 'current folder'}: {error.strerror}",
+        )
     free = found.f_bavail * found.f_frsize
     writable = os.access(machine.folder, os.W_OK | os.X_OK)
     raw: dict[str, Raw] = {"folder": machine.folder, "free_bytes": free, "writable": writable}

@@ -21,7 +21,7 @@ def _folder() -> str:
     try:
         return os.getcwd()
     except OSError:  # it has been removed
-        return "."
+        return ""
 
 
 def _limits() -> dict[str, tuple[int | None, int | None]]:
