@@ -58,7 +58,7 @@ fix: ## format what lint complains about
 	@$(VENV)/bin/ruff check --fix src tests bench
 
 docs: ## where the documentation is
-	@ls docs/*.md docs/decisions/*.md
+	@ls docs/*.md docs/guide/*.md docs/decisions/*.md
 
 clean: ## remove everything that was built
 	rm -rf build .venv .venv-* .cache

@@ -72,6 +72,20 @@ capture_stop(PyObject *module, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(probe_doc, "probe() -> tuple[int, str, bool]\n\n"
+                        "Try the page-fault engine without tracing: errno (0: it works), the reason why it does not, whether faults inside system calls are left out.\n"
+                        "For a process of its own: on an unforeseen kernel the test may end it.");
+
+static PyObject *
+capture_probe(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    bool user_only;
+    char reason[PMT_REASON_MAX];
+    int err = pmt_fault_probe(&user_only, reason);
+    return Py_BuildValue("(isO)", -err, err ? reason : "", user_only ? Py_True : Py_False);
+}
+
 PyDoc_STRVAR(name_thread_doc, "name_thread(name)\n\nTell the trace the calling thread's name.");
 
 static PyObject *
@@ -147,6 +161,7 @@ capture_run_main(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
     {"start", capture_start, METH_VARARGS, start_doc},
     {"stop", capture_stop, METH_NOARGS, stop_doc},
+    {"probe", capture_probe, METH_NOARGS, probe_doc},
     {"name_thread", capture_name_thread, METH_O, name_thread_doc},
     {"get_native_id", capture_get_native_id, METH_NOARGS, native_id_doc},
     {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},

@@ -523,6 +523,26 @@ pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX])
     return 0;
 }
 
+int
+pmt_fault_probe(bool *user_only, char reason[PMT_REASON_MAX])
+{
+    pmt_session_t trial = {.page_size = pmt_prim_page_size_sigsafe()};
+    int fd;
+    *user_only = false;
+    if (pmt_session.shared) {  // its handler is installed: ours on top would chain to itself
+        snprintf(reason, PMT_REASON_MAX, "this process is being traced by pymemtrace");
+        return -EALREADY;
+    }
+    int err = pmt_fault_arm(&trial, &fd, reason);
+    if (err < 0) {
+        return err;
+    }
+    pmt_prim_close_sigsafe(fd);  // before the handler goes: without one a signal would be fatal
+    pmt_prim_trap_restore();
+    *user_only = trial.user_only;
+    return 0;
+}
+
 void
 pmt_fault_adopt_thread(void)
 {
