@@ -72,18 +72,17 @@ capture_stop(PyObject *module, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(probe_doc, "probe() -> tuple[int, str, bool]\n\n"
-                        "Try the page-fault engine without tracing: errno (0: it works), the reason why it does not, whether faults inside system calls are left out.\n"
+PyDoc_STRVAR(probe_doc, "probe() -> tuple[int, str]\n\n"
+                        "Try the page-fault engine without tracing: errno (0: it works), the reason why it does not.\n"
                         "For a process of its own: on an unforeseen kernel the test may end it.");
 
 static PyObject *
 capture_probe(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
-    bool user_only;
     char reason[PMT_REASON_MAX];
-    int err = pmt_fault_probe(&user_only, reason);
-    return Py_BuildValue("(isO)", -err, err ? reason : "", user_only ? Py_True : Py_False);
+    int err = pmt_fault_probe(reason);
+    return Py_BuildValue("(is)", -err, err ? reason : "");
 }
 
 PyDoc_STRVAR(name_thread_doc, "name_thread(name)\n\nTell the trace the calling thread's name.");
@@ -138,6 +137,18 @@ capture_get_native_id(PyObject *module, PyObject *ignored)
     return PyLong_FromUnsignedLong(PyThread_get_thread_native_id());
 }
 
+static PyMethodDef get_native_id = {"get_native_id", capture_get_native_id, METH_NOARGS, native_id_doc};
+
+static PyObject *
+capture_native_id_stand_in(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    PyObject *name = PyUnicode_FromString("_thread");  // programs ask where a function comes from
+    PyObject *function = name ? PyCFunction_NewEx(&get_native_id, NULL, name) : NULL;
+    Py_XDECREF(name);
+    return function;
+}
+
 PyDoc_STRVAR(importer_doc, "importer(path) -> object\n\nWhat sys.path_hooks make of `path`: None for a plain script, an importer for a folder or archive.");
 
 static PyObject *
@@ -163,7 +174,7 @@ static PyMethodDef methods[] = {
     {"stop", capture_stop, METH_NOARGS, stop_doc},
     {"probe", capture_probe, METH_NOARGS, probe_doc},
     {"name_thread", capture_name_thread, METH_O, name_thread_doc},
-    {"get_native_id", capture_get_native_id, METH_NOARGS, native_id_doc},
+    {"native_id_stand_in", capture_native_id_stand_in, METH_NOARGS, "native_id_stand_in()\n\nThe function to put in the place of _thread.get_native_id."},
     {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},
     {"release_trap", pmt_release_trap, METH_NOARGS, "release_trap()\n\nUndo guard_trap, when the page-fault engine does not run."},
     {"importer", capture_importer, METH_O, importer_doc},

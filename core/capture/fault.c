@@ -524,11 +524,10 @@ pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX])
 }
 
 int
-pmt_fault_probe(bool *user_only, char reason[PMT_REASON_MAX])
+pmt_fault_probe(char reason[PMT_REASON_MAX])
 {
     pmt_session_t trial = {.page_size = pmt_prim_page_size_sigsafe()};
     int fd;
-    *user_only = false;
     if (pmt_session.shared) {  // its handler is installed: ours on top would chain to itself
         snprintf(reason, PMT_REASON_MAX, "this process is being traced by pymemtrace");
         return -EALREADY;
@@ -539,7 +538,6 @@ pmt_fault_probe(bool *user_only, char reason[PMT_REASON_MAX])
     }
     pmt_prim_close_sigsafe(fd);  // before the handler goes: without one a signal would be fatal
     pmt_prim_trap_restore();
-    *user_only = trial.user_only;
     return 0;
 }
 

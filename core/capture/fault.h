@@ -6,9 +6,8 @@
 // Installs the handler and opens events for the calling thread, period 1. 0, or -errno with the reason. *fd: the event's descriptor.
 int pmt_fault_arm(pmt_session_t *session, int *fd, char reason[PMT_REASON_MAX]);
 
-// Whether pmt_fault_arm would succeed, without a session: 0, or -errno with the reason. Nothing of it stays. *user_only: the kernel leaves out faults inside
-// system calls.
-int pmt_fault_probe(bool *user_only, char reason[PMT_REASON_MAX]);
+// Whether pmt_fault_arm would succeed, without a session: 0, or -errno with the reason. Nothing of it stays.
+int pmt_fault_probe(char reason[PMT_REASON_MAX]);
 
 // Gives the handler of the calling thread its slot ahead of the first fault.
 void pmt_fault_adopt_thread(void);

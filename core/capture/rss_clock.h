@@ -9,6 +9,7 @@
 
 typedef struct pmt_rss_clock_s {
     _Atomic int fd;          // statm, kept open; reopened when the program closed it
+    _Atomic uint32_t loose_reads;  // still to be made by opening and closing it, before it stays open
     _Atomic uint64_t last;   // shared pages << 32 | anonymous pages
 } pmt_rss_clock_t;
 
@@ -17,7 +18,8 @@ typedef struct pmt_rss_step_s {
     uint64_t rss;          // pages now; 0: could not be read
 } pmt_rss_step_t;
 
-int pmt_rss_clock_init(pmt_rss_clock_t *clock);
+// The first `loose_reads` readings leave no descriptor behind.
+int pmt_rss_clock_init(pmt_rss_clock_t *clock, uint32_t loose_reads);
 void pmt_rss_clock_fini(pmt_rss_clock_t *clock);
 // Reads RSS and makes it the last reading. When it cannot be read the step is one anonymous page.
 pmt_rss_step_t pmt_rss_clock_step_sigsafe(pmt_rss_clock_t *clock);

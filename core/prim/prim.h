@@ -41,6 +41,8 @@ typedef struct pmt_rss_s {
 int pmt_prim_rss_open_sigsafe(void);
 // -ESTALE: the descriptor is not what it was (the program closed it).
 int pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out);
+// Opens, reads and closes: five times as slow as reading.
+int pmt_prim_rss_read_once_sigsafe(pmt_rss_t *out);
 // Closes it, in a fork child too, where it shows the parent; unless it is the program's by now.
 void pmt_prim_rss_close_sigsafe(int fd);
 

@@ -66,10 +66,11 @@ def _name_threads(capture: "Any") -> None:
     """Each Thread asks for its native id once, in its own thread, when it starts: where its name is learnt."""
     import _thread
 
+    stand_in = capture.native_id_stand_in()
     threading: ModuleType | None = sys.modules.get("threading")
     for module in (_thread, threading):
         if module is not None:
-            module.get_native_id = capture.get_native_id  # type: ignore[attr-defined]
+            module.get_native_id = stand_in  # type: ignore[attr-defined]
     capture.name_thread("MainThread")
 
 

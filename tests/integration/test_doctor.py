@@ -156,8 +156,7 @@ def test_the_probe_leaves_nothing_behind(user: str) -> None:
     assert done.status == -signal.SIGTRAP, done.stderr
     before, after, answers = json.loads(done.stdout)
     assert before == after
-    assert [error for error, _reason, _user_only in answers] == [0, 0]
-    assert answers[0][2] == (check(diagnosis(user), "kernel.perf_event_paranoid")["note"].endswith("by time"))
+    assert [error for error, _reason in answers] == [0, 0]
 
 
 def test_a_traced_program_is_not_probed() -> None:

@@ -195,7 +195,6 @@ def test_paranoid(machine: MakeMachine, level: int, verdict: str) -> None:
     found = access.paranoid(machine(paranoid(level)))
     assert outcome(found) == (str(level), verdict)
     assert found.remedy == ("sudo sysctl kernel.perf_event_paranoid=2" if verdict == "bad" else "")
-    assert ("by time" in found.note) == (level == 2)
 
 
 def test_a_capability_makes_the_paranoid_level_void(machine: MakeMachine) -> None:
@@ -513,10 +512,9 @@ def test_json(refused: Diagnosis) -> None:
 
 
 def test_the_first_engine_that_works_is_used(machine: MakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "probe", lambda name: Answer(0, user_only=True))
+    monkeypatch.setattr(engines, "probe", lambda name: Answer(0))
     found = diagnosis.diagnose(machine())
     assert found.engine == "faults"
-    assert "by time" in found.engines[0].note
     assert Diagnosis(machine(), {}, []).engine is None
 
 

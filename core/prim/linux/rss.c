@@ -12,9 +12,30 @@
 #include "prim/prim.h"
 
 enum {
-    HIGHEST = 1000,  // not higher: the kernel's descriptor table grows to the highest number
-    ROOM = 16,       // left free below the soft limit
+    HIGHEST = 32768,  // not higher: the kernel's descriptor table, which fork copies, grows to the highest number
+    FALLBACK = 1000,
+    ROOM = 16,
 };
+
+// Out of the program's way, and of its loops over all descriptors, is a number above its soft limit, which is raised for a moment. Where that is refused: a high one.
+static int
+move_up(int fd, const struct rlimit *limit)
+{
+    if (limit->rlim_cur < HIGHEST) {
+        struct rlimit raised = {limit->rlim_cur + ROOM, limit->rlim_max};
+        raised.rlim_max = raised.rlim_max < raised.rlim_cur ? raised.rlim_cur : raised.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+            int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit->rlim_cur);
+            setrlimit(RLIMIT_NOFILE, limit);
+            return high;
+        }
+    }
+    int lowest = FALLBACK;
+    if (limit->rlim_cur < FALLBACK + ROOM) {
+        lowest = limit->rlim_cur > 2 * ROOM ? (int)limit->rlim_cur - ROOM : 0;
+    }
+    return fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+}
 
 int
 pmt_prim_rss_open_sigsafe(void)
@@ -24,11 +45,7 @@ pmt_prim_rss_open_sigsafe(void)
         return -errno;
     }
     struct rlimit limit;
-    int lowest = HIGHEST;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < HIGHEST + ROOM) {
-        lowest = limit.rlim_cur > 2 * ROOM ? (int)limit.rlim_cur - ROOM : 0;
-    }
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+    int high = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? move_up(fd, &limit) : -1;
     if (high < 0) {
         return fd;  // the limit is nearly used up: better a low descriptor than none
     }
@@ -67,6 +84,17 @@ pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out)
     out->anon = (uint32_t)(resident - shared);
     out->shared = (uint32_t)shared;
     return 0;
+}
+
+int
+pmt_prim_rss_read_once_sigsafe(pmt_rss_t *out)
+{
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int err = fd < 0 ? -errno : pmt_prim_rss_read_sigsafe(fd, out);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return err;
 }
 
 void

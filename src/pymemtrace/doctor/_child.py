@@ -1,6 +1,6 @@
 """Runs in a child process of `pymemtrace doctor`: `python -I -S _child.py EXTENSION ENGINE`.
 
-Tries one engine for real and prints [errno, reason, user_only] as JSON. Imports nothing of the package around it.
+Tries one engine for real and prints [errno, reason] as JSON. Imports nothing of the package around it.
 """
 
 import errno
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Answer = tuple[int, str, bool]
+Answer = tuple[int, str]
 
 # timer_create and timer_settime: older C libraries have them in a library of their own.
 _SYSTEM_CALLS = {"x86_64": (222, 223), "aarch64": (107, 110)}
@@ -74,7 +74,7 @@ def _tick_once(number: int) -> int:
 def _timer(_path: str) -> Answer:
     """Whether a timer on this thread's CPU time sends it a signal."""
     if tracer := _tracer():
-        return errno.EBUSY, f"process {tracer} traces this one (a debugger or strace): ticks would stop in it", False
+        return errno.EBUSY, f"process {tracer} traces this one (a debugger or strace): ticks would stop in it"
     ticks: list[int] = []
     number = signal.SIGRTMIN + 1
     signal.signal(number, lambda *_: ticks.append(1))
@@ -82,12 +82,12 @@ def _timer(_path: str) -> Answer:
     try:
         error = _tick_once(number)
     except (ImportError, KeyError):  # no ctypes, or another machine
-        return 0, "", False  # it cannot be tried from here, and each Linux has it
+        return 0, ""  # it cannot be tried from here, and each Linux has it
     if error:
-        return error, f"timer_create: {os.strerror(error)}", False
+        return error, f"timer_create: {os.strerror(error)}"
     while not ticks and time.thread_time() < _PATIENCE_S:
         pass
-    return (0, "", False) if ticks else (errno.ENOTSUP, "a timer on CPU time sends no signals here", False)
+    return (0, "") if ticks else (errno.ENOTSUP, "a timer on CPU time sends no signals here")
 
 
 _PROBES = {"faults": _faults, "timer": _timer}

@@ -50,10 +50,7 @@ def paranoid(machine: Machine) -> Check:
     if level > PARANOID_MAX:
         remedy = f"sudo sysctl {PARANOID}={PARANOID_MAX}"
         return Check(PARANOID, str(level), "refuses perf events to all without CAP_PERFMON", "bad", remedy, raw)
-    note = "a process may watch itself"
-    if level == PARANOID_MAX:
-        note += "; faults inside its system calls send no signal, their bytes go by time"
-    return Check(PARANOID, str(level), note, raw=raw)
+    return Check(PARANOID, str(level), "a process may watch itself", raw=raw)
 
 
 def capabilities(machine: Machine) -> Check:

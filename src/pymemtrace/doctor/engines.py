@@ -26,13 +26,18 @@ class _Row:
     name: str
     gives: str
     remedies: Callable[[Machine, Answer], tuple[Remedy, ...]]
+    note: str = ""
 
 
 _ROWS = (
-    _Row("faults", "each page fault, with its Python stack", remedies.of_faults),
+    _Row(
+        "faults",
+        "each page fault, with its Python stack",
+        remedies.of_faults,
+        note="faults inside system calls send no signal: their bytes go by time",
+    ),
     _Row("timer", "changes of RSS between clock ticks, given to the running stacks", remedies.of_timer),
 )
-_USER_ONLY = "faults inside system calls send no signal to this user: their bytes go by time"
 
 
 def engines(machine: Machine) -> list[Engine]:
@@ -42,5 +47,5 @@ def engines(machine: Machine) -> list[Engine]:
 
 def _examine(row: _Row, machine: Machine, answer: Answer) -> Engine:
     if answer.works:
-        return Engine(row.name, row.gives, True, note=_USER_ONLY if answer.user_only else "")
+        return Engine(row.name, row.gives, True, note=row.note)
     return Engine(row.name, row.gives, False, answer.reason, remedies=row.remedies(machine, answer))

@@ -20,7 +20,6 @@ class Answer:
 
     error: int | None
     reason: str = ""
-    user_only: bool = False  # faults inside system calls are left out
 
     @property
     def works(self) -> bool:
@@ -47,8 +46,8 @@ def run_child(command: list[str], timeout_s: float = TIMEOUT_S) -> Answer:
     if done.returncode < 0:
         return Answer(None, f"the probe died of {_signal_name(-done.returncode)}")
     try:
-        error_number, reason, user_only = json.loads(done.stdout)
-        return Answer(int(error_number), str(reason), bool(user_only))
+        error_number, reason = json.loads(done.stdout)
+        return Answer(int(error_number), str(reason))
     except (ValueError, TypeError):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return Answer(None, f"the probe failed: {said[-1] if said else f'exit status {done.returncode}'}")
