@@ -1,4 +1,4 @@
-"""The C reader and analysis on records that are wrong in blocks whose checksums hold: refused, or read as the oracle does."""
+"""The C reader and analysis on wrong records in blocks whose checksums hold: refused, or read as the oracle does."""
 
 import random
 
