@@ -14,10 +14,9 @@ from integration.harness import (
     Traced,
     any_user,
     assert_pages,
-    assert_same,
     cli,
-    new_folder,
     need_faults,
+    new_folder,
     report,
     run,
     trace,
@@ -156,7 +155,7 @@ def test_a_child_that_outlives_the_program() -> None:
     assert "1 of its processes still run" in done.stderr
     (pid,) = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("outliving"))
     deadline = time.monotonic() + 10
-    while not (found := report(path))["end"]["kind"] == "exit" or not _complete(path):
+    while (found := report(path))["end"]["kind"] != "exit" or not _complete(path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (row,) = (row for row in found["processes"] if row["pid"] == pid)
