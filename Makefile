@@ -45,15 +45,19 @@ bench: ## measure against the bare programs, as this user and as an unprivileged
 	.venv-bench/bin/python bench/compare.py $(BENCH)
 	.venv-bench/bin/python bench/compare.py --user 65534 $(BENCH)
 
-lint: ## formatting, types, layering
+$(VENV)/lint:
+	@tools/system-packages $(PACKAGES)
 	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check ruff mypy
+	@touch $@
+
+lint: $(VENV)/lint ## formatting, types, layering
 	@$(VENV)/bin/ruff format --check src tests bench tools/pythons
 	@$(VENV)/bin/ruff check src tests bench
 	@$(VENV)/bin/mypy
 	@tools/layers
 
-fix: ## format what lint complains about
+fix: $(VENV)/lint ## format what lint complains about
 	@$(VENV)/bin/ruff format src tests bench tools/pythons
 	@$(VENV)/bin/ruff check --fix src tests bench
 

@@ -1,6 +1,5 @@
 // pymemtrace._analysis: the C reader and analysis as plain Python objects. What analyze() returns is described in _analysis.pyi.
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "slots.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -69,6 +68,12 @@ put(PyObject *dict, const char *key, PyObject *value)
     return err == 0;
 }
 
+static bool
+put_number(PyObject *dict, const char *key, uint64_t value)
+{
+    return put(dict, key, PyLong_FromUnsignedLongLong(value));
+}
+
 // Steals `item`.
 static bool
 append(PyObject *list, PyObject *item)
@@ -120,22 +125,34 @@ pairs_dict(result_t *result, const pmt_pairs_t *pairs, bool texts)
 
 // ---- rows ----
 
+// (kind, value, time), or None: the process was not seen to end.
+static PyObject *
+end_item(const pmt_process_row_t *p)
+{
+    if (!p->has_end) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(KKK)", (unsigned long long)p->end_kind, (unsigned long long)p->end_value, (unsigned long long)p->end_time);
+}
+
 static PyObject *
 process_item(result_t *result, uint32_t number)
 {
     const pmt_process_row_t *p = &result->profile.processes[number];
     PyObject *dict = PyDict_New();
-    PyObject *end = p->has_end ? Py_BuildValue("(KKK)", (unsigned long long)p->end_kind, (unsigned long long)p->end_value, (unsigned long long)p->end_time)
-                               : Py_NewRef(Py_None);
-    bool ok = dict && put(dict, "pid", PyLong_FromUnsignedLongLong(p->pid)) && put(dict, "parent", PyLong_FromUnsignedLongLong(p->parent)) &&
-              put(dict, "start_ns", PyLong_FromUnsignedLongLong(p->start)) && put(dict, "meta", pairs_dict(result, &p->meta, true)) &&
-              put(dict, "counters", pairs_dict(result, &p->counters, false)) && put(dict, "end", Py_XNewRef(end)) &&
-              put(dict, "rss_start", number_or_none(p->has_rss_start, p->rss_start)) && put(dict, "rss_end", number_or_none(p->has_rss_end, p->rss_end)) &&
+    bool ok = dict && put_number(dict, "pid", p->pid) &&
+              put_number(dict, "parent", p->parent) &&
+              put_number(dict, "start_ns", p->start) &&
+              put(dict, "meta", pairs_dict(result, &p->meta, true)) &&
+              put(dict, "counters", pairs_dict(result, &p->counters, false)) &&
+              put(dict, "end", end_item(p)) &&
+              put(dict, "rss_start", number_or_none(p->has_rss_start, p->rss_start)) &&
+              put(dict, "rss_end", number_or_none(p->has_rss_end, p->rss_end)) &&
               put(dict, "rss_peak", PyLong_FromLongLong(p->rss_peak)) &&
-              put(dict, "touched", PyLong_FromUnsignedLongLong(bytes(result, p->touched.pages))) &&
-              put(dict, "faults", PyLong_FromUnsignedLongLong(p->touched.faults)) && put(dict, "period", PyLong_FromUnsignedLongLong(p->period)) &&
-              put(dict, "period_changes", PyLong_FromUnsignedLongLong(p->period_changes));
-    Py_XDECREF(end);
+              put_number(dict, "touched", bytes(result, p->touched.pages)) &&
+              put_number(dict, "faults", p->touched.faults) &&
+              put_number(dict, "period", p->period) &&
+              put_number(dict, "period_changes", p->period_changes);
     if (!ok) {
         Py_CLEAR(dict);
     }
@@ -195,26 +212,29 @@ tree_item(result_t *result, uint32_t number)
                          bytes(result, node->total), (unsigned long long)node->self.faults);
 }
 
+// The path and offset of a place, and `weight` of it in `format`; None if nothing was touched there.
+static PyObject *
+place_item(result_t *result, const pmt_place_t *place, const pmt_weight_t *weight, const char *format)
+{
+    if (!weight->faults && !weight->pages) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue(format, text(result, place->path), (unsigned long long)place->offset, bytes(result, weight->pages),
+                         (unsigned long long)weight->faults, bytes(result, weight->by_time));
+}
+
 static PyObject *
 native_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    if (!place->native.faults && !place->native.pages) {
-        Py_RETURN_NONE;
-    }
-    return Py_BuildValue("(NKKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->native.pages),
-                         (unsigned long long)place->native.faults, bytes(result, place->native.by_time));
+    return place_item(result, place, &place->native, "(NKKKK)");
 }
 
 static PyObject *
 site_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    if (!place->all.faults && !place->all.pages) {
-        Py_RETURN_NONE;
-    }
-    return Py_BuildValue("(NKKK)", text(result, place->path), (unsigned long long)place->offset, bytes(result, place->all.pages),
-                         (unsigned long long)place->all.faults);
+    return place_item(result, place, &place->all, "(NKKK)");  // without by_time
 }
 
 // Sorts a list of tuples by the number at `column`, descending; equal ones keep their order.
@@ -289,17 +309,20 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
     const pmt_profile_t *profile = &result->profile;
     sums_t sums = sum_up(result, pid);
     return put(dict, "version", Py_BuildValue("(II)", profile->info.major, profile->info.minor)) &&
-           put(dict, "page_size", PyLong_FromUnsignedLong(profile->info.page_size)) && put(dict, "wall_ns", PyLong_FromUnsignedLongLong(profile->info.wall)) &&
-           put(dict, "complete", PyBool_FromLong(profile->complete)) && put(dict, "good_bytes", PyLong_FromUnsignedLongLong(profile->good_bytes)) &&
-           put(dict, "file_bytes", PyLong_FromUnsignedLongLong(profile->info.file_size)) &&
-           put(dict, "duration_ns", PyLong_FromUnsignedLongLong(profile->duration)) && put(dict, "signals", PyLong_FromUnsignedLongLong(profile->signals)) &&
-           put(dict, "fault_bytes", PyLong_FromUnsignedLongLong(profile->good_bytes - PMT_WIRE_HEADER)) &&
+           put_number(dict, "page_size", profile->info.page_size) &&
+           put_number(dict, "wall_ns", profile->info.wall) &&
+           put(dict, "complete", PyBool_FromLong(profile->complete)) &&
+           put_number(dict, "good_bytes", profile->good_bytes) &&
+           put_number(dict, "file_bytes", profile->info.file_size) &&
+           put_number(dict, "duration_ns", profile->duration) &&
+           put_number(dict, "signals", profile->signals) &&
+           put_number(dict, "fault_bytes", profile->good_bytes - PMT_WIRE_HEADER) &&
            put(dict, "meta", pairs_dict(result, &profile->meta, true)) &&
-           put(dict, "touched_total", PyLong_FromUnsignedLongLong(bytes(result, sums.touched + sums.kernel + sums.tracer))) &&
-           put(dict, "touched_kernel", PyLong_FromUnsignedLongLong(bytes(result, sums.kernel))) &&
-           put(dict, "touched_tracer", PyLong_FromUnsignedLongLong(bytes(result, sums.tracer))) &&
-           put(dict, "touched_by_time", PyLong_FromUnsignedLongLong(bytes(result, sums.by_time))) &&
-           put(dict, "lost", PyLong_FromUnsignedLongLong(profile->lost)) &&
+           put_number(dict, "touched_total", bytes(result, sums.touched + sums.kernel + sums.tracer)) &&
+           put_number(dict, "touched_kernel", bytes(result, sums.kernel)) &&
+           put_number(dict, "touched_tracer", bytes(result, sums.tracer)) &&
+           put_number(dict, "touched_by_time", bytes(result, sums.by_time)) &&
+           put_number(dict, "lost", profile->lost) &&
            put(dict, "limit_kib", number_or_none(profile->limit_kib >= 0, profile->limit_kib)) &&
            put(dict, "cgroup_peak_kib", number_or_none(profile->has_cgroup, profile->cgroup_peak_kib));
 }
@@ -470,12 +493,8 @@ clear_module(PyObject *module)
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, exec_module},
-#ifdef Py_mod_multiple_interpreters
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#ifdef Py_mod_gil
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
+    PMT_SLOT_INTERPRETERS(Py_MOD_PER_INTERPRETER_GIL_SUPPORTED)
+    PMT_SLOT_NO_GIL
     {0, NULL},
 };
 

@@ -6,6 +6,7 @@
 #include "capture/fault.h"
 #include "frames.h"
 #include "run_main.h"
+#include "slots.h"
 #include "trap.h"
 
 enum { META_MAX = 16 };
@@ -183,12 +184,8 @@ static PyMethodDef methods[] = {
 };
 
 static PyModuleDef_Slot slots[] = {
-#ifdef Py_mod_multiple_interpreters
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
-#endif
-#ifdef Py_mod_gil
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
+    PMT_SLOT_INTERPRETERS(Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED)
+    PMT_SLOT_NO_GIL
     {0, NULL},
 };
 

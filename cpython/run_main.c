@@ -63,18 +63,25 @@ run_script(PyObject *path)
     return result;
 }
 
+// Steals `result`. 0, or -1 after the exception has been printed if it is NULL.
 static int
-run_module(PyObject *name, int set_argv0)
+print_failure(PyObject *result)
 {
-    PyObject *runpy = PyImport_ImportModule("runpy");
-    PyObject *result = runpy ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
-    Py_XDECREF(runpy);
     if (!result) {
         PyErr_Print();
         return -1;
     }
     Py_DECREF(result);
     return 0;
+}
+
+static int
+run_module(PyObject *name, int set_argv0)
+{
+    PyObject *runpy = PyImport_ImportModule("runpy");
+    PyObject *result = runpy ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
+    Py_XDECREF(runpy);
+    return print_failure(result);
 }
 
 // Since 3.13 tracebacks show the lines of -c code: the interpreter gives them to linecache, if that can take them.
@@ -109,12 +116,7 @@ run_code(PyObject *text)
     PyObject *code = utf8 ? Py_CompileStringFlags(utf8, "<string>", Py_file_input, &flags) : NULL;
     PyObject *result = code && register_source(code, text) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
     Py_XDECREF(code);
-    if (!result) {
-        PyErr_Print();
-        return -1;
-    }
-    Py_DECREF(result);
-    return 0;
+    return print_failure(result);
 }
 
 static int

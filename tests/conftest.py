@@ -6,5 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Started under nohup or a runner that ignores it, every program here would ignore SIGHUP too.
+# Started under nohup, in the background of a script or by a runner that ignores them, every program here would ignore
+# these signals too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

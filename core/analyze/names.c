@@ -5,20 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/hash.h"
 
 enum { FIRST_SLOTS = 64 };
 
+// Twice as many slots, all of them free.
 static int
-enlarge_array(void *array, uint32_t *room, size_t element)
+double_slots(uint32_t **slots, uint32_t *count)
 {
-    uint32_t larger = *room ? 2 * *room : FIRST_SLOTS;
-    void *moved = larger > *room ? realloc(*(void **)array, larger * element) : NULL;
-    if (!moved) {
+    uint32_t larger = *count ? 2 * *count : FIRST_SLOTS;
+    uint32_t *fresh = calloc(larger, sizeof *fresh);
+    if (!fresh) {
         return -ENOMEM;
     }
-    *(void **)array = moved;
-    *room = larger;
+    free(*slots);
+    *slots = fresh;
+    *count = larger;
     return 0;
 }
 
@@ -52,14 +55,9 @@ table_slot(const pmt_table_t *table, const void *key)
 static int
 table_rehash(pmt_table_t *table)
 {
-    uint32_t count = table->slot_count ? 2 * table->slot_count : FIRST_SLOTS;
-    uint32_t *slots = calloc(count, sizeof *slots);
-    if (!slots) {
+    if (double_slots(&table->slots, &table->slot_count) < 0) {
         return -ENOMEM;
     }
-    free(table->slots);
-    table->slots = slots;
-    table->slot_count = count;
     for (uint32_t i = 0; i < table->count; i++) {
         *table_slot(table, pmt_table_at(table, i)) = i + 1;
     }
@@ -76,7 +74,7 @@ pmt_table_add(pmt_table_t *table, const void *element)
     if (*slot) {
         return *slot - 1;
     }
-    if (table->count == table->room && enlarge_array(&table->elements, &table->room, table->element) < 0) {
+    if (pmt_array_room(&table->elements, table->count, &table->room, table->element) < 0) {
         return -ENOMEM;
     }
     memcpy(pmt_table_at(table, table->count), element, table->element);
@@ -124,14 +122,9 @@ text_slot(const pmt_texts_t *texts, const char *data, size_t size)
 static int
 texts_rehash(pmt_texts_t *texts)
 {
-    uint32_t count = texts->slot_count ? 2 * texts->slot_count : FIRST_SLOTS;
-    uint32_t *slots = calloc(count, sizeof *slots);
-    if (!slots) {
+    if (double_slots(&texts->slots, &texts->slot_count) < 0) {
         return -ENOMEM;
     }
-    free(texts->slots);
-    texts->slots = slots;
-    texts->slot_count = count;
     for (uint32_t i = 0; i < texts->count; i++) {
         *text_slot(texts, texts->texts[i], texts->sizes[i]) = i + 1;
     }
@@ -142,10 +135,8 @@ static int
 texts_enlarge(pmt_texts_t *texts)
 {
     uint32_t room = texts->room;
-    if (enlarge_array(&texts->texts, &room, sizeof *texts->texts) < 0) {
-        return -ENOMEM;
-    }
-    return enlarge_array(&texts->sizes, &texts->room, sizeof *texts->sizes);
+    int err = pmt_array_room(&texts->texts, texts->count, &room, sizeof *texts->texts);
+    return err ? err : pmt_array_room(&texts->sizes, texts->count, &texts->room, sizeof *texts->sizes);
 }
 
 int64_t
@@ -158,7 +149,7 @@ pmt_texts_add(pmt_texts_t *texts, const char *data, size_t size)
     if (*slot) {
         return *slot - 1;
     }
-    if (texts->count == texts->room && texts_enlarge(texts) < 0) {
+    if (texts_enlarge(texts) < 0) {
         return -ENOMEM;
     }
     char *copy = malloc(size + 1);

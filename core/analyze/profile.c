@@ -6,26 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "format/wire.h"
 
 enum { PAIRS_MAX = 1024 };  // keys of one scope; a trace has two dozen. They are searched one by one
-
-// Room for one more element behind `count`.
-static int
-room_for(void *array, uint32_t count, uint32_t *room, size_t element)
-{
-    if (count < *room) {
-        return 0;
-    }
-    uint32_t larger = count < 32 ? 64 : 2 * count;
-    void *moved = realloc(*(void **)array, larger * element);
-    if (!moved) {
-        return -ENOMEM;
-    }
-    *(void **)array = moved;
-    *room = larger;
-    return 0;
-}
 
 static int
 add_text(pmt_profile_t *profile, pmt_text_t text, uint32_t *out)
@@ -48,7 +32,7 @@ set_pair(pmt_profile_t *profile, pmt_pairs_t *pairs, pmt_text_t key, pmt_text_t 
             return 0;
         }
     }
-    err = err ? err : room_for(&pairs->list, pairs->count, &pairs->room, sizeof *pairs->list);
+    err = err ? err : pmt_array_room(&pairs->list, pairs->count, &pairs->room, sizeof *pairs->list);
     if (!err && pairs->count < PAIRS_MAX) {
         pairs->list[pairs->count++] = pair;
     }
@@ -75,7 +59,7 @@ saw_rss(pmt_process_row_t *process, int64_t bytes)
 static int
 on_process(pmt_profile_t *profile, const pmt_record_t *r)
 {
-    int err = room_for(&profile->processes, profile->process_count, &profile->process_room, sizeof *profile->processes);
+    int err = pmt_array_room(&profile->processes, profile->process_count, &profile->process_room, sizeof *profile->processes);
     if (!err) {
         profile->processes[profile->process_count++] = (pmt_process_row_t){.pid = r->u.process.pid, .parent = r->u.process.parent, .start = r->time};
     }
@@ -87,7 +71,7 @@ on_thread(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_thread_row_t row = {.process = (uint32_t)r->u.thread.process, .tid = r->u.thread.tid};
     int err = add_text(profile, r->u.thread.name, &row.name);
-    err = err ? err : room_for(&profile->threads, profile->thread_count, &profile->thread_room, sizeof row);
+    err = err ? err : pmt_array_room(&profile->threads, profile->thread_count, &profile->thread_room, sizeof row);
     if (!err) {
         profile->threads[profile->thread_count++] = row;
     }
@@ -143,7 +127,7 @@ on_module(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_module_row_t row = {.start = r->u.module.start, .offset = r->u.module.offset};
     int err = add_text(profile, r->u.module.path, &row.path);
-    err = err ? err : room_for(&profile->modules, profile->module_count, &profile->module_room, sizeof row);
+    err = err ? err : pmt_array_room(&profile->modules, profile->module_count, &profile->module_room, sizeof row);
     if (!err) {
         profile->modules[profile->module_count++] = row;
     }
@@ -196,7 +180,7 @@ on_node(pmt_profile_t *profile, const pmt_record_t *r)
         node.process = ((pmt_raw_node_t *)pmt_table_at(&profile->nodes, node.parent))->process;
     }
     int64_t number = pmt_table_add(&profile->nodes, &node);
-    int err = number < 0 ? (int)number : room_for(&profile->node_of, r->u.node.number, &profile->node_of_room, sizeof *profile->node_of);
+    int err = number < 0 ? (int)number : pmt_array_room(&profile->node_of, r->u.node.number, &profile->node_of_room, sizeof *profile->node_of);
     if (!err) {
         profile->node_of[r->u.node.number] = (uint32_t)number;
     }
@@ -213,7 +197,7 @@ on_site(pmt_profile_t *profile, const pmt_record_t *r)
         place.offset = r->u.site.address - module->start + module->offset;
     }
     int64_t number = pmt_table_add(&profile->places, &place);
-    int err = number < 0 ? (int)number : room_for(&profile->place_of, r->u.site.number, &profile->place_of_room, sizeof *profile->place_of);
+    int err = number < 0 ? (int)number : pmt_array_room(&profile->place_of, r->u.site.number, &profile->place_of_room, sizeof *profile->place_of);
     if (!err) {
         profile->place_of[r->u.site.number] = (uint32_t)number;
     }
@@ -332,6 +316,14 @@ on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
 }
 
 // ---- the whole file ----
+
+const pmt_code_t *
+pmt_profile_code(const pmt_profile_t *profile, uint32_t process, uint32_t id)
+{
+    pmt_code_t code = {.process = process, .id = id};
+    int64_t number = pmt_table_find(&profile->codes, &code);
+    return number < 0 ? NULL : pmt_table_at(&profile->codes, (uint32_t)number);
+}
 
 uint64_t
 pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *process, const char *name)

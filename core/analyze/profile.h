@@ -108,5 +108,8 @@ typedef struct pmt_profile_s {
 int pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX]);
 void pmt_profile_fini(pmt_profile_t *profile);
 
+// The code object of an id, NULL if nothing of it was read.
+const pmt_code_t *pmt_profile_code(const pmt_profile_t *profile, uint32_t process, uint32_t id);
+
 // The value of a counter, 0 if there is none.
 uint64_t pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *process, const char *name);

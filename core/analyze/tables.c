@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "format/lines.h"
+#include "analyze/offsets.h"
 #include "format/wire.h"
 
 typedef struct build_s {
     pmt_tables_t *tables;
     pmt_profile_t *profile;
+    pmt_table_t offsets;  // pmt_offset_t
     uint32_t no_text, elided_text;
     uint32_t *function_of, *file_of;  // row of `lines` -> row of `functions`, `files`
 } build_t;
@@ -37,12 +38,10 @@ add_weight(pmt_weight_t *to, const pmt_weight_t *weight)
 static pmt_frame_name_t
 name_frame(const build_t *build, const pmt_raw_node_t *node)
 {
-    uint32_t key[2] = {node->process, node->code};
     if (node->code == PMT_CODE_ELIDED) {
         return (pmt_frame_name_t){.file = build->no_text, .name = build->elided_text};
     }
-    int64_t number = pmt_table_find(&build->profile->codes, key);
-    const pmt_code_t *code = number < 0 ? NULL : pmt_table_at(&build->profile->codes, (uint32_t)number);
+    const pmt_code_t *code = pmt_profile_code(build->profile, node->process, node->code);
     if (!code || !code->named) {
         return (pmt_frame_name_t){.file = build->no_text, .name = build->no_text};
     }
@@ -50,7 +49,7 @@ name_frame(const build_t *build, const pmt_raw_node_t *node)
         .file = code->file,
         .name = code->name,
         .first_line = code->first_line,
-        .line = pmt_lines_find(code->lines, code->lines_size, code->first_line, node->offset),
+        .line = pmt_offsets_line(&build->offsets, node),
     };
 }
 
@@ -180,16 +179,19 @@ pmt_tables_build(pmt_tables_t *tables, pmt_profile_t *profile)
     pmt_table_init(&tables->functions, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->files, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->tree, sizeof(pmt_tree_node_t), PMT_TREE_KEY);
+    pmt_table_init(&build.offsets, sizeof(pmt_offset_t), PMT_OFFSET_KEY);
     int64_t no_text = pmt_texts_add(&profile->texts, "", 0), elided_text = pmt_texts_add(&profile->texts, elided, sizeof elided - 1);
     int err = no_text < 0 || elided_text < 0 ? -ENOMEM : 0;
     build.no_text = (uint32_t)no_text;
     build.elided_text = (uint32_t)elided_text;
+    err = err ? err : pmt_offsets_resolve(&build.offsets, profile);
     err = err ? err : build_tree(&build);
     err = err ? err : name_rows(&build);
     if (!err) {
         sum_totals(tables);
         err = sum_rows(&build);
     }
+    pmt_table_fini(&build.offsets);
     free(build.function_of);
     free(build.file_of);
     return err;

@@ -1,4 +1,4 @@
-// Mixing functions for hash tables and fingerprints. Not for adversaries with a budget: tables keyed by untrusted data grow, they do not degrade.
+// Mixing functions for hash tables and fingerprints. Not keyed: who picks the data can make a table slow, but not wrong.
 #pragma once
 
 #include <stddef.h>

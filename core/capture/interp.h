@@ -33,7 +33,7 @@ typedef struct pmt_code_info_s {
 } pmt_code_info_t;
 
 typedef struct pmt_interp_s {
-    // The calling thread's depth in frames, as pmt_interp_walk will find it; 0: no Python frame.
+    // The calling thread's depth in frames, as walk_sigsafe will find it; 0: no Python frame.
     uint32_t (*depth_sigsafe)(void);
     // Updates `stack` to the calling thread's present one of `depth` frames; returns how many outermost frames are as they were.
     uint32_t (*walk_sigsafe)(pmt_stack_t *stack, uint32_t depth);

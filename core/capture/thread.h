@@ -6,7 +6,7 @@
 #include "capture/ring.h"
 
 typedef struct pmt_thread_s {
-    uint32_t busy;  // recursion guard: set while the handler runs. The constants below have it set for good
+    uint32_t busy;  // recursion guard: set while the handler runs, and for good in the states of fault.c that belong to no thread
     uint32_t tid;
     pmt_producer_t producer;
     pmt_stack_t stack;

@@ -97,16 +97,24 @@ pmt_lines_pack_sigsafe(pmt_lines_packer_t *packer, uint8_t *out, size_t room)
     return (size_t)(out - start);
 }
 
-uint32_t
-pmt_lines_find(const uint8_t *packed, size_t size, uint32_t first_line, uint32_t offset)
+void
+pmt_lines_begin(pmt_lines_cursor_t *cursor, const uint8_t *packed, size_t size, uint32_t first_line)
 {
-    const uint8_t *at = packed, *end = size ? packed + size : packed;  // a table may be missing
-    uint64_t units, code, covered = 0, line = first_line;
-    while (pmt_varint_get(&at, end, &units) && pmt_varint_get(&at, end, &code)) {
-        line += code ? (uint64_t)pmt_unzigzag(code - 1) : 0;
-        if (units > UINT32_MAX || (covered += units * CODE_UNIT) > offset) {
-            return code && line <= UINT32_MAX ? (uint32_t)line : 0;
+    *cursor = (pmt_lines_cursor_t){.at = packed, .end = size ? packed + size : packed, .line = first_line};  // a table may be missing
+}
+
+uint32_t
+pmt_lines_seek(pmt_lines_cursor_t *cursor, uint32_t offset)
+{
+    uint64_t units, code;
+    while (cursor->covered <= offset) {
+        if (!pmt_varint_get(&cursor->at, cursor->end, &units) || !pmt_varint_get(&cursor->at, cursor->end, &code)) {
+            cursor->at = cursor->end;
+            return 0;
         }
+        cursor->covered = units > UINT32_MAX ? UINT64_MAX : cursor->covered + units * CODE_UNIT;
+        cursor->line += code ? (uint64_t)pmt_unzigzag(code - 1) : 0;
+        cursor->none = code == 0;
     }
-    return 0;
+    return !cursor->none && cursor->line <= UINT32_MAX ? (uint32_t)cursor->line : 0;
 }

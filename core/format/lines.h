@@ -21,5 +21,14 @@ void pmt_lines_pack_begin(pmt_lines_packer_t *packer, const uint8_t *table, size
 // Writes the next runs to `out`; returns the bytes written, 0 when the table is done. An entry that is cut or malformed ends the table.
 size_t pmt_lines_pack_sigsafe(pmt_lines_packer_t *packer, uint8_t *out, size_t room);
 
-// The line of the instruction at `offset` bytes in a packed table (untrusted), or 0: none.
-uint32_t pmt_lines_find(const uint8_t *packed, size_t size, uint32_t first_line, uint32_t offset);
+// A place in a packed table (untrusted). It only goes forward: the lines of many offsets, asked for in ascending order, take one pass over the table.
+typedef struct pmt_lines_cursor_s {
+    const uint8_t *at, *end;  // the runs behind the present one (borrowed)
+    uint64_t covered;         // bytes of bytecode up to the end of the present run
+    uint64_t line;            // of the last run that had one
+    bool none;                // the present run has no line
+} pmt_lines_cursor_t;
+
+void pmt_lines_begin(pmt_lines_cursor_t *cursor, const uint8_t *packed, size_t size, uint32_t first_line);
+// The line of the instruction at `offset` bytes, no lower than the one asked for before, or 0: none.
+uint32_t pmt_lines_seek(pmt_lines_cursor_t *cursor, uint32_t offset);

@@ -8,13 +8,14 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/array.h"
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "format/wire.h"
 #include "prim/prim.h"
 
 // A file defines what it refers to, but nothing bounds the numbers: more than this is no trace.
-enum { COUNT_MAX = 1 << 28 };
+enum { COUNT_MAX = PMT_ARRAY_MAX };
 
 // What the next record of a thread is relative to.
 typedef struct thread_state_s {
@@ -361,33 +362,21 @@ add(int64_t a, int64_t b)
 static int
 add_thread(pmt_reader_t *reader, uint64_t time)
 {
-    if (reader->thread_count == reader->thread_room) {
-        uint32_t room = reader->thread_room ? 2 * reader->thread_room : 16;
-        thread_state_t *threads = room <= COUNT_MAX ? realloc(reader->threads, room * sizeof *threads) : NULL;
-        if (!threads) {
-            return -ENOMEM;
-        }
-        reader->threads = threads;
-        reader->thread_room = room;
+    int err = pmt_array_room(&reader->threads, reader->thread_count, &reader->thread_room, sizeof *reader->threads);
+    if (!err) {
+        reader->threads[reader->thread_count++] = (thread_state_t){.time = time, .weight = 1};
     }
-    reader->threads[reader->thread_count++] = (thread_state_t){.time = time, .weight = 1};
-    return 0;
+    return err;
 }
 
 static int
 add_process(pmt_reader_t *reader, uint64_t time)
 {
-    if (reader->process_count == reader->process_room) {
-        uint32_t room = reader->process_room ? 2 * reader->process_room : 4;
-        process_state_t *processes = room <= COUNT_MAX ? realloc(reader->processes, room * sizeof *processes) : NULL;
-        if (!processes) {
-            return -ENOMEM;
-        }
-        reader->processes = processes;
-        reader->process_room = room;
+    int err = pmt_array_room(&reader->processes, reader->process_count, &reader->process_room, sizeof *reader->processes);
+    if (!err) {
+        reader->processes[reader->process_count++] = (process_state_t){.sampled = time};
     }
-    reader->processes[reader->process_count++] = (process_state_t){.sampled = time};
-    return 0;
+    return err;
 }
 
 static int

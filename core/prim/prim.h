@@ -25,6 +25,10 @@ int pmt_prim_populate_sigsafe(void *base, size_t size);
 // What the page at `address` is: a set of pmt_page_e. -ENOTTY: this kernel (before 6.7) does not tell.
 enum pmt_page_e { PMT_PAGE_PRESENT = 1, PMT_PAGE_FILE = 2, PMT_PAGE_ZERO = 4, PMT_PAGE_HUGE = 8 };
 int pmt_prim_page_sigsafe(uint64_t address);
+// Copies memory of this process that may not be there: bytes copied, 0 if none.
+size_t pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size);
+// Where the C library's code lies; *end 0: unknown.
+void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 
 // ---- file.c ----
 int pmt_prim_file_open(const char *path, uint64_t *size);  // for reading; not a folder. The descriptor or -errno
@@ -32,7 +36,7 @@ int64_t pmt_prim_file_read(int fd, void *out, size_t size, uint64_t offset);  //
 int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
-// ---- rss.c: a process's resident set, from outside or inside ----
+// ---- rss.c: this process's resident set ----
 typedef struct pmt_rss_s {
     uint32_t anon;    // pages of anonymous memory
     uint32_t shared;  // pages of files and shared memory
@@ -52,16 +56,12 @@ uint32_t pmt_prim_parent_sigsafe(void);
 uint32_t pmt_prim_tid_sigsafe(void);
 bool pmt_prim_thread_alive_sigsafe(uint32_t pid, uint32_t tid);
 uint64_t pmt_prim_thread_faults_sigsafe(void);  // page faults of the calling thread so far, in user code and in the kernel
-// Copies memory of this process that may not be there: bytes copied, 0 if none.
-size_t pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size);
-// Where the C library's code lies; *end 0: unknown.
-void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 // Calls visit(tid, context) for each thread of this process; stops at its first negative result and returns it.
 int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void *context);
 // 0, or the pid of the debugger that traces this process.
 int pmt_prim_tracer_pid(void);
-// Runs `child` in each fork child of this process before anything else of ours.
-void pmt_prim_at_fork(void (*child)(void));
+// Runs `child_sigsafe` in each fork child of this process before anything else of ours.
+void pmt_prim_at_fork(void (*child_sigsafe)(void));
 void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  // "" if unknown
 
 // ---- wait.c: futexes on memory shared between processes ----
@@ -103,8 +103,7 @@ int pmt_prim_connect_sigsafe(const char *name);
 int pmt_prim_send_sigsafe(int fd, const void *message, size_t size, const int *fds, unsigned fd_count);
 // The message's size, 0 at the end of the connection, or -errno. fd_count: in, room; out, received.
 int pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned *fd_count);
-int pmt_prim_accept(int listener);       // a connection of our own user, with the same bounds; -errno
-bool pmt_prim_peer_allowed(int fd);  // the peer runs as our own user
+int pmt_prim_accept(int listener);  // a connection of our own user, with the same bounds; -errno
 
 // ---- process.c: another process, from outside ----
 typedef struct pmt_process_status_s {

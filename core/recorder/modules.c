@@ -1,9 +1,9 @@
 // Executable mappings (modules.h).
 #include "recorder/modules.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "prim/prim.h"
 
 typedef struct refresh_s {
@@ -31,16 +31,9 @@ replace(pmt_modules_t *modules, pmt_module_t module)
         }
     }
     modules->count = kept;
-    if (kept == modules->capacity) {
-        uint32_t capacity = kept ? 2 * kept : 64;
-        pmt_module_t *list = realloc(modules->list, capacity * sizeof *list);
-        if (!list) {
-            return;
-        }
-        modules->list = list;
-        modules->capacity = capacity;
+    if (pmt_array_room(&modules->list, kept, &modules->room, sizeof module) == 0) {
+        modules->list[modules->count++] = module;
     }
-    modules->list[modules->count++] = module;
 }
 
 static bool

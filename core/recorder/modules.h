@@ -14,7 +14,7 @@ typedef struct pmt_module_s {
 
 typedef struct pmt_modules_s {
     pmt_module_t *list;  // in no order: few dozens, looked up once per distinct instruction
-    uint32_t count, capacity;
+    uint32_t count, room;
     uint64_t read_at;  // absolute ns of the last look at the process's mappings
 } pmt_modules_t;
 

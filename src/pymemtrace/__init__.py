@@ -1,7 +1,7 @@
 """pymemtrace: which lines of a Python program made the operating system hand out its memory.
 
-Importing the package costs next to nothing: `pymemtrace run` imports it inside the traced program, where every
-module would show up as memory of the tracer. `Trace` (read a trace back) is loaded when it is first used.
+Importing the package costs next to nothing, because `pymemtrace run` imports it before the program can start. `Trace`
+(read a trace back) is loaded when it is first used.
 """
 
 TYPE_CHECKING = False

@@ -13,7 +13,7 @@ class Process(TypedDict):
     )  # kind (0 exit, 1 signal, 2 unknown, 3 exec), status or signal, time in ns; None: not ended
     rss_start: int | None  # bytes, at MARK start
     rss_end: int | None  # bytes, at MARK end; without one the last sample
-    rss_peak: int  # bytes, the highest seen in a sample, a mark or reconstructed at a fault
+    rss_peak: int  # bytes, the highest seen in a sample, at a mark or at a fault
     touched: int  # bytes
     faults: int
     period: int  # the widest used; 0: no engine

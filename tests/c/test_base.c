@@ -1,4 +1,4 @@
-// varint.h, utf8.h, hash.h, and the asserts of check.h.
+// array.h, varint.h, utf8.h, hash.h, and the asserts of check.h.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,12 +9,40 @@
 
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "base/varint.h"
 
 #define TEXT(literal) (literal), (sizeof(literal) - 1)
+
+// ---- array ----
+
+static void
+array_grows_and_keeps_what_is_in_it(void **state)
+{
+    uint32_t *array = NULL, room = 0;
+    for (uint32_t count = 0; count < 10000; count++) {
+        assert_int_equal(pmt_array_room(&array, count, &room, sizeof *array), 0);
+        assert_true(room > count);
+        array[count] = 3 * count;
+    }
+    for (uint32_t i = 0; i < 10000; i++) {
+        assert_int_equal(array[i], 3 * i);
+    }
+    free(array);
+}
+
+static void
+array_has_a_limit(void **state)
+{
+    char byte, *array = &byte;
+    uint32_t room = PMT_ARRAY_MAX;
+    assert_int_equal(pmt_array_room(&array, PMT_ARRAY_MAX, &room, sizeof *array), -ENOMEM);
+    assert_ptr_equal(array, &byte);
+    assert_int_equal(room, PMT_ARRAY_MAX);
+}
 
 // ---- varint ----
 
@@ -308,6 +336,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(array_grows_and_keeps_what_is_in_it),
+        cmocka_unit_test(array_has_a_limit),
         cmocka_unit_test(varint_known_values),
         cmocka_unit_test(varint_round_trip_around_each_power),
         cmocka_unit_test(varint_cut_anywhere),

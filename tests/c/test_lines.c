@@ -129,17 +129,30 @@ pack(size_t size, size_t room, uint8_t *out)
     return done;
 }
 
+static uint32_t
+line_at(const uint8_t *runs, size_t size, uint32_t first_line, uint32_t offset)
+{
+    pmt_lines_cursor_t cursor;
+    pmt_lines_begin(&cursor, runs, size, first_line);
+    uint32_t line = pmt_lines_seek(&cursor, offset);
+    assert_int_equal(pmt_lines_seek(&cursor, offset), line);  // it stays where it is
+    return line;
+}
+
 // Each instruction's line is that of its unit, the first ones by either of their bytes, and behind the table there is none.
 static void
 assert_lines(size_t size, size_t units)
 {
-    for (size_t i = 0; i < units; i++) {
-        uint32_t expected = table.lines[i] == NONE ? 0 : (uint32_t)(FIRST_LINE + table.lines[i]);
-        assert_int_equal(pmt_lines_find(packed, size, FIRST_LINE, (uint32_t)(2 * i)), expected);
-        assert_int_equal(pmt_lines_find(packed, size, FIRST_LINE, (uint32_t)(2 * i + 1)), expected);
+    pmt_lines_cursor_t forward;
+    pmt_lines_begin(&forward, packed, size, FIRST_LINE);
+    for (uint32_t offset = 0; offset < 2 * units; offset++) {
+        int64_t line = table.lines[offset / 2];
+        uint32_t expected = line == NONE ? 0 : (uint32_t)(FIRST_LINE + line);
+        assert_int_equal(line_at(packed, size, FIRST_LINE, offset), expected);
+        assert_int_equal(pmt_lines_seek(&forward, offset), expected);
     }
-    assert_int_equal(pmt_lines_find(packed, size, FIRST_LINE, (uint32_t)(2 * units)), 0);
-    assert_int_equal(pmt_lines_find(packed, size, FIRST_LINE, UINT32_MAX), 0);
+    assert_int_equal(line_at(packed, size, FIRST_LINE, (uint32_t)(2 * units)), 0);
+    assert_int_equal(line_at(packed, size, FIRST_LINE, UINT32_MAX), 0);
 }
 
 static void
@@ -248,8 +261,8 @@ longest_run(void **state)
     }
     assert_int_equal(pack(TABLE_MAX, PMT_LINES_RUN_MAX, packed), 4);
     assert_memory_equal(packed, "\x80\x80\x10\x01", 4);  // 32768 entries of 8
-    assert_int_equal(pmt_lines_find(packed, 4, 7, 2 * 262144 - 1), 7);
-    assert_int_equal(pmt_lines_find(packed, 4, 7, 2 * 262144), 0);
+    assert_int_equal(line_at(packed, 4, 7, 2 * 262144 - 1), 7);
+    assert_int_equal(line_at(packed, 4, 7, 2 * 262144), 0);
 }
 
 static uint32_t random_state;
@@ -375,8 +388,16 @@ find_by_the_documents_example(void **state)
     // docs/format.md section 7: runs of units and 1 + s(difference), relative to the last run that had a line.
     size_t size = RUNS(2, 1, 3, 1 + 2, 4, 0, 1, 1 + 1);
     static const uint32_t expected[] = {10, 10, 11, 11, 11, 0, 0, 0, 0, 10, 0};
-    for (uint32_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        assert_int_equal(pmt_lines_find(packed, size, 10, 2 * i), expected[i]);
+    const uint32_t count = sizeof expected / sizeof *expected;
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(line_at(packed, size, 10, 2 * i), expected[i]);
+    }
+    for (uint32_t step = 1; step <= count; step++) {  // forward over some or all of the runs
+        pmt_lines_cursor_t cursor;
+        pmt_lines_begin(&cursor, packed, size, 10);
+        for (uint32_t i = 0; i < count; i += step) {
+            assert_int_equal(pmt_lines_seek(&cursor, 2 * i), expected[i]);
+        }
     }
 }
 
@@ -385,35 +406,35 @@ find_in_cut_table(void **state)
 {
     size_t size = RUNS(2, 1, 300, 1 + 2, 4, 1 + 600), second = 2 + 3;
     for (size_t n = 0; n < size; n++) {
-        assert_int_equal(pmt_lines_find(packed, n, 10, 0), n >= 2 ? 10 : 0);
-        assert_int_equal(pmt_lines_find(packed, n, 10, 4), n >= second ? 11 : 0);
-        assert_int_equal(pmt_lines_find(packed, n, 10, 604), 0);
+        assert_int_equal(line_at(packed, n, 10, 0), n >= 2 ? 10 : 0);
+        assert_int_equal(line_at(packed, n, 10, 4), n >= second ? 11 : 0);
+        assert_int_equal(line_at(packed, n, 10, 604), 0);
     }
-    assert_int_equal(pmt_lines_find(packed, size, 10, 604), 311);
+    assert_int_equal(line_at(packed, size, 10, 604), 311);
 }
 
 static void
 find_in_hostile_table(void **state)
 {
     size_t size = RUNS(0, 1 + 2, 0, 0, 1, 1);  // empty runs move the line
-    assert_int_equal(pmt_lines_find(packed, size, 10, 0), 11);
+    assert_int_equal(line_at(packed, size, 10, 0), 11);
     size = RUNS(UINT64_MAX, 1);  // covers everything
-    assert_int_equal(pmt_lines_find(packed, size, 10, UINT32_MAX), 10);
+    assert_int_equal(line_at(packed, size, 10, UINT32_MAX), 10);
     size = RUNS(UINT32_MAX, 1, 1, 3);
-    assert_int_equal(pmt_lines_find(packed, size, 10, UINT32_MAX), 10);
+    assert_int_equal(line_at(packed, size, 10, UINT32_MAX), 10);
     size = RUNS(1, 1 + pmt_zigzag(-11));  // lines below 0 and above 32 bits are none
-    assert_int_equal(pmt_lines_find(packed, size, 10, 0), 0);
+    assert_int_equal(line_at(packed, size, 10, 0), 0);
     size = RUNS(1, 1 + pmt_zigzag(-10));
-    assert_int_equal(pmt_lines_find(packed, size, 10, 0), 0);
+    assert_int_equal(line_at(packed, size, 10, 0), 0);
     size = RUNS(1, 1 + pmt_zigzag((int64_t)UINT32_MAX - 9));
-    assert_int_equal(pmt_lines_find(packed, size, 10, 0), 0);
+    assert_int_equal(line_at(packed, size, 10, 0), 0);
     size = RUNS(1, 1 + pmt_zigzag((int64_t)UINT32_MAX - 10));
-    assert_int_equal(pmt_lines_find(packed, size, 10, 0), UINT32_MAX);
+    assert_int_equal(line_at(packed, size, 10, 0), UINT32_MAX);
     size = RUNS(1, UINT64_MAX, 1, UINT64_MAX, 1, 2);
-    assert_int_equal(pmt_lines_find(packed, size, 10, 4), 7);  // 10 + twice (2^63 - 1) - 1: the sum wraps
+    assert_int_equal(line_at(packed, size, 10, 4), 7);  // 10 + twice (2^63 - 1) - 1: the sum wraps
     memset(packed, 0xff, 64);
-    assert_int_equal(pmt_lines_find(packed, 64, 10, 0), 0);
-    assert_int_equal(pmt_lines_find(packed, 0, 10, 0), 0);
+    assert_int_equal(line_at(packed, 64, 10, 0), 0);
+    assert_int_equal(line_at(packed, 0, 10, 0), 0);
 }
 
 int

@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import resource
+import select
 import shutil
 import signal
 import struct
@@ -115,6 +116,29 @@ def popen(
         preexec_fn=_restrict(user, refuse_perf),
         **identity,
     )
+
+
+def popen_ready(command: Sequence[str | os.PathLike[str]], cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a command as any user and wait for the line "ready" on its stdout."""
+    process = popen(command, user=any_user(), cwd=cwd)
+    assert process.stdout
+    readable, _, _ = select.select([process.stdout], [], [], 20)
+    if not readable or process.stdout.readline() != b"ready\n":
+        kill_tree(process.pid)
+        pytest.fail(f"did not start: {text(process.communicate()[1])}")
+    return process
+
+
+def holders(path: Path) -> list[int]:
+    """The processes that have a file open."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.readlink(link) == str(path) for link in (process / "fd").iterdir()):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
 
 
 def text(data: bytes) -> str:

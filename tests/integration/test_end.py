@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -26,10 +25,11 @@ from integration.harness import (
     cached_trace,
     cli,
     error_names,
+    holders,
     kill_tree,
     need_faults,
     new_folder,
-    popen,
+    popen_ready,
     pymemtrace,
     report,
     run,
@@ -144,13 +144,7 @@ def test_a_tail_of_zeros_is_a_cut() -> None:
 def start_slow_program(seconds: float) -> tuple[subprocess.Popen[bytes], Path]:
     path = new_folder(any_user()) / "x.pmt"
     command = pymemtrace("run", "-q", "-o", path, TARGETS / "touch_slowly.py", str(seconds))
-    process = popen(command, user=any_user())
-    assert process.stdout
-    readable, _, _ = select.select([process.stdout], [], [], 20)
-    if not readable or process.stdout.readline() != b"ready\n":
-        kill_tree(process.pid)
-        pytest.fail(f"did not start: {text(process.communicate()[1])}")
-    return process, path
+    return popen_ready(command), path
 
 
 def test_a_trace_can_be_read_while_it_is_written() -> None:
@@ -168,7 +162,7 @@ def test_a_trace_can_be_read_while_it_is_written() -> None:
 def test_the_program_outlives_its_recorder() -> None:
     process, path = start_slow_program(2.5)
     time.sleep(0.8)
-    recorders = writers(path)
+    recorders = holders(path)
     for pid in recorders:
         os.kill(pid, signal.SIGKILL)
     try:
@@ -183,18 +177,6 @@ def test_the_program_outlives_its_recorder() -> None:
     cut = report(path)
     assert cut["end"]["kind"] == "truncated"
     assert cut["duration_s"] > 0.2
-
-
-def writers(path: Path) -> list[int]:
-    """The processes that have a file open."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(os.readlink(link) == str(path) for link in (process / "fd").iterdir()):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 # Refused by the kernel

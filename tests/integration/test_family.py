@@ -14,10 +14,9 @@ from integration.harness import (
     Traced,
     any_user,
     assert_pages,
-    assert_same,
     cli,
-    new_folder,
     need_faults,
+    new_folder,
     report,
     run,
     trace,
@@ -81,7 +80,10 @@ def test_children_land_in_the_same_trace(way: str, children: int, user: str) -> 
     total = [row for row in traced.report["by_function"] if row["function"] == TOUCH]
     assert_pages(sum(row["self"] for row in total), PAGES * children)
     parts = sum(each["touched"] for each in traced.report["processes"])
-    assert parts + traced.report["touched"]["kernel"] >= traced.report["touched"]["total"] - traced.report["touched"]["tracer"]
+    assert (
+        parts + traced.report["touched"]["kernel"]
+        >= traced.report["touched"]["total"] - traced.report["touched"]["tracer"]
+    )
 
 
 @each_user
@@ -91,7 +93,9 @@ def test_pool(user: str) -> None:
     assert_pages(sum(row["self"] for row in rows), 4 * PAGES)
 
 
-@pytest.mark.parametrize(("way", "end"), [("fork", ("exit", 7)), ("fork_and_exit", ("exit", 0)), ("killed", ("signal", 9))])
+@pytest.mark.parametrize(
+    ("way", "end"), [("fork", ("exit", 7)), ("fork_and_exit", ("exit", 0)), ("killed", ("signal", 9))]
+)
 def test_ends_of_children(way: str, end: tuple[str, int]) -> None:
     traced = family(way, any_user())
     (pid,) = told(traced)
@@ -151,7 +155,7 @@ def test_a_child_that_outlives_the_program() -> None:
     assert "1 of its processes still run" in done.stderr
     (pid,) = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("outliving"))
     deadline = time.monotonic() + 10
-    while not (found := report(path))["end"]["kind"] == "exit" or not _complete(path):
+    while (found := report(path))["end"]["kind"] != "exit" or not _complete(path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (row,) = (row for row in found["processes"] if row["pid"] == pid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import stat
@@ -29,10 +28,12 @@ from integration.harness import (
     both,
     cli,
     environment,
+    holders,
     kill_tree,
     need_faults,
     new_folder,
     popen,
+    popen_ready,
     pymemtrace,
     report,
     run,
@@ -248,12 +249,7 @@ def test_syntax_error() -> None:
 def start_waiting(way: str, *, bare: bool) -> subprocess.Popen[bytes]:
     arguments = [str(TARGETS / "waiting.py"), way]
     command = [sys.executable, *arguments] if bare else pymemtrace("run", "-q", "-o", "x.pmt", *arguments)
-    process = popen(command, user=any_user(), cwd=new_folder(any_user()))
-    assert process.stdout
-    readable, _, _ = select.select([process.stdout], [], [], 20)
-    if not readable or process.stdout.readline() != b"ready\n":
-        kill_tree(process.pid)
-        pytest.fail(f"did not start: {text(process.communicate()[1])}")
+    process = popen_ready(command, cwd=new_folder(any_user()))
     time.sleep(0.05)
     return process
 
@@ -345,18 +341,6 @@ def test_nobody_stays_behind() -> None:
     while holders(path) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert holders(path) == []
-
-
-def holders(path: Path) -> list[int]:
-    """The processes that have a file open."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(os.readlink(link) == str(path) for link in (process / "fd").iterdir()):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 # Files

@@ -18,6 +18,19 @@ bound_waits(int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
+// The peer runs as our own user, or one of us is root. False: errno says why.
+static bool
+peer_allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+        return false;
+    }
+    errno = EPERM;
+    return peer.uid == geteuid() || peer.uid == 0 || geteuid() == 0;
+}
+
 int
 pmt_prim_accept(int listener)
 {
@@ -26,7 +39,7 @@ pmt_prim_accept(int listener)
         return -errno;
     }
     bound_waits(fd);
-    if (!pmt_prim_peer_allowed(fd)) {
+    if (!peer_allowed(fd)) {
         close(fd);
         return -EPERM;
     }
@@ -48,24 +61,12 @@ pmt_prim_connect_sigsafe(const char *name)
     }
     bound_waits(fd);
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
-    if (connect(fd, (struct sockaddr *)&address, size) < 0 || !pmt_prim_peer_allowed(fd)) {
+    if (connect(fd, (struct sockaddr *)&address, size) < 0 || !peer_allowed(fd)) {
         int err = errno ? -errno : -EPERM;
         close(fd);
         return err;
     }
     return fd;
-}
-
-bool
-pmt_prim_peer_allowed(int fd)
-{
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
-        return false;
-    }
-    errno = EPERM;
-    return peer.uid == geteuid() || peer.uid == 0 || geteuid() == 0;
 }
 
 int

@@ -21,7 +21,7 @@ def _trace() -> None:
     path = f"{folder}/_inside.py"
     name = "pymemtrace._inside"
     spec = ModuleSpec(name, SourceFileLoader(name, path), origin=path)
-    spec.has_location = True  # type: ignore[attr-defined]
+    spec.has_location = True
     inside = load(spec)
     del sys.modules[name]
     inside.hide_environment(f"{folder}/_follow")
@@ -41,4 +41,4 @@ try:
     _trace()
 except Exception:
     pass
-import sitecustomize  # noqa: E402  # the user's own, or the ImportError that `site` expects
+import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401  # the user's own, or the ImportError that `site` expects

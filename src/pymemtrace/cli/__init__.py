@@ -1,8 +1,8 @@
 """The command line: `pymemtrace VERB ...`. The first word picks the verb's module and nothing else is imported.
 
-`run` must start fast and small (its imports happen in the process to be traced), so argparse, rich and the reports
-are loaded only for the verbs that need them. Each verb is a module here with NAME, HELP, `add_arguments(parser)` and
-`run(args) -> exit status`; `run` has `main(argv)` instead.
+`run` must start fast, so argparse, rich and the reports are loaded only for the verbs that need them. Each verb is a
+module here with HELP, DESCRIPTION, EPILOG, `add_arguments(parser)` and `run(args) -> exit status`; `run` has
+`main(words)` instead.
 """
 
 import sys

@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-NAME = "info"
 HELP = "show facts about a trace file: size, processes, threads, engine, losses"
 DESCRIPTION = """\
 Show facts about a trace file and the run it recorded: format, size and bytes a

@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-NAME = "report"
 HELP = "show which lines, functions, modules and threads touched the memory"
 DESCRIPTION = """\
 Show who made the operating system hand out memory, by line, function, module
@@ -57,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--top", type=row_count, default=15, metavar="N", help="rows a table, 0: all (default: 15)"
     )
-    parser.add_argument("--by", choices=("line", "function", "module", "thread", "process"), help="show only this table")
+    parser.add_argument(
+        "--by", choices=("line", "function", "module", "thread", "process"), help="show only this table"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

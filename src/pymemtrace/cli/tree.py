@@ -5,7 +5,6 @@ import sys
 
 from pymemtrace.cli.report import add_common, row_count
 
-NAME = "tree"
 HELP = "show the call tree with the memory touched below each call"
 DESCRIPTION = """\
 Show the call tree, top-down, the calls that touched most first.

@@ -138,7 +138,7 @@ def why_empty(result: "Result") -> str | None:
     if name == "none":
         return (
             f"No memory was attributed: no engine could run ({reason or 'no reason was recorded'}). Page faults can "
-            "be trapped from Linux 5.19 on, where the sysctl kernel.perf_event_paranoid is 2 or lower (or with "
+            "be trapped from Linux 6.1 on, where the sysctl kernel.perf_event_paranoid is 2 or lower (or with "
             "CAP_PERFMON) and the container's seccomp profile allows perf_event_open."
         )
     if end_of(result, root(result))[0] == "truncated":

@@ -22,13 +22,11 @@ def analyze(path: str, pid: int | None = None) -> "Result":
     _require_file(path)
     try:
         result: Result = reader.analyze(path, pid)
-    except reader.FormatError as exc:
-        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
-    except OSError as exc:
-        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
+    except (reader.FormatError, OSError) as exc:
+        raise _unreadable(path, exc) from exc
     except (ValueError, OverflowError) as exc:
         if pid is None:
-            raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+            raise _unreadable(path, exc) from exc
         raise UsageError(
             f"{path}: no process {pid} in this trace; `pymemtrace info` lists the processes it has"
         ) from exc
@@ -41,10 +39,8 @@ def samples(path: str) -> "list[Sample]":
     _require_file(path)
     try:
         found: list[Sample] = reader.samples(path)
-    except reader.FormatError as exc:
-        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
-    except OSError as exc:
-        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
+    except (reader.FormatError, OSError) as exc:
+        raise _unreadable(path, exc) from exc
     return found
 
 
@@ -63,14 +59,16 @@ def _require_file(path: str) -> None:
     """Refuse what is no regular file before it is opened: a FIFO would block and /dev/zero never ends."""
     try:
         mode = os.stat(path).st_mode
-    except OSError as exc:
-        raise TraceFileError(f"{path}: {exc.strerror or _one_line(exc)}") from exc
-    except ValueError as exc:
-        raise TraceFileError(f"{path}: {_one_line(exc)}") from exc
+    except (OSError, ValueError) as exc:
+        raise _unreadable(path, exc) from exc
     if stat.S_ISDIR(mode):
         raise TraceFileError(f"{path}: is a directory; give a trace file (*.pmt)")
     if not stat.S_ISREG(mode):
         raise TraceFileError(f"{path}: not a regular file; save the trace to disk first")
+
+
+def _unreadable(path: str, exc: Exception) -> TraceFileError:
+    return TraceFileError(f"{path}: {getattr(exc, 'strerror', None) or _one_line(exc)}")
 
 
 def _one_line(exc: BaseException) -> str:

@@ -7,20 +7,8 @@ the rows by line (or by function, or by module), the kernel's and the tracer's p
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from pymemtrace.report import facts
+from pymemtrace.report import facts, model
 from pymemtrace.report.facts import UNKNOWN
-from pymemtrace.report.model import (
-    End,
-    EndKind,
-    Engine,
-    FunctionRow,
-    LineRow,
-    ModuleRow,
-    ProcessRow,
-    Rss,
-    ThreadRow,
-    TreeNode,
-)
 
 if TYPE_CHECKING:
     from pymemtrace._analysis import Process, Result
@@ -54,22 +42,24 @@ def native_rows(result: "Result", symbols: FindsSymbols | None) -> list[Native]:
     return [Native(file, function, *values) for (file, function), values in sums.items()]
 
 
-def line_rows(result: "Result", native: Iterable[Native]) -> list[LineRow]:
+def line_rows(result: "Result", native: Iterable[Native]) -> list[model.LineRow]:
     """Rows by line, the most self bytes first."""
-    rows = [LineRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
+    rows = [model.LineRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
     for frame, self_bytes, total, faults, by_time in result["lines"]:
         file, line, function, _first = result["frames"][frame]
-        rows.append(LineRow(file or UNKNOWN, line or None, function or UNKNOWN, self_bytes, total, faults, by_time))
+        rows.append(
+            model.LineRow(file or UNKNOWN, line or None, function or UNKNOWN, self_bytes, total, faults, by_time)
+        )
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.line or 0, r.function))
     return rows
 
 
-def function_rows(result: "Result", native: Iterable[Native]) -> list[FunctionRow]:
+def function_rows(result: "Result", native: Iterable[Native]) -> list[model.FunctionRow]:
     """Rows by function, the most self bytes first."""
-    rows = [FunctionRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
+    rows = [model.FunctionRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
     for file, first, function, self_bytes, total, faults, by_time in result["functions"]:
         rows.append(
-            FunctionRow(file or UNKNOWN, first or None, function or UNKNOWN, self_bytes, total, faults, by_time)
+            model.FunctionRow(file or UNKNOWN, first or None, function or UNKNOWN, self_bytes, total, faults, by_time)
         )
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.first_line or 0, r.function))
     return rows
@@ -81,7 +71,7 @@ class NamesModules(Protocol):
     def __call__(self, file: str) -> str: ...
 
 
-def module_rows(result: "Result", names: NamesModules) -> list[ModuleRow]:
+def module_rows(result: "Result", names: NamesModules) -> list[model.ModuleRow]:
     """Rows by file, named as modules; a library's native code is one row."""
     sums: dict[tuple[str, str], list[int]] = {}
     for file, self_bytes, total, faults, by_time in result["files"]:
@@ -90,23 +80,23 @@ def module_rows(result: "Result", names: NamesModules) -> list[ModuleRow]:
     for n in native_rows(result, None):
         key = (UNKNOWN if n.file == UNKNOWN else n.function, n.file)
         _add(sums.setdefault(key, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
-    rows = [ModuleRow(module, file, *values) for (module, file), values in sums.items()]
+    rows = [model.ModuleRow(module, file, *values) for (module, file), values in sums.items()]
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.module, r.file))
     return rows
 
 
-def thread_rows(result: "Result") -> list[ThreadRow]:
+def thread_rows(result: "Result") -> list[model.ThreadRow]:
     """Rows by thread, the most bytes first."""
     processes = result["processes"]
     rows = [
-        ThreadRow(processes[process]["pid"], tid, name, size, faults)
+        model.ThreadRow(processes[process]["pid"], tid, name, size, faults)
         for process, tid, name, size, faults in result["threads"]
     ]
     rows.sort(key=lambda r: (-r.bytes, r.pid, r.tid, r.name))
     return rows
 
 
-def tree_nodes(result: "Result") -> list[TreeNode]:
+def tree_nodes(result: "Result") -> list[model.TreeNode]:
     """The call tree as a flat list, parents before children, node 0 the root."""
     frames = result["frames"]
     nodes = []
@@ -114,34 +104,36 @@ def tree_nodes(result: "Result") -> list[TreeNode]:
         above = None if number == 0 else parent
         if frame < 0:
             function = "[root]" if number == 0 else "[no Python frame]"
-            nodes.append(TreeNode(number, above, None, None, function, self_bytes, total, faults))
+            nodes.append(model.TreeNode(number, above, None, None, function, self_bytes, total, faults))
             continue
         file, line, name, _first = frames[frame]
-        nodes.append(TreeNode(number, above, file or UNKNOWN, line or None, name or UNKNOWN, self_bytes, total, faults))
+        nodes.append(
+            model.TreeNode(number, above, file or UNKNOWN, line or None, name or UNKNOWN, self_bytes, total, faults)
+        )
     return nodes
 
 
-def end(result: "Result", process: "Process | None") -> End:
+def end(result: "Result", process: "Process | None") -> model.End:
     """How a process ended."""
     kind, value = facts.end_of(result, process)
-    return End(cast(EndKind, kind), value)
+    return model.End(cast(model.EndKind, kind), value)
 
 
-def rss(process: "Process | None") -> Rss:
+def rss(process: "Process | None") -> model.Rss:
     """A process's resident set size; a peak of 0 means that nothing was ever read."""
     if process is None:
-        return Rss(None, None, None)
-    return Rss(process["rss_start"], process["rss_peak"] or None, process["rss_end"])
+        return model.Rss(None, None, None)
+    return model.Rss(process["rss_start"], process["rss_peak"] or None, process["rss_end"])
 
 
-def process_row(result: "Result", process: "Process") -> ProcessRow:
+def process_row(result: "Result", process: "Process") -> model.ProcessRow:
     """A process's facts."""
     ended = process["end"]
     traced = "engine" in process["meta"]
     engine = process["meta"].get("engine", "none")
     reason = process["meta"].get("engine_reason") or (None if traced else NOT_TRACED)
     argv = process["meta"].get("argv") or result["meta"].get("command", "")
-    return ProcessRow(
+    return model.ProcessRow(
         command=facts.split_meta(argv),
         traced=traced,
         pid=process["pid"],
@@ -152,7 +144,7 @@ def process_row(result: "Result", process: "Process") -> ProcessRow:
         rss=rss(process),
         touched=process["touched"],
         faults=process["faults"],
-        engine=Engine(engine, reason, process["period"], process["period_changes"]),
+        engine=model.Engine(engine, reason, process["period"], process["period_changes"]),
         meta=dict(process["meta"]),
         counters=dict(process["counters"]),
     )

@@ -19,15 +19,15 @@ _PREFIX = "pymemtrace: "
 _INDENT = " " * len(_PREFIX)
 
 
-def print_summary(path: str, file: "TextIO | None" = None, overhead: float | None = None) -> None:
+def print_summary(path: str, file: "TextIO | None" = None) -> None:
     """Print the run in a few lines: peak RSS, the lines that own most, the tracer's cost, the next command.
 
-    file: where to (default: the present sys.stderr); overhead: seconds the tracer took to start and to finish.
+    file: where to (default: the present sys.stderr).
     Never raises because of the trace: what is wrong with it is printed, for the program's exit status must get through.
     """
     out = sys.stderr if file is None else file
     try:
-        lines = _lines(load.analyze(path), path, overhead)
+        lines = _lines(load.analyze(path), path)
     except PymemtraceError as exc:
         lines = [clean(str(exc))]
     text = "".join(f"{_INDENT if at else _PREFIX}{line}\n" for at, line in enumerate(lines))
@@ -37,7 +37,7 @@ def print_summary(path: str, file: "TextIO | None" = None, overhead: float | Non
     out.flush()
 
 
-def _lines(result: "Result", path: str, overhead: float | None) -> list[str]:
+def _lines(result: "Result", path: str) -> list[str]:
     process = facts.root(result)
     name, reason, period, changes = facts.engine_of(result)
     peak = optional_size((process["rss_peak"] or None) if process else None)
@@ -49,7 +49,7 @@ def _lines(result: "Result", path: str, overhead: float | None) -> list[str]:
         lines.append(clean(why))
     else:
         lines += _owner_lines(result)
-    lines.append(_tracer_line(result, overhead))
+    lines.append(_tracer_line(result))
     lost = facts.losses(result)
     if lost:
         lines.append(f"lost: {lost}")
@@ -94,11 +94,9 @@ def top_owners(result: "Result", number: int) -> list[tuple[int, str, str, int |
     return owners[:number]
 
 
-def _tracer_line(result: "Result", overhead: float | None) -> str:
+def _tracer_line(result: "Result") -> str:
     parts = [f"{size(result['touched_tracer'])} of its own pages"]
     cost = facts.overhead_ns(result)
     if cost is not None:
         parts.append(f"about {duration(cost)} for {result['signals']:,} faults")
-    if overhead is not None:
-        parts.append(f"{duration(round(overhead * 1e9))} to start and finish")
     return "tracer: " + ", ".join(parts)
