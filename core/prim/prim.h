@@ -14,6 +14,8 @@ uint64_t pmt_prim_wall_ns(void);         // since 1970-01-01 UTC
 
 // ---- memory.c ----
 size_t pmt_prim_page_size_sigsafe(void);
+// Whether so much address space can be taken without being missed: the limit on it, if any, is many times that.
+bool pmt_prim_address_space_is_ample(size_t size);
 // Address space without memory behind it, private, not copied into fork children.
 int pmt_prim_reserve(size_t size, void **out);
 // The same, shared through a new anonymous file of that (sparse) size.
@@ -30,6 +32,7 @@ int pmt_prim_page_sigsafe(uint64_t address);
 int pmt_prim_file_open(const char *path, uint64_t *size);  // for reading; not a folder. The descriptor or -errno
 int64_t pmt_prim_file_read(int fd, void *out, size_t size, uint64_t offset);  // bytes read, fewer only at the end of the file
 int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
+int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next write goes
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: a process's resident set, from outside or inside ----

@@ -640,9 +640,11 @@ file_size_limit_cuts_a_block(void **state)
 {
     struct rlimit old, limit;
     int fd;
+    size_t size;
     pmt_writer_t *writer = pmt_test_writer(&fd);
     pmt_writer_process(writer, 1, 0, 0);
     assert_int_equal(pmt_writer_flush(writer), 0);
+    free(pmt_test_bytes(fd, &size));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     limit = old;
@@ -656,7 +658,7 @@ file_size_limit_cuts_a_block(void **state)
     assert_int_equal(pmt_writer_flush(writer), -EFBIG);
     pmt_writer_free(writer);
     pmt_reader_t *reader = open_fd(fd);
-    assert_int_equal(pmt_reader_info(reader)->file_size, 1000);
+    assert_int_equal(pmt_reader_info(reader)->file_size, size);  // the part of a block is taken back
     next(reader, PMT_WIRE_PROCESS);
     assert_end(reader, false);
     close(fd);
@@ -964,7 +966,7 @@ records_cut_anywhere(void **state)
 static void
 unknown_definitions_and_filler_are_passed_over(void **state)
 {
-    static const uint8_t records[] = {0, 0, 0x41, 5, 1, 0, 0, 'm', 'o', 0xff, 3, 1, 2, 3, 0x4d, 0, 0, 0x4c, 2, 9, 'x', 0};
+    static const uint8_t records[] = {0, 0, 0x41, 5, 1, 0, 0, 'm', 'o', 0xff, 3, 1, 2, 3, 0x7d, 0, 0, 0x4c, 2, 9, 'x', 0};
     size_t size;
     uint8_t *file = pmt_test_wrap(records, sizeof records, &size);
     outcome_t outcome = read_all(file, size);

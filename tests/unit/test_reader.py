@@ -194,6 +194,8 @@ def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: pmt.Trac
         assert result["limit_kib"] == next((limit for limit in reversed(limits) if limit is not None), None)
         assert result["cgroup_peak_kib"] == max((cgroup.usage for cgroup in trace.cgroups), default=None)
         assert result["lost"] == expected.lost
+        out = trace.left_out
+        assert result["left_out"] == (out and (out.time, out.faults, out.pages * trace.page_size, out.error))
 
     frames = [pmt.Frame(*frame) for frame in result["frames"]]
     assert len(set(frames)) == len(frames), "a frame stands twice"
@@ -308,7 +310,7 @@ def test_tiny_traces(reader: Reader) -> None:
         synth.build(synth.trailer(5)),
         synth.build(b"\0"),
         synth.build(b"\0" * (1 << 20)),
-        synth.build(synth.cold(0x4D), synth.cold(0xFF, bytes(1000))),
+        synth.build(synth.cold(0x7D), synth.cold(0xFF, bytes(1000))),
         synth.build(synth.process(7, 1, 3)),
         synth.build(synth.process(7, 1, 3) + synth.node(1, 0, 0) + synth.node(1, 1, 0)),
         synth.build(synth.cold(0x41, synth.u(7), synth.u(1), synth.u(0), b"\xff\xff")),
@@ -492,6 +494,7 @@ def test_records_of_doubt(reader: Reader) -> None:
         "pid of 64 bits": synth.process(huge, huge, huge) + synth.thread(0, huge, huge, ""),
         "end of 64 bits": root + synth.process_end(0, huge, huge, huge),
         "lost of 64 bits": root + synth.lost(0, huge, huge) * 2,
+        "left out of 64 bits": root + synth.left_out(huge, huge, huge, huge) * 2,
         "period of 64 bits": root + synth.period(0, huge, huge),
         "trailer of 64 bits": root + synth.trailer(huge),
         "record behind the trailer": root + synth.trailer(5) + root,
@@ -597,6 +600,7 @@ def modest(trace: pmt.Trace) -> bool:
     numbers += [
         abs(n) for records in (trace.samples, trace.marks, trace.periods, trace.lost) for r in records for n in r
     ]
+    numbers += trace.left_out or ()
     numbers += [n for process in trace.processes for n in (process.pid, process.parent, process.time)]
     numbers += [n for process in trace.processes for n in (*process.counters.values(), *(process.end or ()))]
     numbers += [n for thread in trace.threads for n in (thread.tid, thread.time)]
