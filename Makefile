@@ -1,6 +1,8 @@
 # Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
+# Without these some tests are skipped, which then say so.
+TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
 TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.txt
@@ -22,6 +24,7 @@ demo: setup ## trace a real program (a pandas job of some hundred MiB) and show 
 
 test: ## the whole test suite: C, then Python on each interpreter found
 	@tools/system-packages $(PACKAGES)
+	@tools/system-packages $(TEST_PACKAGES) || echo "not all of $(TEST_PACKAGES) can be had: tests that need them are skipped"
 	@$(MAKE) --no-print-directory test-c
 	@tools/test-pythons $(TEST_NEEDS)
 

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from integration.harness import (
     PAGE,
     TARGETS,
     Traced,
+    answer,
     any_user,
     assert_pages,
     assert_same,
@@ -36,6 +36,7 @@ from integration.harness import (
     text,
     trace,
     users,
+    writers,
 )
 
 each_user = pytest.mark.parametrize("user", users())
@@ -145,11 +146,7 @@ def start_slow_program(seconds: float) -> tuple[subprocess.Popen[bytes], Path]:
     path = new_folder(any_user()) / "x.pmt"
     command = pymemtrace("run", "-q", "-o", path, TARGETS / "touch_slowly.py", str(seconds))
     process = popen(command, user=any_user())
-    assert process.stdout
-    readable, _, _ = select.select([process.stdout], [], [], 20)
-    if not readable or process.stdout.readline() != b"ready\n":
-        kill_tree(process.pid)
-        pytest.fail(f"did not start: {text(process.communicate()[1])}")
+    answer(process, b"ready")
     return process, path
 
 
@@ -183,18 +180,6 @@ def test_the_program_outlives_its_recorder() -> None:
     cut = report(path)
     assert cut["end"]["kind"] == "truncated"
     assert cut["duration_s"] > 0.2
-
-
-def writers(path: Path) -> list[int]:
-    """The processes that have a file open."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(os.readlink(link) == str(path) for link in (process / "fd").iterdir()):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 # Refused by the kernel
