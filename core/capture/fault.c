@@ -135,7 +135,7 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
     if (step.shared == 0 && step.anon <= 0 && huge_page_at(thread, address)) {
         return (rise_t){.pages = HUGE_PAGES};
     }
-    if (threads && !silent && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
+    if (threads && !silent && !lost && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
         uint32_t pages = share_rise(session, thread, step.anon);
         if (pages == 0 && now - released_at < JUST_NOW_NS) {  // another thread's release hid it
             int page = pmt_prim_page_sigsafe(address);
