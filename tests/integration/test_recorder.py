@@ -130,8 +130,11 @@ def test_a_recorder_that_stays_stopped() -> None:
 def test_the_program_is_killed(user: str) -> None:
     process, path, recorder = start(user, "1", "5000")
     touch(process)
-    [program] = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-                 if int(p) != recorder]
+    [program] = [
+        int(p)
+        for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if int(p) != recorder
+    ]
     os.kill(program, signal.SIGKILL)
     process.communicate(timeout=30)
     assert process.returncode == -signal.SIGKILL
