@@ -71,6 +71,7 @@ capture_stop(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
     pmt_session_stop();
+    pmt_keep_trap();
     Py_RETURN_NONE;
 }
 

@@ -78,7 +78,7 @@ def run(
     limits: dict[int, int] | None = None,
     timeout: float = TIMEOUT,
 ) -> Outcome:
-    """Run a command to its end; `refuse_perf` is the errno that perf_event_open then fails with, `limits` are RLIMIT_*."""
+    """Run a command to its end. refuse_perf: the errno that perf_event_open then fails with; limits: RLIMIT_*."""
     start = time.monotonic()
     with popen(
         command,

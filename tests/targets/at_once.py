@@ -1,4 +1,4 @@
-"""Threads that touch different amounts at the same time, without the interpreter's lock: at_once.py python|released|native
+"""Threads that touch different amounts at the same time: at_once.py python|released|native
 
 python: in bytecode, under the lock. released: in C, the lock released. native: one is a thread without Python.
 """
