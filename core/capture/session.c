@@ -194,6 +194,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     return 0;
 
 no_recorder:
+    pmt_prim_fault_event_disable(event_fd);  // the recorder may have it, or get it later
     pmt_prim_close_sigsafe(event_fd);
     pmt_prim_close_sigsafe(shared_fd);
     pmt_fault_disown_sigsafe();

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import pymemtrace as pymemtrace_package
 from integration.harness import (
     PAGE,
     TARGETS,
@@ -24,6 +26,7 @@ from integration.harness import (
     popen,
     pymemtrace,
     report,
+    run,
     text,
     users,
     writers,
@@ -141,3 +144,34 @@ def test_the_program_is_killed(user: str) -> None:
     found = report(path, user=user)
     assert found["end"] == {"kind": "signal", "value": signal.SIGKILL}
     assert_pages(sum(row["self"] for row in found["by_function"] if row["function"] == "touch"), 5000)
+
+
+DEAF = """
+import _socket, mmap, os, sys
+from importlib.util import spec_from_file_location, module_from_spec
+spec = spec_from_file_location("inside", sys.argv[1])
+inside = module_from_spec(spec)
+spec.loader.exec_module(inside)
+address = f"pymemtrace-test-{os.getpid()}"
+listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+listener.bind(b"\\0" + address.encode())
+listener.listen(1)
+try:
+    inside.start(inside.load_capture(), address, ["alone"], confirm=True)
+    print("started")
+except OSError as error:
+    print(error.strerror)
+memory = mmap.mmap(-1, 1000 * mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for offset in range(0, len(memory), mmap.PAGESIZE):
+    memory[offset] = 1
+"""
+
+
+@each_user
+def test_a_recorder_that_never_answers(user: str) -> None:
+    """The event that it was sent must not go on: nobody handles its signals."""
+    need_faults(user)
+    inside = Path(pymemtrace_package.__file__).with_name("_inside.py")
+    done = run([sys.executable, "-c", DEAF, inside], user=user)
+    assert done.status == 0
+    assert "the recorder does not answer" in done.stdout
