@@ -152,7 +152,8 @@ def test_no_file_may_grow(user: str) -> None:
     bare, traced, path = both(TARGETS / "touching_threads.py", "named", user=user, limits=limits)
     assert (traced.status, bare.status) == (0, 0)
     assert traced.truth["pages"] == bare.truth["pages"]
-    assert len(traced.stderr.splitlines()) <= 1
+    if user == "unprivileged":  # root's recorder may lift the limit
+        assert traced.stderr == "pymemtrace: the trace is incomplete: File too large\n"
     human = cli("run", "-f", "-o", path, TARGETS / "hello.py", user=user, limits=limits)
     assert human.status == 0
     assert "nothing is recorded" in human.stderr
