@@ -335,7 +335,6 @@ static int
 finish(recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
-    pmt_writer_flush(trace->writer);  // by itself: if it fails the end may still be written
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);
