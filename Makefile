@@ -1,13 +1,15 @@
 # Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
+# Without these some tests are skipped, which then say so.
+TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
 TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.txt
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test test-c asan ubsan tsan fuzz bench lint fix docs clean
+.PHONY: help setup demo test stress test-c asan ubsan tsan fuzz bench lint fix docs clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -22,8 +24,14 @@ demo: setup ## trace a real program (a pandas job of some hundred MiB) and show 
 
 test: ## the whole test suite: C, then Python on each interpreter found
 	@tools/system-packages $(PACKAGES)
+	@tools/system-packages $(TEST_PACKAGES) || echo "not all of $(TEST_PACKAGES) can be had: tests that need them are skipped"
 	@$(MAKE) --no-print-directory test-c
+	@if command -v clang >/dev/null; then FUZZ_SECONDS=10 tools/fuzz; else echo "clang is missing: the reader is not fuzzed (make fuzz installs it)"; fi
 	@tools/test-pythons $(TEST_NEEDS)
+
+stress: ## the tests that take minutes
+	@tools/system-packages $(PACKAGES)
+	@PYTEST_ADDOPTS="-m stress" tools/test-pythons $(TEST_NEEDS)
 
 test-c: ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/system-packages $(PACKAGES) $(C_PACKAGES)

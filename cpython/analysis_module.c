@@ -303,11 +303,24 @@ sum_up(const result_t *result, uint64_t pid)
     return sums;
 }
 
+// (time, faults, bytes, errno) of what the file lacks, or None.
+static PyObject *
+left_out(const result_t *result)
+{
+    const pmt_profile_t *profile = &result->profile;
+    if (!profile->left_out) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(KKKK)", (unsigned long long)profile->left_out_at, (unsigned long long)profile->left_out_faults,
+                         (unsigned long long)bytes(result, profile->left_out_pages), (unsigned long long)profile->left_out_error);
+}
+
 static bool
 put_facts(PyObject *dict, result_t *result, uint64_t pid)
 {
     const pmt_profile_t *profile = &result->profile;
     sums_t sums = sum_up(result, pid);
+    uint64_t left_out_pages = pid ? 0 : profile->left_out_pages;  // not known by process
     return put(dict, "version", Py_BuildValue("(II)", profile->info.major, profile->info.minor)) &&
            put_number(dict, "page_size", profile->info.page_size) &&
            put_number(dict, "wall_ns", profile->info.wall) &&
@@ -318,11 +331,12 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
            put_number(dict, "signals", profile->signals) &&
            put_number(dict, "fault_bytes", profile->good_bytes - PMT_WIRE_HEADER) &&
            put(dict, "meta", pairs_dict(result, &profile->meta, true)) &&
-           put_number(dict, "touched_total", bytes(result, sums.touched + sums.kernel + sums.tracer)) &&
+           put_number(dict, "touched_total", bytes(result, sums.touched + sums.kernel + sums.tracer + left_out_pages)) &&
            put_number(dict, "touched_kernel", bytes(result, sums.kernel)) &&
            put_number(dict, "touched_tracer", bytes(result, sums.tracer)) &&
            put_number(dict, "touched_by_time", bytes(result, sums.by_time)) &&
            put_number(dict, "lost", profile->lost) &&
+           put(dict, "left_out", left_out(result)) &&
            put(dict, "limit_kib", number_or_none(profile->limit_kib >= 0, profile->limit_kib)) &&
            put(dict, "cgroup_peak_kib", number_or_none(profile->has_cgroup, profile->cgroup_peak_kib));
 }

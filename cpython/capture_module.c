@@ -14,7 +14,7 @@ enum { META_MAX = 16 };
 PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta) -> str | None\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
                         "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace. In a fork child of a traced process it starts a session of the child's own.\n"
-                        "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if there is no recorder.");
+                        "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if nothing can be recorded.");
 
 // Fills `out` with borrowed texts of `dict`; their number, or -1 with an exception.
 static Py_ssize_t
@@ -54,8 +54,10 @@ capture_start(PyObject *module, PyObject *args)
     pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
     int err = pmt_session_start(&options, reason);
     if (err < 0) {
-        errno = -err;
-        return PyErr_SetFromErrno(PyExc_OSError);
+        PyObject *details = Py_BuildValue("(is)", -err, reason[0] ? reason : strerror(-err));
+        PyErr_SetObject(PyExc_OSError, details);
+        Py_XDECREF(details);
+        return NULL;
     }
     if (reason[0]) {
         return PyUnicode_FromString(reason);
@@ -70,6 +72,7 @@ capture_stop(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
     pmt_session_stop();
+    pmt_keep_trap();
     Py_RETURN_NONE;
 }
 

@@ -131,3 +131,16 @@ pmt_release_trap(PyObject *self, PyObject *ignored)
     }
     Py_RETURN_NONE;
 }
+
+void
+pmt_keep_trap(void)
+{
+    if (!guard.signal) {
+        return;
+    }
+    pmt_prim_trap_hold();
+    PyObject *before = PyObject_CallFunction(guard.signal, "ii", SIGTRAP, 0);  // SIG_DFL: nothing for it to reset
+    pmt_prim_trap_resume();
+    Py_XDECREF(before);
+    PyErr_Clear();  // not the main thread: nothing has changed
+}

@@ -7,3 +7,7 @@
 // guard_trap(): to be called in the main thread before the engine takes SIGTRAP over. release_trap(): after it has given it back. Both return None.
 PyObject *pmt_guard_trap(PyObject *module, PyObject *ignored);
 PyObject *pmt_release_trap(PyObject *module, PyObject *ignored);
+
+// At the end of tracing, in the main thread: SIGTRAP stays the engine's to the very end of the process. The interpreter would reset it when it ends, for the
+// handler it knows is a Python one; but a recorder that does not answer may have left events open, and the next fault would be the program's last.
+void pmt_keep_trap(void);

@@ -167,6 +167,16 @@ on_end(pmt_profile_t *profile, const pmt_record_t *r)
     process->end_time = r->time;
 }
 
+static void
+on_left_out(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    profile->left_out = true;
+    profile->left_out_at = r->time;
+    profile->left_out_faults = r->u.left_out.faults;
+    profile->left_out_pages = r->u.left_out.pages;
+    profile->left_out_error = r->u.left_out.error;
+}
+
 // ---- the stream ----
 
 static int
@@ -297,6 +307,9 @@ on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         return 0;
     case PMT_WIRE_LOST:
         profile->lost += r->u.lost.count;
+        return 0;
+    case PMT_WIRE_LEFT_OUT:
+        on_left_out(profile, r);
         return 0;
     case PMT_WIRE_NODE:
         return on_node(profile, r);

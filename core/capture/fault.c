@@ -120,9 +120,10 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
 {
     enum { SHARED_MAX = 8, HUGE_PAGES = 512, JUST_NOW_NS = 200000 };
     int64_t up = (step.anon > 0 ? step.anon : 0) + (step.shared > 0 ? step.shared : 0);
+    bool lost = thread->producer.lost > 0;  // faults whose rise is in this step
     if (period > 1) {
         bool released = step.anon < 0 || step.shared < 0;
-        return (rise_t){.pages = up == 0 && released ? period : (uint32_t)up};
+        return (rise_t){.pages = up == 0 && released ? period : (uint32_t)up, .by_time = lost && up > 0};
     }
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t released_at = atomic_load_explicit(&session->released_at, memory_order_relaxed);
@@ -134,7 +135,7 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
     if (step.shared == 0 && step.anon <= 0 && huge_page_at(thread, address)) {
         return (rise_t){.pages = HUGE_PAGES};
     }
-    if (threads && !silent && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
+    if (threads && !silent && !lost && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
         uint32_t pages = share_rise(session, thread, step.anon);
         if (pages == 0 && now - released_at < JUST_NOW_NS) {  // another thread's release hid it
             int page = pmt_prim_page_sigsafe(address);
@@ -146,7 +147,7 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
         return (rise_t){.pages = step.anon < 0 || step.shared < 0};
     }
     bool others = threads && step.anon > 1 && step.anon != HUGE_PAGES;
-    return (rise_t){.pages = (uint32_t)up, .by_time = silent || others || up > HUGE_PAGES};
+    return (rise_t){.pages = (uint32_t)up, .by_time = silent || others || lost || up > HUGE_PAGES};
 }
 
 static rise_t
@@ -308,6 +309,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
     }
     if (!record) {
         count_lost(session, thread);
+        pmt_rss_clock_give_back_sigsafe(&session->rss, rise.pages);
         return;
     }
     record[1] = now;

@@ -46,8 +46,8 @@ wait_for_room(pmt_producer_t *producer, uint64_t words)
 {
     pmt_shared_t *shared = producer->shared;
     uint32_t progress = atomic_load_explicit(&shared->progress, memory_order_acquire);
-    if (producer->stalled && progress == producer->progress) {
-        return false;
+    if (atomic_load_explicit(&shared->stalled_at, memory_order_relaxed) == (uint64_t)progress + 1) {
+        return false;  // one thread has waited in vain for all: threads that take turns would add up their waits
     }
     pmt_ring_commit(producer);
     uint64_t begin = pmt_prim_now_ns_sigsafe(), since = begin, now = begin;
@@ -64,8 +64,9 @@ wait_for_room(pmt_producer_t *producer, uint64_t words)
     }
     atomic_fetch_add_explicit(&shared->waits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->wait_ns, now - begin, memory_order_relaxed);
-    producer->stalled = !room;
-    producer->progress = progress;
+    if (!room) {
+        atomic_store_explicit(&shared->stalled_at, (uint64_t)progress + 1, memory_order_relaxed);
+    }
     return room;
 }
 

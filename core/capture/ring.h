@@ -13,8 +13,6 @@ typedef struct pmt_producer_s {
     uint64_t head;      // = ring->head, plus what is reserved and not yet committed
     uint64_t tail;      // the consumer's position when it was last looked at: head - tail <= PMT_RING_WORDS
     uint32_t lost;      // faults lost since the last LOST record
-    uint32_t progress;  // the recorder's progress when a wait last gave up; the ring is not waited for again until that moves
-    bool stalled;
 } pmt_producer_t;
 
 void pmt_producer_init(pmt_producer_t *producer, pmt_shared_t *shared, unsigned slot);

@@ -76,6 +76,15 @@ pmt_rss_clock_step_sigsafe(pmt_rss_clock_t *clock)
 }
 
 void
+pmt_rss_clock_give_back_sigsafe(pmt_rss_clock_t *clock, uint32_t pages)
+{
+    uint64_t last = atomic_load_explicit(&clock->last, memory_order_relaxed), earlier;
+    do {
+        earlier = last - (pages < (uint32_t)last ? pages : (uint32_t)last);
+    } while (!atomic_compare_exchange_weak_explicit(&clock->last, &last, earlier, memory_order_acq_rel, memory_order_relaxed));
+}
+
+void
 pmt_rss_clock_exclude_sigsafe(pmt_rss_clock_t *clock, uint32_t anon, uint32_t shared)
 {
     atomic_fetch_add_explicit(&clock->last, (uint64_t)shared << 32 | anon, memory_order_acq_rel);

@@ -25,3 +25,5 @@ void pmt_rss_clock_fini(pmt_rss_clock_t *clock);
 pmt_rss_step_t pmt_rss_clock_step_sigsafe(pmt_rss_clock_t *clock);
 // Takes pages that the tracer itself just brought in out of the next difference.
 void pmt_rss_clock_exclude_sigsafe(pmt_rss_clock_t *clock, uint32_t anon, uint32_t shared);
+// The rise of a fault that could not be recorded: the next reading shows it again.
+void pmt_rss_clock_give_back_sigsafe(pmt_rss_clock_t *clock, uint32_t pages);

@@ -16,6 +16,9 @@ make_memory(pmt_session_t *session, int *shared_fd)
 {
     void *shared, *areas, *codes;
     size_t codes_size = PMT_CODE_TABLE_SIZE * sizeof(pmt_code_entry_t);
+    if (!pmt_prim_address_space_is_ample(PMT_SHARED_SIZE + (size_t)PMT_RINGS * PMT_THREAD_AREA + codes_size)) {
+        return -ENOMEM;  // the program could miss it
+    }
     int err = pmt_prim_share("pymemtrace", PMT_SHARED_SIZE, shared_fd, &shared);
     if (err < 0) {
         return err;
@@ -113,11 +116,33 @@ forget_parent(pmt_session_t *session)
     *session = (pmt_session_t){.delivery_ns = session->delivery_ns, .tested = session->tested};
 }
 
+// Why nothing is recorded: for the program's user, and for the trace if there is a recorder.
+static void
+explain(const pmt_session_t *session, int err, char reason[PMT_REASON_MAX])
+{
+    size_t mib = (PMT_SHARED_SIZE + (size_t)PMT_RINGS * PMT_THREAD_AREA) >> 20;
+    if (err == -ENOMEM) {
+        snprintf(reason, PMT_REASON_MAX, "the tracer takes %zu MiB of address space, which the program could miss: raise RLIMIT_AS (ulimit -v)", mib);
+    } else if (err == -EFBIG) {
+        snprintf(reason, PMT_REASON_MAX, "the tracer's buffers are larger than files may be: raise RLIMIT_FSIZE (ulimit -f)");
+    } else if (err == -EMFILE) {
+        snprintf(reason, PMT_REASON_MAX, "too few descriptors are allowed: raise RLIMIT_NOFILE (ulimit -n)");
+    } else {
+        snprintf(reason, PMT_REASON_MAX, "the recorder does not answer (%s)", strerror(-err));
+    }
+    int socket = pmt_prim_connect_sigsafe(session->address);
+    if (socket >= 0) {
+        send_meta(socket, "problem", reason, strlen(reason));
+        pmt_prim_close_sigsafe(socket);
+    }
+}
+
 int
 pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
 {
     pmt_session_t *session = &pmt_session;
     int shared_fd = -1, event_fd = -1;
+    reason[0] = '\0';
     if (session->shared && session->pid == pmt_prim_pid_sigsafe()) {
         return -EALREADY;
     }
@@ -171,12 +196,14 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     return 0;
 
 no_recorder:
+    pmt_prim_fault_event_disable(event_fd);  // the recorder may have it, or get it later
     pmt_prim_close_sigsafe(event_fd);
     pmt_prim_close_sigsafe(shared_fd);
     pmt_fault_disown_sigsafe();
     drop_memory(session);
 no_memory:
     pmt_rss_clock_fini(&session->rss);
+    explain(session, err, reason);
     return err;
 }
 

@@ -55,7 +55,7 @@ typedef struct pmt_options_s {
     size_t meta_count;
 } pmt_options_t;
 
-// Starts tracing. 0: a recorder listens; `reason` is empty if the fault engine runs, else it says why it does not. Negative: -errno, no recorder, nothing is traced.
+// Starts tracing. 0: a recorder listens; `reason` is empty if the fault engine runs, else it says why it does not. Negative: -errno, nothing is traced; `reason` says why, or is empty.
 int pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX]);
 
 // Stops for good: marks the end, lets the recorder close the events. Harmless when not started, and in a fork child.

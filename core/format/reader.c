@@ -458,6 +458,12 @@ read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
     case PMT_WIRE_TRAILER:
         r->time = take_u(f);
         break;
+    case PMT_WIRE_LEFT_OUT:
+        r->time = take_u(f);
+        r->u.left_out.faults = take_u(f);
+        r->u.left_out.pages = take_u(f);
+        r->u.left_out.error = take_u(f);
+        break;
     default:
         break;  // of a later minor version: the caller skips it
     }
@@ -636,7 +642,7 @@ read_record(pmt_reader_t *reader, pmt_record_t *r)
     }
     reader->at = f.at;
     reader->complete = type == PMT_WIRE_TRAILER;
-    return type > PMT_WIRE_TRAILER ? 0 : 1;
+    return type > PMT_WIRE_LEFT_OUT ? 0 : 1;
 }
 
 int

@@ -30,6 +30,7 @@ typedef struct pmt_record_s {
         struct { uint64_t process, period; } period;
         struct { uint64_t thread, count; } lost;
         struct { uint64_t process; pmt_text_t name; uint64_t value; } counter;
+        struct { uint64_t faults, pages, error; } left_out;
         struct { uint32_t number, parent, code, offset; } node;
         struct { uint32_t number; uint64_t address; uint32_t module; } site;
         struct { uint64_t process; int64_t kib[4]; } sample;  // anon, file, shmem, swap

@@ -54,6 +54,7 @@ typedef struct pmt_shared_s {
     _Atomic uint32_t asleep;         // 1 while the recorder sleeps
     _Atomic uint32_t progress;       // incremented and woken by the recorder when it has drained something
     _Atomic uint32_t rings_used;     // slots [0, rings_used) have been used
+    _Atomic uint64_t stalled_at;     // progress + 1 at which a wait gave up, 0: none did; while it is the present one no ring is waited for
     // counters, shown in the trace under these names
     _Atomic uint64_t tracer_pages;   // pages that the tracer itself brought into the process
     _Atomic uint64_t lost;           // signalled faults not recorded

@@ -41,6 +41,7 @@ enum pmt_wire_type_e {
     PMT_WIRE_LOST = 0x4a,
     PMT_WIRE_COUNTER = 0x4b,
     PMT_WIRE_TRAILER = 0x4c,
+    PMT_WIRE_LEFT_OUT = 0x4d,
 };
 
 enum pmt_wire_fault_e {

@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include "base/check.h"
+#include "base/compiler.h"
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "format/wire.h"
@@ -17,15 +18,36 @@ enum {
     BLOCK = 128 << 10,    // a block is written when it holds this much
     RECORD = 128 << 10,   // the longest record; longer texts are cut
     TEXT = 40 << 10,      // the longest text in a record (a CODE has two, a META three parts)
+    FACT_TEXT = 256,      // a longer META is a detail
     ZSTD_LEVEL = 6,
     ZSTD_WINDOW_LOG = 17, // no larger than a block: keeps the context small
+    END_ROOM = 512,       // bytes of a limited file that are kept for the last two records
+    FACTS_ROOM_MIN = 8 << 10, FACTS_ROOM_MAX = 256 << 10,  // and for facts: an eighth of the limit between these
 };
+
+enum kind { DETAIL, FACT, END };
+
+// What the records so far hold.
+typedef struct holds_s {
+    uint64_t processes;
+    uint64_t round;  // time of the last ROUND
+    uint64_t faults, pages;
+} holds_t;
 
 struct pmt_writer_s {
     int fd;
-    int error;  // 0 or -errno, sticky
+    int error;    // 0 or -errno, sticky
+    bool broken;  // a failed write could not be undone: nothing can follow it
+    bool closed;  // details are only counted
     uint32_t sequence;
-    uint8_t *at;  // next free byte of raw
+    uint64_t size, limit;  // of the file, in bytes; no limit: UINT64_MAX
+    holds_t held;          // in the file and in raw
+    holds_t kept;          // in the file
+    holds_t left_out;      // in neither
+    holds_t adding;        // in the record being built
+    uint64_t processes;    // in all: their numbers run on
+    uint8_t *at;      // next free byte of raw
+    uint8_t *record;  // where the record being built begins
     ZSTD_CCtx *zstd;
     size_t stored_capacity;
     uint8_t *stored;
@@ -66,7 +88,9 @@ pmt_writer_new(int fd, uint64_t t0, uint64_t wall, uint32_t page_size, pmt_write
         return err;
     }
     writer->fd = fd;
-    writer->at = writer->raw;
+    writer->size = PMT_WIRE_HEADER;
+    writer->limit = UINT64_MAX;
+    writer->at = writer->record = writer->raw;
     writer->stored_capacity = ZSTD_compressBound(sizeof writer->raw);
     writer->stored = malloc(PMT_WIRE_BLOCK_HEADER + writer->stored_capacity);
     writer->zstd = ZSTD_createCCtx();
@@ -101,10 +125,37 @@ pmt_writer_error(const pmt_writer_t *writer)
     return writer->error;
 }
 
+void
+pmt_writer_limit(pmt_writer_t *writer, uint64_t limit)
+{
+    PMT_ASSERT(limit == 0 || limit >= PMT_WRITER_LIMIT_MIN);
+    writer->limit = limit ? limit : UINT64_MAX;
+}
+
+bool
+pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out)
+{
+    *out = (pmt_left_out_t){writer->kept.round, writer->left_out.faults, writer->left_out.pages};
+    return writer->closed;
+}
+
 size_t
 pmt_writer_pending(const pmt_writer_t *writer)
 {
     return (size_t)(writer->at - writer->raw);
+}
+
+// What was to be written is lost, what stands in the file is not.
+static int
+give_up(pmt_writer_t *writer, int err)
+{
+    writer->error = writer->error ? writer->error : err;
+    writer->closed = true;
+    writer->left_out.faults += writer->held.faults - writer->kept.faults;
+    writer->left_out.pages += writer->held.pages - writer->kept.pages;
+    writer->held = writer->kept;
+    writer->broken = pmt_prim_file_cut(writer->fd, writer->size) < 0;
+    return writer->error;
 }
 
 int
@@ -112,21 +163,67 @@ pmt_writer_flush(pmt_writer_t *writer)
 {
     size_t raw = pmt_writer_pending(writer);
     writer->at = writer->raw;
-    if (raw == 0 || writer->error) {
+    if (raw == 0 || writer->broken) {
         return writer->error;
     }
     uint8_t *header = writer->stored, *frame = header + PMT_WIRE_BLOCK_HEADER;
     size_t stored = ZSTD_compress2(writer->zstd, frame, writer->stored_capacity, writer->raw, raw);
     if (ZSTD_isError(stored)) {
-        return writer->error = -EIO;
+        return give_up(writer, -EIO);
     }
     memcpy(header, PMT_WIRE_BLOCK_MAGIC, 4);
-    put_le(header + 4, writer->sequence++, 4);
+    put_le(header + 4, writer->sequence, 4);
     put_le(header + 8, stored, 4);
     put_le(header + 12, raw, 4);
     uint32_t crc = (uint32_t)crc32(crc32(0, header, 16), frame, (uInt)stored);
     put_le(header + 16, crc, 4);
-    return writer->error = pmt_prim_file_write(writer->fd, header, PMT_WIRE_BLOCK_HEADER + stored);
+    int err = pmt_prim_file_write(writer->fd, header, PMT_WIRE_BLOCK_HEADER + stored);
+    if (err) {
+        return give_up(writer, err);
+    }
+    writer->sequence++;
+    writer->size += PMT_WIRE_BLOCK_HEADER + stored;
+    writer->kept = writer->held;
+    return writer->error;
+}
+
+// ---- room in the file ----
+
+// Whether a block of so many raw bytes leaves room for the records of later kinds.
+static bool
+fits(const pmt_writer_t *writer, size_t raw, enum kind kind)
+{
+    uint64_t facts = writer->limit / 8;
+    facts = facts < FACTS_ROOM_MIN ? FACTS_ROOM_MIN : facts > FACTS_ROOM_MAX ? FACTS_ROOM_MAX : facts;
+    uint64_t reserved = kind == DETAIL ? facts : kind == FACT ? END_ROOM : 0;
+    return writer->size + PMT_WIRE_BLOCK_HEADER + ZSTD_compressBound(raw) + reserved <= writer->limit;
+}
+
+// The record just built may not fit: what stands before it is written first, since it will take less room than it might have. False: the record is dropped.
+static PMT_COLD bool
+make_room(pmt_writer_t *writer, enum kind kind)
+{
+    size_t length = (size_t)(writer->at - writer->record);
+    if (!writer->closed || kind != DETAIL) {
+        writer->at = writer->record;
+        pmt_writer_flush(writer);
+        memmove(writer->raw, writer->record, length);
+        writer->record = writer->raw;
+        writer->at = writer->raw + length;
+        if ((!writer->closed || kind != DETAIL) && fits(writer, length, kind)) {
+            return true;
+        }
+        writer->closed = true;  // numbers and differences run on: without this record no later one could be read
+    }
+    writer->at = writer->record;
+    return false;
+}
+
+// A fact about a process that the file does not have must not be written.
+static bool
+is_known(const pmt_writer_t *writer, uint64_t process)
+{
+    return !writer->closed || process < writer->held.processes;
 }
 
 // ---- building blocks ----
@@ -182,12 +279,29 @@ static void
 begin(pmt_writer_t *writer, unsigned type)
 {
     PMT_ASSERT(pmt_writer_pending(writer) < BLOCK);
+    writer->record = writer->at;
+    writer->adding = (holds_t){0};
     *writer->at++ = (uint8_t)type;
 }
 
 static void
-end(pmt_writer_t *writer)
+add(holds_t *to, const holds_t *more)
 {
+    to->processes += more->processes;
+    to->round += more->round;
+    to->faults += more->faults;
+    to->pages += more->pages;
+}
+
+static void
+end(pmt_writer_t *writer, enum kind kind)
+{
+    bool tight = (writer->closed && kind == DETAIL) || (writer->limit != UINT64_MAX && !fits(writer, pmt_writer_pending(writer), kind));
+    if (PMT_UNLIKELY(tight) && !make_room(writer, kind)) {
+        add(&writer->left_out, &writer->adding);
+        return;
+    }
+    add(&writer->held, &writer->adding);
     if (pmt_writer_pending(writer) >= BLOCK) {
         pmt_writer_flush(writer);
     }
@@ -203,10 +317,10 @@ begin_definition(pmt_writer_t *writer, unsigned type)
 }
 
 static void
-end_definition(pmt_writer_t *writer, uint8_t *length)
+end_definition(pmt_writer_t *writer, uint8_t *length, enum kind kind)
 {
     put_padded(length, (size_t)(writer->at - length - LENGTH_BYTES));
-    end(writer);
+    end(writer, kind);
 }
 
 // ---- definitions ----
@@ -214,32 +328,42 @@ end_definition(pmt_writer_t *writer, uint8_t *length)
 void
 pmt_writer_meta(pmt_writer_t *writer, uint64_t scope, const char *key, const char *value, size_t length)
 {
+    if (scope && !is_known(writer, scope - 1)) {
+        return;
+    }
     uint8_t *start = begin_definition(writer, PMT_WIRE_META);
     put_u(writer, scope);
     put_text(writer, key, strlen(key));
     put_text(writer, value, length);
-    end_definition(writer, start);
+    end_definition(writer, start, length <= FACT_TEXT ? FACT : DETAIL);
 }
 
 void
 pmt_writer_process(pmt_writer_t *writer, uint64_t pid, uint64_t parent, uint64_t time)
 {
+    if (writer->processes++ != writer->held.processes) {
+        return;  // one before it was dropped: it would get that one's number
+    }
     uint8_t *start = begin_definition(writer, PMT_WIRE_PROCESS);
+    writer->adding.processes = 1;
     put_u(writer, pid);
     put_u(writer, parent);
     put_u(writer, time);
-    end_definition(writer, start);
+    end_definition(writer, start, FACT);
 }
 
 void
 pmt_writer_process_end(pmt_writer_t *writer, uint64_t process, unsigned kind, uint64_t value, uint64_t time)
 {
+    if (!is_known(writer, process)) {
+        return;
+    }
     uint8_t *start = begin_definition(writer, PMT_WIRE_PROCESS_END);
     put_u(writer, process);
     put_u(writer, kind);
     put_u(writer, value);
     put_u(writer, time);
-    end_definition(writer, start);
+    end_definition(writer, start, FACT);
 }
 
 void
@@ -250,7 +374,7 @@ pmt_writer_thread(pmt_writer_t *writer, uint64_t process, uint64_t tid, uint64_t
     put_u(writer, tid);
     put_u(writer, time);
     put_text(writer, name, length);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
@@ -259,7 +383,7 @@ pmt_writer_thread_name(pmt_writer_t *writer, uint64_t thread, const char *name, 
     uint8_t *start = begin_definition(writer, PMT_WIRE_THREAD_NAME);
     put_u(writer, thread);
     put_text(writer, name, length);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
@@ -272,7 +396,7 @@ pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t fi
     put_u(writer, first_line);
     put_text(writer, file, file_length);
     put_text(writer, name, name_length);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
@@ -282,7 +406,7 @@ pmt_writer_code_lines(pmt_writer_t *writer, uint64_t process, uint64_t id, const
     put_u(writer, process);
     put_u(writer, id);
     put_bytes(writer, piece, length);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
@@ -294,18 +418,21 @@ pmt_writer_module(pmt_writer_t *writer, uint64_t process, uint64_t start, uint64
     put_u(writer, size);
     put_u(writer, offset);
     put_text(writer, path, strlen(path));
-    end_definition(writer, length);
+    end_definition(writer, length, DETAIL);
 }
 
 void
 pmt_writer_mark(pmt_writer_t *writer, uint64_t process, uint64_t time, unsigned kind, uint64_t rss)
 {
+    if (!is_known(writer, process)) {
+        return;
+    }
     uint8_t *start = begin_definition(writer, PMT_WIRE_MARK);
     put_u(writer, process);
     put_u(writer, time);
     put_u(writer, kind);
     put_u(writer, rss);
-    end_definition(writer, start);
+    end_definition(writer, start, FACT);
 }
 
 void
@@ -315,7 +442,7 @@ pmt_writer_period(pmt_writer_t *writer, uint64_t process, uint64_t time, uint64_
     put_u(writer, process);
     put_u(writer, time);
     put_u(writer, period);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
@@ -325,25 +452,43 @@ pmt_writer_lost(pmt_writer_t *writer, uint64_t thread, uint64_t time, uint64_t c
     put_u(writer, thread);
     put_u(writer, time);
     put_u(writer, count);
-    end_definition(writer, start);
+    end_definition(writer, start, DETAIL);
 }
 
 void
 pmt_writer_counter(pmt_writer_t *writer, uint64_t process, const char *name, uint64_t value)
 {
+    if (!is_known(writer, process)) {
+        return;
+    }
     uint8_t *start = begin_definition(writer, PMT_WIRE_COUNTER);
     put_u(writer, process);
     put_text(writer, name, strlen(name));
     put_u(writer, value);
-    end_definition(writer, start);
+    end_definition(writer, start, FACT);
+}
+
+static void
+write_left_out(pmt_writer_t *writer)
+{
+    pmt_left_out_t left_out;
+    if (pmt_writer_left_out(writer, &left_out)) {
+        uint8_t *start = begin_definition(writer, PMT_WIRE_LEFT_OUT);
+        put_u(writer, left_out.time);
+        put_u(writer, left_out.faults);
+        put_u(writer, left_out.pages);
+        put_u(writer, (uint64_t)-writer->error);
+        end_definition(writer, start, END);
+    }
 }
 
 void
 pmt_writer_trailer(pmt_writer_t *writer, uint64_t time)
 {
+    write_left_out(writer);
     uint8_t *start = begin_definition(writer, PMT_WIRE_TRAILER);
     put_u(writer, time);
-    end_definition(writer, start);
+    end_definition(writer, start, END);
 }
 
 // ---- the stream ----
@@ -352,8 +497,9 @@ void
 pmt_writer_round(pmt_writer_t *writer, uint64_t delta)
 {
     begin(writer, PMT_WIRE_ROUND);
+    writer->adding.round = delta;
     put_u(writer, delta);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -361,7 +507,7 @@ pmt_writer_batch(pmt_writer_t *writer, uint64_t thread)
 {
     begin(writer, PMT_WIRE_BATCH);
     put_u(writer, thread);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -371,14 +517,14 @@ pmt_writer_node(pmt_writer_t *writer, uint64_t back, uint64_t code, uint64_t off
     put_u(writer, back);
     put_u(writer, code);
     put_u(writer, offset);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
 pmt_writer_node_reset(pmt_writer_t *writer)
 {
     begin(writer, PMT_WIRE_NODE_RESET);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -387,7 +533,7 @@ pmt_writer_site(pmt_writer_t *writer, int64_t delta, uint64_t module)
     begin(writer, PMT_WIRE_SITE);
     put_s(writer, delta);
     put_u(writer, module);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -399,7 +545,7 @@ pmt_writer_sample(pmt_writer_t *writer, uint64_t process, uint64_t delta, const 
     for (int i = 0; i < 4; i++) {
         put_s(writer, kib[i]);
     }
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -409,7 +555,7 @@ pmt_writer_cgroup(pmt_writer_t *writer, uint64_t delta, int64_t usage_kib, uint6
     put_u(writer, delta);
     put_s(writer, usage_kib);
     put_u(writer, limit_kib_plus_1);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -417,7 +563,7 @@ pmt_writer_weight(pmt_writer_t *writer, uint64_t period)
 {
     begin(writer, PMT_WIRE_WEIGHT);
     put_u(writer, period);
-    end(writer);
+    end(writer, DETAIL);
 }
 
 void
@@ -425,6 +571,8 @@ pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault)
 {
     unsigned flags = fault->flags | (fault->rise == 1 ? PMT_FAULT_ONE : 0) | (fault->more ? PMT_FAULT_MORE : 0);
     begin(writer, PMT_WIRE_FAULT | flags);
+    writer->adding.faults = fault->period;
+    writer->adding.pages = fault->rise;
     if (fault->more) {
         *writer->at++ = (uint8_t)fault->more;
     }
@@ -442,5 +590,5 @@ pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault)
     if (fault->more & PMT_FAULT_CALLER) {
         put_u(writer, fault->caller);
     }
-    end(writer);
+    end(writer, DETAIL);
 }

@@ -1,8 +1,11 @@
 // Writes a trace file: records into a block buffer, blocks through zstd and CRC to a descriptor. The mirror image is reader.h.
 // Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 2.5 MiB), allocated once.
-// A write error is sticky: later records are discarded, pmt_writer_error() tells why.
+// A file that may not or cannot grow loses its details, not its end. Records are of three kinds: details (most), facts about processes, and the end; each leaves
+// room for those after it. From the first detail on that does not fit the limit, or from a failed write on, details are only counted (LEFT_OUT says so). A failed
+// write is undone, so that the file stays readable, and facts and the end are still tried.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +17,17 @@ void pmt_writer_free(pmt_writer_t *writer);
 
 // Ends the block being filled and writes it. 0 or -errno (the sticky error).
 int pmt_writer_flush(pmt_writer_t *writer);
-int pmt_writer_error(const pmt_writer_t *writer);
+int pmt_writer_error(const pmt_writer_t *writer);  // of the first write that failed; 0: none
+// The file is not to grow beyond `limit` bytes (0: no limit), at least PMT_WRITER_LIMIT_MIN. To be called before the first record.
+enum { PMT_WRITER_LIMIT_MIN = 64 << 10 };
+void pmt_writer_limit(pmt_writer_t *writer, uint64_t limit);
+// What is only counted so far; no faults and time 0: nothing.
+typedef struct pmt_left_out_s {
+    uint64_t time;    // up to this time everything is in the file
+    uint64_t faults;  // after it, as are these
+    uint64_t pages;   // by which they raised RSS
+} pmt_left_out_t;
+bool pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out);  // false: nothing is left out
 size_t pmt_writer_pending(const pmt_writer_t *writer);  // bytes not yet in a block
 
 void pmt_writer_meta(pmt_writer_t *writer, uint64_t scope, const char *key, const char *value, size_t length);
@@ -30,7 +43,7 @@ void pmt_writer_mark(pmt_writer_t *writer, uint64_t process, uint64_t time, unsi
 void pmt_writer_period(pmt_writer_t *writer, uint64_t process, uint64_t time, uint64_t period);
 void pmt_writer_lost(pmt_writer_t *writer, uint64_t thread, uint64_t time, uint64_t count);
 void pmt_writer_counter(pmt_writer_t *writer, uint64_t process, const char *name, uint64_t value);
-void pmt_writer_trailer(pmt_writer_t *writer, uint64_t time);
+void pmt_writer_trailer(pmt_writer_t *writer, uint64_t time);  // after what is left out, if anything is
 
 void pmt_writer_round(pmt_writer_t *writer, uint64_t delta);
 void pmt_writer_batch(pmt_writer_t *writer, uint64_t thread);
@@ -51,5 +64,6 @@ typedef struct pmt_fault_fields_s {
     uint64_t node;
     uint64_t site;
     uint64_t caller; // site; written with PMT_FAULT_CALLER in `more`
+    uint32_t period; // faults that it stands for
 } pmt_fault_fields_t;
 void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);

@@ -14,6 +14,8 @@ uint64_t pmt_prim_wall_ns(void);         // since 1970-01-01 UTC
 
 // ---- memory.c ----
 size_t pmt_prim_page_size_sigsafe(void);
+// Whether so much address space can be taken without being missed: the limit on it, if any, is many times that.
+bool pmt_prim_address_space_is_ample(size_t size);
 // Address space without memory behind it, private, not copied into fork children.
 int pmt_prim_reserve(size_t size, void **out);
 // The same, shared through a new anonymous file of that (sparse) size.
@@ -34,6 +36,7 @@ void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 int pmt_prim_file_open(const char *path, uint64_t *size);  // for reading; not a folder. The descriptor or -errno
 int64_t pmt_prim_file_read(int fd, void *out, size_t size, uint64_t offset);  // bytes read, fewer only at the end of the file
 int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
+int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next write goes
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: this process's resident set ----
@@ -83,6 +86,9 @@ typedef struct pmt_fault_signal_s {
 // returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.
 void pmt_prim_trap_install(bool (*handler_sigsafe)(const pmt_fault_signal_t *signal));
 void pmt_prim_trap_restore(void);
+// Between these two somebody else may set SIGTRAP's disposition: the calling thread's signals wait, and then it is ours again.
+void pmt_prim_trap_hold(void);
+void pmt_prim_trap_resume(void);
 // What is to happen at a SIGTRAP of anyone else: what the system was told before us, or, where that is a dispatcher's matter, ended or ignored without it.
 enum pmt_trap_e { PMT_TRAP_HANDLED, PMT_TRAP_DEFAULT, PMT_TRAP_IGNORED };
 void pmt_prim_trap_foreign(enum pmt_trap_e what);

@@ -158,6 +158,7 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         .rise = raw->arg,
         .node = node,
         .site = site,
+        .period = period,
     };
     if (consumer->caller) {
         fault.more |= PMT_FAULT_CALLER;

@@ -2,11 +2,13 @@
 //   descriptor 0: the control connection to the launcher (sequenced packets)
 //   descriptor 1: the trace file, open for writing and empty
 //   descriptor 2: the listening socket that the traced process connects to
+//   argument, if any: the bytes that the file may have at most
 // It ends when the launcher has told it how the program ended, or has gone and the traced processes too. Exit status: 0 the trace is complete, 1 it could not
 // be written (the reason went to the launcher), 2 wrong use.
 #define _GNU_SOURCE  // strnlen
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/wire.h"
@@ -96,7 +98,8 @@ static void
 serve(recorder_t *recorder, int fd)
 {
     pmt_process_t *greeted = NULL;
-    for (;;) {
+    bool refused = false;  // it hears so from the connection's end
+    while (!refused) {
         int fds[PMT_MESSAGE_FDS];
         unsigned fd_count = PMT_MESSAGE_FDS;
         int size = pmt_prim_receive_sigsafe(fd, recorder->message, PMT_MESSAGE_MAX, fds, &fd_count);
@@ -107,6 +110,7 @@ serve(recorder_t *recorder, int fd)
         switch (recorder->message[0]) {
         case PMT_MESSAGE_HELLO:
             greeted = on_hello(recorder, (size_t)size, fds, fd_count);
+            refused = !greeted;
             break;
         case PMT_MESSAGE_META:
             on_meta(recorder, (size_t)size, greeted ? greeted->number + 1 : 0);
@@ -336,10 +340,19 @@ finish(recorder_t *recorder)
     return pmt_writer_flush(trace->writer);
 }
 
+// Tells the launcher why the file is not whole, and what is not in it.
 static int
-fail(int err)
+fail(const pmt_writer_t *writer, int err)
 {
-    const char *text = strerror(-err);
+    char text[256];
+    pmt_left_out_t left_out;
+    if (writer && pmt_writer_left_out(writer, &left_out)) {
+        double mib = (double)(left_out.pages * pmt_prim_page_size_sigsafe()) / (1 << 20);
+        snprintf(text, sizeof text, "%s; of the time after %.2f s it lacks %llu faults (%.1f MiB)", strerror(-err), (double)left_out.time / 1e9,
+                 (unsigned long long)left_out.faults, mib);
+    } else {
+        snprintf(text, sizeof text, "%s", strerror(-err));
+    }
     pmt_prim_send_sigsafe(CONTROL, text, strlen(text), NULL, 0);
     return 1;
 }
@@ -348,16 +361,19 @@ int
 main(int argc, char **argv)
 {
     static recorder_t recorder;
-    if (argc != 1) {
+    uint64_t limit = argc == 2 ? strtoull(argv[1], NULL, 10) : 0;
+    if (argc > 2 || (argc == 2 && limit < PMT_WRITER_LIMIT_MIN)) {
         fprintf(stderr, "%s: started by pymemtrace, not by hand\n", argv[0]);
         return 2;
     }
     pmt_prim_detach(DESCRIPTORS);
     int err = start(&recorder);
     if (!err) {
+        pmt_writer_limit(recorder.trace.writer, limit);
         run(&recorder);
         err = finish(&recorder);
     }
+    int status = err ? fail(recorder.trace.writer, err) : 0;
     pmt_writer_free(recorder.trace.writer);
-    return err ? fail(err) : 0;
+    return status;
 }

@@ -122,6 +122,9 @@ write_end(pmt_trace_t *trace, const pmt_process_t *process, uint64_t now)
 void
 pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
 {
+    if (process->pid == trace->root_pid) {
+        pmt_writer_flush(trace->writer);  // if that fails the end, in a block of its own, may still find room
+    }
     pmt_process_counters(trace, process);
     if (process->shared) {
         pmt_process_close_events(process, UINT32_MAX);

@@ -56,11 +56,14 @@ class Result(TypedDict):
     sites: list[tuple[str, int, int, int]]
     # the call tree; node 0 is the root: parent node, frame index (-1: none), self, total, faults; parents first
     tree: list[tuple[int, int, int, int, int]]
-    touched_total: int  # bytes: every rise + kernel + tracer
+    touched_total: int  # bytes: every rise + kernel + tracer + left out
     touched_kernel: int
     touched_tracer: int
     touched_by_time: int
     lost: int  # signalled faults lost
+    # what the file lacks after a time, because it could not or must not grow: time in ns, faults, bytes, errno (0: a
+    # limit of its size). None: nothing. The bytes are part of touched_total where no pid was asked for
+    left_out: tuple[int, int, int, int] | None
     limit_kib: int | None  # the cgroup's limit, KiB; None: none seen
     cgroup_peak_kib: int | None
 

@@ -54,7 +54,7 @@ def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> N
     try:
         reason = inside.start(capture, address, options, confirm=True)
     except OSError as error:
-        _notice(options, f"nothing is recorded: the recorder does not answer ({error.strerror})")
+        _notice(options, f"nothing is recorded: {error.strerror}")
         return
     if reason:
         _notice(options, f"page faults cannot be traced: {reason}")

@@ -130,7 +130,8 @@ class Trace:
     def touched(self) -> Touched:
         """Memory handed out."""
         r = self._result
-        return Touched(r["touched_total"], r["touched_kernel"], r["touched_tracer"], r["touched_by_time"])
+        left_out = r["left_out"][2] if r["left_out"] and self._pid is None else 0
+        return Touched(r["touched_total"], r["touched_kernel"], r["touched_tracer"], r["touched_by_time"], left_out)
 
     @property
     def lost(self) -> int:

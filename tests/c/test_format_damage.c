@@ -239,7 +239,7 @@ records_cut_anywhere(void **state)
 static void
 unknown_definitions_and_filler_are_passed_over(void **state)
 {
-    static const uint8_t records[] = {0, 0, 0x41, 5, 1, 0, 0, 'm', 'o', 0xff, 3, 1, 2, 3, 0x4d, 0, 0, 0x4c, 2, 9, 'x', 0};
+    static const uint8_t records[] = {0, 0, 0x41, 5, 1, 0, 0, 'm', 'o', 0xff, 3, 1, 2, 3, 0x7d, 0, 0, 0x4c, 2, 9, 'x', 0};
     size_t size;
     uint8_t *file = pmt_test_wrap(records, sizeof records, &size);
     outcome_t outcome = read_all(file, size);

@@ -91,9 +91,11 @@ file_size_limit_cuts_a_block(void **state)
 {
     struct rlimit old, limit;
     int fd;
+    size_t size;
     pmt_writer_t *writer = pmt_test_writer(&fd);
     pmt_writer_process(writer, 1, 0, 0);
     assert_int_equal(pmt_writer_flush(writer), 0);
+    free(pmt_test_bytes(fd, &size));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     limit = old;
@@ -107,7 +109,7 @@ file_size_limit_cuts_a_block(void **state)
     assert_int_equal(pmt_writer_flush(writer), -EFBIG);
     pmt_writer_free(writer);
     pmt_reader_t *reader = open_fd(fd);
-    assert_int_equal(pmt_reader_info(reader)->file_size, 1000);
+    assert_int_equal(pmt_reader_info(reader)->file_size, size);  // the part of a block is taken back
     next(reader, PMT_WIRE_PROCESS);
     assert_end(reader, false);
     close(fd);

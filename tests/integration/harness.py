@@ -75,12 +75,20 @@ def run(
     env: dict[str, str] | None = None,
     own_session: bool = True,
     refuse_perf: int = 0,
+    limits: dict[int, int] | None = None,
     timeout: float = TIMEOUT,
 ) -> Outcome:
-    """Run a command to its end; `refuse_perf` is the errno that perf_event_open then fails with."""
+    """Run a command to its end. refuse_perf: the errno that perf_event_open then fails with; limits: RLIMIT_*."""
     start = time.monotonic()
     with popen(
-        command, user=user, cwd=cwd, env=env, own_session=own_session, refuse_perf=refuse_perf, stdin=subprocess.PIPE
+        command,
+        user=user,
+        cwd=cwd,
+        env=env,
+        own_session=own_session,
+        refuse_perf=refuse_perf,
+        limits=limits,
+        stdin=subprocess.PIPE,
     ) as process:
         try:
             stdout, stderr = process.communicate(stdin, timeout)
@@ -99,6 +107,7 @@ def popen(
     env: dict[str, str] | None = None,
     own_session: bool = True,
     refuse_perf: int = 0,
+    limits: dict[int, int] | None = None,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a command as a user, with pipes for its stdout and stderr."""
@@ -113,7 +122,7 @@ def popen(
         cwd=cwd or folder(user),
         env=environment() if env is None else env,
         start_new_session=own_session,
-        preexec_fn=_restrict(user, refuse_perf),
+        preexec_fn=_restrict(user, refuse_perf, limits or {}),
         **identity,
     )
 
@@ -121,11 +130,7 @@ def popen(
 def popen_ready(command: Sequence[str | os.PathLike[str]], cwd: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a command as any user and wait for the line "ready" on its stdout."""
     process = popen(command, user=any_user(), cwd=cwd)
-    assert process.stdout
-    readable, _, _ = select.select([process.stdout], [], [], 20)
-    if not readable or process.stdout.readline() != b"ready\n":
-        kill_tree(process.pid)
-        pytest.fail(f"did not start: {text(process.communicate()[1])}")
+    answer(process, b"ready")
     return process
 
 
@@ -208,12 +213,14 @@ def any_user() -> str:
     return "root" if os.geteuid() == 0 else "unprivileged"
 
 
-def _restrict(user: str, refuse_perf: int) -> Callable[[], None]:
+def _restrict(user: str, refuse_perf: int, limits: dict[int, int]) -> Callable[[], None]:
     drop = user == "unprivileged" and unprivileged() == "nocaps"
     program = _refusal_of_perf(refuse_perf) if refuse_perf else None
 
     def in_child() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        for limit, value in limits.items():
+            resource.setrlimit(limit, (value, value))
         if drop:
             _drop_capabilities()
         if program:
@@ -324,13 +331,11 @@ def cli(*arguments: str | os.PathLike[str], user: str | None = None, **how: Any)
     return run(pymemtrace(*arguments), user=user or any_user(), **how)
 
 
-def trace(
-    target: str, *arguments: str, user: str = "root", options: tuple[str, ...] = (), refuse_perf: int = 0
-) -> Traced:
+def trace(target: str, *arguments: str, user: str = "root", options: tuple[str, ...] = (), **how: Any) -> Traced:
     """Trace a program of tests/targets quietly and read its report."""
     path = new_folder(user) / "x.pmt"
     command = pymemtrace("run", "-q", "-f", "-o", path, *options, TARGETS / target, *arguments)
-    done = run(command, user=user, refuse_perf=refuse_perf)
+    done = run(command, user=user, **how)
     if not path.exists():
         pytest.fail(f"no trace of {target} {arguments}: status {done.status}\n{done.stdout}\n{done.stderr}")
     return Traced(**vars(done), path=path, report=report(path, user=user))
@@ -387,6 +392,16 @@ def assert_one_line(done: Outcome, status: int = 2) -> None:
     assert len(done.stderr.splitlines()) == 1, said
     assert len(done.stderr) > 10, said
     assert done.status == status, said
+
+
+def answer(process: subprocess.Popen[bytes], expected: bytes, timeout: float = TIMEOUT) -> None:
+    """Wait until a program says this line; the test fails if it says another, or nothing."""
+    assert process.stdout
+    readable, _, _ = select.select([process.stdout], [], [], timeout)
+    line = process.stdout.readline() if readable else b"nothing"
+    if line != expected + b"\n":
+        kill_tree(process.pid)
+        pytest.fail(f"said {line!r} instead of {expected!r}: {text(process.communicate()[1])}")
 
 
 def assert_pages(measured: int, pages: int, *, slack: int = 0, what: Any = "") -> None:

@@ -19,6 +19,7 @@ from integration.harness import (
     PAGE,
     TARGETS,
     Traced,
+    answer,
     any_user,
     assert_pages,
     assert_same,

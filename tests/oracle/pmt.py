@@ -127,6 +127,13 @@ class Lost(NamedTuple):
     faults: int
 
 
+class LeftOut(NamedTuple):
+    time: int
+    faults: int
+    pages: int
+    error: int
+
+
 @dataclass
 class Trace:
     version: tuple[int, int] = (1, 0)
@@ -154,6 +161,7 @@ class Trace:
     marks: list[Mark] = field(default_factory=list)
     periods: list[Period] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    left_out: LeftOut | None = None
     rounds: list[int] = field(default_factory=list)
 
 
@@ -302,6 +310,8 @@ class _Decoder:
         elif kind == 0x4C:
             trace.duration = c.u()
             self.trailer = True
+        elif kind == 0x4D:
+            trace.left_out = LeftOut(self.at(c.u()), c.u(), c.u(), c.u())
 
     def stream(self, kind: int, c: _Cursor) -> None:
         trace = self.trace
@@ -629,6 +639,8 @@ def aggregate(trace: Trace, pid: int | None = None) -> Aggregate:
         result.touched_kernel += counters.get("unowned_pages", 0) * trace.page_size
         result.touched_tracer += counters.get("tracer_pages", 0) * trace.page_size
     result.touched_total += result.touched_kernel + result.touched_tracer
+    if trace.left_out and pid is None:
+        result.touched_total += trace.left_out.pages * trace.page_size
     result.lost = sum(lost.faults for lost in trace.lost if trace.threads[lost.thread].process in chosen)
     return result
 

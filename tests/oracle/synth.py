@@ -103,6 +103,10 @@ def counter(process: int, name: str, value: int) -> bytes:
     return cold(0x4B, u(process), text(name), u(value))
 
 
+def left_out(time: int, faults: int, pages: int, error: int) -> bytes:
+    return cold(0x4D, u(time), u(faults), u(pages), u(error))
+
+
 def trailer(time: int) -> bytes:
     return cold(0x4C, u(time))
 
@@ -469,6 +473,7 @@ def small_trace() -> bytes:
     w.raw(code(p, 2, 30, "lib.py", "f") + code_lines(p, 2, line_run(8, 4)))
     w.raw(counter(p, "unowned_pages", 7) + counter(p, "tracer_pages", 5) + counter(child, "tracer_pages", 2))
     w.raw(mark(p, 250, 2, 330) + process_end(child, 1, 9, 255) + process_end(p, 0, 3, 260))
+    w.raw(left_out(245, 6, 8, 28))
     return w.finish(270)
 
 
@@ -588,4 +593,6 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
         if rng.randrange(4):
             w.raw(mark(index, time + 200_000, 2, rng.randrange(10_000)))
             w.raw(process_end(index, rng.randrange(3), rng.randrange(128), time + 200_000))
+    if rng.randrange(4) == 0:
+        w.raw(left_out(time, rng.randrange(1 << 20), rng.randrange(1 << 20), rng.choice((0, 28))))
     return w

@@ -107,6 +107,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "touched_tracer": 16 * PAGE,
         "touched_by_time": MIB + PAGE,
         "lost": 0,
+        "left_out": None,
         "limit_kib": None,
         "cgroup_peak_kib": None,
     } | changes

@@ -62,6 +62,7 @@ def test_small_trace() -> None:
     assert trace.marks == [(0, 25, 1, 300), (0, 250, 2, 330)]
     assert trace.periods == [(0, 26, 1), (0, 196, 4)]
     assert trace.lost == [(0, 197, 2)]
+    assert trace.left_out == (245, 6, 8, 28)
     assert trace.samples == [(0, 190, 1200, 300, 10, 0)]
     assert trace.cgroups == [(195, 5000, 9000)]
     assert [fault[:8] for fault in trace.faults] == [
@@ -107,7 +108,7 @@ def test_small_trace_aggregated() -> None:
         ("", 0): pmt.Cost(2 * page, 2 * page, 1, 0),
     }
     assert (result.touched_kernel, result.touched_tracer) == (7 * page, 7 * page)
-    assert (result.touched_total, result.touched_by_time) == ((22 + 14) * page, 15 * page)
+    assert (result.touched_total, result.touched_by_time) == ((22 + 14 + 8) * page, 15 * page)
     assert (result.signals, result.lost) == (4, 2)
 
 

@@ -72,7 +72,7 @@ def test_tiny_traces(reader: Reader) -> None:
         synth.build(synth.trailer(5)),
         synth.build(b"\0"),
         synth.build(b"\0" * (1 << 20)),
-        synth.build(synth.cold(0x4D), synth.cold(0xFF, bytes(1000))),
+        synth.build(synth.cold(0x7D), synth.cold(0xFF, bytes(1000))),
         synth.build(synth.process(7, 1, 3)),
         synth.build(synth.process(7, 1, 3) + synth.node(1, 0, 0) + synth.node(1, 1, 0)),
         synth.build(synth.cold(0x41, synth.u(7), synth.u(1), synth.u(0), b"\xff\xff")),

@@ -47,6 +47,7 @@ def test_records_of_doubt(reader: Reader) -> None:
         "pid of 64 bits": synth.process(huge, huge, huge) + synth.thread(0, huge, huge, ""),
         "end of 64 bits": root + synth.process_end(0, huge, huge, huge),
         "lost of 64 bits": root + synth.lost(0, huge, huge) * 2,
+        "left out of 64 bits": root + synth.left_out(huge, huge, huge, huge) * 2,
         "period of 64 bits": root + synth.period(0, huge, huge),
         "trailer of 64 bits": root + synth.trailer(huge),
         "record behind the trailer": root + synth.trailer(5) + root,
@@ -143,6 +144,7 @@ def modest(trace: pmt.Trace) -> bool:
     numbers += [
         abs(n) for records in (trace.samples, trace.marks, trace.periods, trace.lost) for r in records for n in r
     ]
+    numbers += trace.left_out or ()
     numbers += [n for process in trace.processes for n in (process.pid, process.parent, process.time)]
     numbers += [n for process in trace.processes for n in (*process.counters.values(), *(process.end or ()))]
     numbers += [n for thread in trace.threads for n in (thread.tid, thread.time)]

@@ -83,16 +83,44 @@ on_sigtrap(int signo, siginfo_t *siginfo, void *context)
     errno = saved_errno;
 }
 
-void
-pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
+static void
+take_over(struct sigaction *previous)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_sigtrap;
     // NODEFER: a blocked SIGTRAP would be delivered late. RESTART: the program's system calls go on. ONSTACK: it may have a small stack.
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
+    sigaction(SIGTRAP, &action, previous);
+}
+
+void
+pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
+{
     trap_handler = handler;
-    sigaction(SIGTRAP, &action, &trap_previous);
+    take_over(&trap_previous);
+}
+
+static void
+block_trap(int how)
+{
+    sigset_t trap;
+    sigemptyset(&trap);
+    sigaddset(&trap, SIGTRAP);
+    pthread_sigmask(how, &trap, NULL);
+}
+
+void
+pmt_prim_trap_hold(void)
+{
+    block_trap(SIG_BLOCK);
+}
+
+void
+pmt_prim_trap_resume(void)
+{
+    take_over(NULL);
+    block_trap(SIG_UNBLOCK);
 }
 
 void

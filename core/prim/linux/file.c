@@ -61,6 +61,12 @@ pmt_prim_file_write(int fd, const void *data, size_t size)
     return 0;
 }
 
+int
+pmt_prim_file_cut(int fd, uint64_t size)
+{
+    return ftruncate(fd, (off_t)size) < 0 || lseek(fd, (off_t)size, SEEK_SET) < 0 ? -errno : 0;
+}
+
 void
 pmt_prim_close_sigsafe(int fd)
 {

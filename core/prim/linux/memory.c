@@ -6,6 +6,7 @@
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -45,6 +46,14 @@ map(size_t size, int flags, int fd, void **out)
     madvise(base, size, MADV_DONTFORK);
     *out = base;
     return 0;
+}
+
+bool
+pmt_prim_address_space_is_ample(size_t size)
+{
+    enum { TIMES = 16 };
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / TIMES >= size;
 }
 
 int

@@ -202,6 +202,17 @@ pmt_prim_poll(const int *fds, unsigned count, int timeout_ms)
     return ready;
 }
 
+// The program's limits are not ours.
+static void
+lift_limit(int resource)
+{
+    struct rlimit limit, unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(resource, &unlimited) < 0 && getrlimit(resource, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(resource, &limit);
+    }
+}
+
 void
 pmt_prim_detach(int keep)
 {
@@ -211,11 +222,8 @@ pmt_prim_detach(int keep)
         signal(deaf[i], SIG_IGN);
     }
     syscall(SYS_close_range, (unsigned)keep, ~0u, 0);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+    static const int limits[] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CPU};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        lift_limit(limits[i]);
     }
-    struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-    setrlimit(RLIMIT_FSIZE, &unlimited);  // the program's limits are not ours; refused where the hard limit is lower
 }

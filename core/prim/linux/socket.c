@@ -119,5 +119,12 @@ pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned 
             }
         }
     }
+    if (header.msg_flags & MSG_CTRUNC) {  // descriptors are missing, and what remains could be misunderstood
+        for (unsigned i = 0; i < *fd_count; i++) {
+            close(fds[i]);
+        }
+        *fd_count = 0;
+        return -EMFILE;
+    }
     return (int)n;
 }

@@ -9,6 +9,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from pymemtrace.process.program import Program
     from pymemtrace.process.recorder import Recorder
 
@@ -24,6 +26,7 @@ options:
   -o, --output FILE   where the trace goes (default: pymemtrace-NAME.PID.pmt in the current folder)
   -f, --force         overwrite FILE
   -q, --quiet         no notices and no summary: nothing is analysed when the program has ended
+      --max-size SIZE the trace file grows no larger (64k, 10MiB, 1G ...): what comes later is only counted
       --exact         a signal at every page fault, whatever it costs (default: one in up to 16 where
                       tracing would cost more than a few per cent of the run time)
       --no-follow     trace this process alone, not the Python processes it starts
@@ -43,7 +46,9 @@ _FLAGS = {
     "--exact": "exact",
     "--no-follow": "alone",
 }
+_KIND_FLAGS = {"module": ["-m"], "code": ["-c"]}
 _NAME_LIMIT = 100
+_LEAST_SIZE = 64 << 10  # PMT_WRITER_LIMIT_MIN in core/format/writer.h
 
 
 class _Options:
@@ -52,6 +57,7 @@ class _Options:
     def __init__(self) -> None:
         self.output: str | None = None
         self.force = self.quiet = self.exact = self.alone = False
+        self.max_size = 0  # bytes; 0: no limit
         self.kind = self.target = ""
         self.arguments: list[str] = []
 
@@ -68,6 +74,20 @@ def _value(words: list[str], option: str) -> str:
     return words.pop(0)
 
 
+def _size(text: str) -> int:
+    from pymemtrace.report.units import parse_size, size
+
+    try:
+        value = parse_size(text)
+    except ValueError as error:
+        raise _usage(f"--max-size: {error}") from None
+    if value < _LEAST_SIZE:
+        raise _usage(f"--max-size {text}: a trace needs at least {size(_LEAST_SIZE)}")
+    if value >= 1 << 63:
+        raise _usage(f"--max-size {text}: no file is that large")
+    return value
+
+
 def _parse(words: list[str]) -> _Options:
     """Options up to the program; the rest is the program's. argparse cannot stop there, and costs 8 ms."""
     options = _Options()
@@ -79,6 +99,10 @@ def _parse(words: list[str]) -> _Options:
             options.output = _value(words, word)
         elif word.startswith("--output="):
             options.output = word.partition("=")[2]
+        elif word == "--max-size":
+            options.max_size = _size(_value(words, word))
+        elif word.startswith("--max-size="):
+            options.max_size = _size(word.partition("=")[2])
         elif word in ("-m", "-c"):
             options.kind = "module" if word == "-m" else "code"
             options.target = _value(words, word)
@@ -125,11 +149,23 @@ def _default_name(options: _Options, pid: int) -> str:
 
 
 def _create(options: _Options, pid: int) -> tuple[str, int]:
-    """The trace's file, new and ours alone: its name and descriptor."""
+    """The trace's file, new and ours alone: its name and descriptor.
+
+    Raises UsageError where it cannot be had, OSError where nothing can be opened.
+    """
+    import errno
+    import stat
+
     from pymemtrace.errors import UsageError
 
     path = options.output if options.output is not None else _default_name(options, pid)
     flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if options.force else os.O_EXCL)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+            # The program would wait for whoever reads a pipe, and no report reads anything but a file.
+            raise UsageError(f"{path} is a pipe or a device: name a regular file with -o")
+    except OSError:
+        pass  # it is to be made
     try:
         fd = os.open(path, flags, 0o600)
         if options.force:
@@ -138,6 +174,8 @@ def _create(options: _Options, pid: int) -> tuple[str, int]:
     except FileExistsError:
         raise UsageError(f"{path} exists: overwrite it with -f, or name another file with -o") from None
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
 
 
@@ -169,13 +207,20 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
     from pymemtrace.process.program import Program
     from pymemtrace.process.recorder import EXIT, SIGNAL
 
-    program = Program()
+    try:
+        program = Program()
+    except OSError as error:
+        _run_untraced(options, error)
     try:
         path, output = _create(options, program.pid)
+        recorder = _record(options, path, output)
+    except OSError as error:
+        program.cancel()
+        _run_untraced(options, error)
     except Exception:
         program.cancel()
         raise
-    recorder = _start(options, program, path, output)
+    _start(options, program, path, recorder)
     _describe(recorder, options)
     status, signal_number = program.wait()
     left = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
@@ -198,32 +243,50 @@ def _summarise(path: str) -> None:
         pass  # a closed stderr must not change the exit status
 
 
-def _start(options: _Options, program: "Program", path: str, output: int) -> "Recorder":
-    """Start the recorder and let the program run."""
+def _record(options: _Options, path: str, output: int) -> "Recorder":
+    """Start the recorder; where that fails (OSError) no file stays behind."""
     from pymemtrace.process.recorder import Recorder
 
-    words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
     try:
-        recorder = Recorder(output)
-        if not options.quiet:
-            _notice(f"recording to {path}")
+        return Recorder(output, options.max_size)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
+def _start(options: _Options, program: "Program", path: str, recorder: "Recorder") -> None:
+    """Let the program run."""
+    words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
+    if not options.quiet:
+        _notice(f"recording to {path}")
+    try:
         program.start(recorder.address, ",".join(words), options.kind, options.target, options.arguments)
     except OSError as error:
         from pymemtrace.errors import PymemtraceError
 
         os.unlink(path)
         raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
-    return recorder
+
+
+def _run_untraced(options: _Options, error: OSError) -> "NoReturn":
+    """Become the program: no room for a recorder is no reason not to run it."""
+    import errno
+
+    from pymemtrace.process.program import become_program
+
+    limits = {errno.EMFILE: "raise RLIMIT_NOFILE (ulimit -n)", errno.EAGAIN: "raise RLIMIT_NPROC (ulimit -u)"}
+    remedy = limits.get(error.errno or 0)
+    _notice(f"nothing is recorded, the program runs untraced: {error.strerror}" + (f"; {remedy}" if remedy else ""))
+    become_program([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments])
 
 
 def _describe(recorder: "Recorder", options: _Options) -> None:
     """Tell the recorder what a reader wants to know about the run."""
     from pymemtrace import __version__
 
-    flag = {"module": ["-m"], "code": ["-c"]}.get(options.kind, [])
     system = os.uname()
     facts = {
-        "command": "\0".join([*flag, options.target, *options.arguments]),
+        "command": "\0".join([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments]),
         "python": sys.version.split()[0],
         "implementation": sys.implementation.name,
         "kernel": f"{system.sysname} {system.release}",

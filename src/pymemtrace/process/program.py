@@ -8,6 +8,10 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 FORWARD_AFTER = 0.1  # seconds
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -48,6 +52,19 @@ def leave_outer_trace() -> None:
         os.unsetenv("PYTHONPATH")
 
 
+def _exec(argv: "list[bytes] | list[str]") -> "NoReturn":
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # this interpreter ignores them, and an exec would hand that on
+    os.execv(argv[0], argv)
+
+
+def become_program(words: list[str]) -> "NoReturn":
+    """Replace this process by an interpreter like it that runs `words`, without us."""
+    # A script's name may begin with a dash.
+    dashes = ["--"] if words[0].startswith("-") and words[0] not in ("-m", "-c") else []
+    _exec([sys.executable, *interpreter_flags(), *dashes, *words])
+
+
 def _become(gate: int, failure: int) -> None:
     """In the child: wait for the command line, then become it. Nothing on the gate: it is cancelled."""
     try:
@@ -55,9 +72,7 @@ def _become(gate: int, failure: int) -> None:
             argv = command.read().split(b"\0")
         if argv == [b""]:
             os._exit(0)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # this interpreter ignores them, and an exec would hand that on
-        os.execv(argv[0], argv)
+        _exec(argv)
     except OSError as error:
         os.write(failure, str(error.errno).encode())
     finally:

@@ -4,6 +4,7 @@ Imported by `pymemtrace run` only. For the sake of start-up time it takes socket
 whose own import costs 6 ms.
 """
 
+import _signal as signal  # type: ignore[import-not-found]
 import _socket as socket
 import fcntl
 import os
@@ -22,25 +23,37 @@ class Left:
 
 
 class Recorder:
-    """A running recorder that writes to `output`, a descriptor of an empty file (taken: closed here)."""
+    """A running recorder that writes to `output`, a descriptor of an empty file (taken: closed here).
 
-    def __init__(self, output: int) -> None:
+    limit: the bytes that the file may have at most, 0: no limit. Raises OSError if it cannot be started.
+    """
+
+    def __init__(self, output: int, limit: int = 0) -> None:
+        try:
+            self._start(output, [str(limit)] if limit else [])
+        finally:
+            os.close(output)
+
+    def _start(self, output: int, arguments: list[str]) -> None:
         self.address = f"pymemtrace-{os.getpid()}-{os.urandom(16).hex()}"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(b"\0" + self.address.encode())
         listener.listen(64)
         program = os.path.join(os.path.dirname(os.path.dirname(__file__)), "pymemtrace-recorder")
-        # Through numbers above all of its own: a dup2 must not hit one that is still to be copied.
-        passed = [theirs.fileno(), output, listener.fileno()]
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LISTENER + 1) for fd in passed]
-        actions = [(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(high)]
+        moved: list[int] = []
         try:
-            self.pid = os.posix_spawn(program, [program], {}, file_actions=actions)
+            actions = []
+            for place, fd in enumerate((theirs.fileno(), output, listener.fileno())):
+                if fd <= LISTENER:  # a standard stream was closed: a dup2 must not hit what is still to be copied
+                    fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LISTENER + 1)
+                    moved.append(fd)
+                actions.append((os.POSIX_SPAWN_DUP2, fd, place))
+            self.pid = os.posix_spawn(program, [program, *arguments], {}, file_actions=actions)
         finally:
             theirs.close()
             listener.close()
-            for fd in (*high, output):
+            for fd in moved:
                 os.close(fd)
         self._control = ours
 
@@ -54,6 +67,10 @@ class Recorder:
         A recorder whose program left processes behind goes on without being waited for.
         """
         self._send(END + bytes([kind]) + b"\0\0" + value.to_bytes(4, "little"))
+        try:
+            os.kill(self.pid, signal.SIGCONT)  # a stopped one would never end
+        except OSError:
+            pass
         try:
             last = self._control.recv(256)
         except OSError:

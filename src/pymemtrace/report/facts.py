@@ -3,7 +3,7 @@
 Plain functions on the analysis result (see _analysis.pyi), without heavy imports.
 """
 
-from pymemtrace.report.units import count, duration
+from pymemtrace.report.units import count, duration, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def folders(result: "Result") -> list[str]:
             # An empty or relative entry of sys.path means: below the working directory.
             found.append(entry if entry.startswith("/") else f"{cwd}/{entry}".rstrip("/"))
     return list(dict.fromkeys(folder for folder in found if folder))
+
+
+def problem(result: "Result") -> str | None:
+    """Why the program ran unrecorded; None where it was recorded."""
+    return None if result["processes"] else result["meta"].get("problem") or None
 
 
 def last_image(result: "Result", process: "Process | None") -> "Process | None":
@@ -91,7 +96,7 @@ def engine_of(result: "Result") -> tuple[str, str | None, int, int]:
     """Engine of the root process: name, why a better one was refused (None: it is the best), widest period, changes."""
     process = root(result)
     if process is None:
-        return "none", "the trace ends before the engine was recorded", 0, 0
+        return "none", problem(result) or "the trace ends before the engine was recorded", 0, 0
     period = max(each["period"] for each in result["processes"])
     changes = sum(each["period_changes"] for each in result["processes"])
     name = process["meta"].get("engine", "")
@@ -130,10 +135,34 @@ def losses(result: "Result") -> str | None:
     )
 
 
+def left_out(result: "Result") -> str | None:
+    """Where the details end in a file that could not or must not grow, and what is not in it; None if nothing is."""
+    if result["left_out"] is None:
+        return None
+    time_ns, faults, size_bytes, _error = result["left_out"]
+    return (
+        f"details end after {duration(time_ns)} of {duration(result['duration_ns'])}: {left_out_reason(result)}; "
+        f"{count(faults, 'later fault')} ({size(size_bytes)}) are only counted"
+    )
+
+
+def left_out_reason(result: "Result") -> str:
+    """Why the file does not grow: a limit, or an error of the system."""
+    import os
+
+    error = result["left_out"][3] if result["left_out"] else 0
+    if not error:
+        return "the file reached its --max-size"
+    text = os.strerror(error) if error < 1 << 31 else f"error {error}"
+    return f"the file could not be written ({text})"
+
+
 def why_empty(result: "Result") -> str | None:
     """Why there is nothing to list, and what to do about it; None when there are rows."""
     if result["lines"] or result["native"]:
         return None
+    if problem(result):
+        return f"Nothing was recorded: {problem(result)}"
     name, reason, _period, _changes = engine_of(result)
     if name == "none":
         return (
@@ -143,6 +172,8 @@ def why_empty(result: "Result") -> str | None:
         )
     if end_of(result, root(result))[0] == "truncated":
         return "No faults were recorded before the trace was cut off."
+    if result["left_out"]:
+        return "No faults were recorded before the details end."
     return f"No faults were recorded in {duration(result['duration_ns'])}: the program touched no new memory."
 
 

@@ -58,11 +58,12 @@ def closing(trace: "Trace") -> list[Text]:
     """The line that closes the books, in whole KiB so that it can be added up by hand."""
     t = trace.touched
     lines = sum(row.self_bytes for row in trace.by_line)
-    parts = [f"touched {size(t.total)}: {kib(t.total)} = lines {kib(lines)} + kernel {kib(t.kernel)}"]
-    texts = [Text(f"{parts[0]} + tracer {kib(t.tracer)}", style="bold")]
-    if lines + t.kernel + t.tracer != t.total:
+    sum_text = f"touched {size(t.total)}: {kib(t.total)} = lines {kib(lines)} + kernel {kib(t.kernel)}"
+    sum_text += f" + tracer {kib(t.tracer)}" + (f" + left out {kib(t.left_out)}" if t.left_out else "")
+    texts = [Text(sum_text, style="bold")]
+    if lines + t.kernel + t.tracer + t.left_out != t.total:
         # Not expected from any trace; if it happens the reader must know before trusting a row.
-        gap = t.total - lines - t.kernel - t.tracer
+        gap = t.total - lines - t.kernel - t.tracer - t.left_out
         texts.append(Text(f"the sum does not close: {gap:+,} B unaccounted for; please report this", style="bold red"))
     if t.by_time:
         texts.append(
@@ -106,6 +107,9 @@ def _optional(trace: "Trace") -> list[tuple[str, str]]:
     lost = facts.losses(trace.result)
     if lost:
         items.append(("lost", lost))
+    left_out = facts.left_out(trace.result)
+    if left_out:
+        items.append(("left out", left_out))
     if not trace.complete:
         result = trace.result
         items.append(("file", f"cut off: good up to {size(result['good_bytes'])} of {size(result['file_bytes'])}"))

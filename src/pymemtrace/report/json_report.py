@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pymemtrace.report import facts
 from pymemtrace.report.model import FunctionRow, LineRow, ModuleRow, TreeNode
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def report_object(trace: "Trace") -> dict[str, Any]:
             for p in trace.processes
         ],
         "lost": trace.lost,
+        "left_out": _left_out(trace),
         "by_line": [{"file": r.file, "line": r.line, "function": r.function, **_sums(r)} for r in trace.by_line],
         "by_function": [
             {"file": r.file, "first_line": r.first_line, "function": r.function, **_sums(r)} for r in trace.by_function
@@ -92,6 +94,7 @@ def info_object(trace: "Trace", sample_count: int) -> dict[str, Any]:
         "by_thread": [asdict(row) for row in trace.by_thread],
         "samples": sample_count,
         "lost": trace.lost,
+        "left_out": _left_out(trace),
         "limit_bytes": None if result["limit_kib"] is None else result["limit_kib"] * 1024,
         "cgroup_peak_bytes": None if result["cgroup_peak_kib"] is None else result["cgroup_peak_kib"] * 1024,
         "functions": len(result["functions"]),
@@ -129,6 +132,20 @@ def _head(trace: "Trace") -> dict[str, Any]:
         "command": trace.command,
         "end": asdict(trace.end),
         "touched": asdict(trace.touched),
+    }
+
+
+def _left_out(trace: "Trace") -> dict[str, Any] | None:
+    """What the file lacks after `time_s`; None: nothing."""
+    found = trace.result["left_out"]
+    if found is None:
+        return None
+    time_ns, faults, size, _error = found
+    return {
+        "time_s": time_ns / 1e9,
+        "faults": faults,
+        "bytes": size,
+        "reason": facts.left_out_reason(trace.result),
     }
 
 

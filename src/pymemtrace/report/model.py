@@ -35,12 +35,13 @@ class Rss:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Memory handed out, bytes: total = the sum of self over the rows by line + kernel + tracer."""
+    """Memory handed out, bytes: total = the sum of self over the rows by line + kernel + tracer + left_out."""
 
     total: int
     kernel: int
     tracer: int
     by_time: int  # the part of the total known by time only, not by the fault itself
+    left_out: int = 0  # counted only, without details: the file could not or must not grow; 0 with a pid
 
 
 @dataclass(frozen=True, slots=True)

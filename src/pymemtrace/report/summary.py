@@ -53,6 +53,9 @@ def _lines(result: "Result", path: str) -> list[str]:
     lost = facts.losses(result)
     if lost:
         lines.append(f"lost: {lost}")
+    left_out = facts.left_out(result)
+    if left_out:
+        lines.append(left_out)
     if name != "none":
         lines.append(f"engine: {clean(facts.engine_text(name, reason, period, changes))}")
     lines.append(f"details: pymemtrace report {_file_word(path)}")

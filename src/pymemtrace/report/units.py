@@ -16,6 +16,20 @@ def size(count: int) -> str:
     return f"{value:,.1f} {unit}"
 
 
+def parse_size(text: str) -> int:
+    """Bytes from "500k", "10MiB", "1.5 G" or "65536": every unit is a step of 1024, its case and ending do not matter.
+
+    Raises ValueError with one line for people.
+    """
+    word = text.strip()
+    digits = word.rstrip("BbIiKkMmGgTt ")
+    unit = word[len(digits) :].strip().lower()
+    steps = {"": 0, "b": 0} | {f"{letter}{end}": n for n, letter in enumerate("kmgt", 1) for end in ("", "b", "ib")}
+    if len(digits) > 20 or not digits.replace(".", "", 1).isdecimal() or not digits.isascii() or unit not in steps:
+        raise ValueError(f"{text!r} is not a size: give a number of bytes, or one with a unit like 500k, 10MiB or 1G")
+    return int(float(digits) * 1024 ** steps[unit])
+
+
 def optional_size(count: int | None) -> str:
     """`size`, or "unknown" for None."""
     return "unknown" if count is None else size(count)

@@ -1,0 +1,76 @@
+"""Signals, small stacks and strange descriptors: what a program does with them works as without us, and is traced."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from integration.harness import (
+    TARGETS,
+    any_user,
+    assert_pages,
+    assert_same,
+    both,
+    need_faults,
+    new_folder,
+    pymemtrace,
+    report,
+    run,
+    trace,
+    users,
+)
+
+each_user = pytest.mark.parametrize("user", users())
+
+
+@each_user
+def test_a_storm_of_signals(user: str) -> None:
+    need_faults(user)
+    bare, traced, path = both(TARGETS / "signal_storm.py", "20000", user=user)
+    assert_same(bare, traced)
+    assert traced.truth["handled"], "the alarm rang"
+    found = report(path, user=user)
+    touched = sum(row["self"] for row in found["by_function"] if row["function"] == "touch")
+    assert_pages(touched, 20_000, slack=20)
+
+
+@each_user
+@pytest.mark.parametrize("way", ["thread", "alternate", "deep", "overflow"])
+def test_little_stack(way: str, user: str) -> None:
+    need_faults(user)
+    bare, traced, path = both(TARGETS / "small_stacks.py", way, user=user)
+    assert_same(bare, traced)
+    assert bare.status == 0
+    found = report(path, user=user)
+    touched = sum(row["self"] for row in found["by_function"] if row["function"] == "touch")
+    assert_pages(touched, traced.truth["pages"], slack=20)
+
+
+@each_user
+def test_all_descriptors_closed(user: str) -> None:
+    need_faults(user)
+    closed = trace("closes_descriptors.py", user=user)
+    assert (closed.status, closed.stderr) == (0, "")
+    assert closed.truth["intact"]
+    assert closed.truth["numbers"] == list(range(3, 23))
+    assert_pages(closed.function("touch")["self"], closed.truth["pages"], slack=20)
+
+
+CAPTURE = """
+import json, subprocess, sys, time
+begin = time.monotonic()
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+print(json.dumps([done.returncode, done.stdout, done.stderr, time.monotonic() - begin]))
+"""
+
+
+def test_captured_output_ends_with_the_program() -> None:
+    """A parent that reads until the end of the pipes gets its end: nobody of ours holds them open."""
+    path = new_folder(any_user()) / "x.pmt"
+    command = pymemtrace("run", "-q", "-o", path, TARGETS / "endings.py", "exit_3")
+    done = run([sys.executable, "-c", CAPTURE, *command], timeout=30)
+    status, stdout, stderr, seconds = done.truth
+    assert (status, stderr) == (3, "")
+    assert '"pages"' in stdout
+    assert seconds < 5
