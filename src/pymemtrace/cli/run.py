@@ -27,6 +27,9 @@ options:
       --exact         a signal at every page fault, whatever it costs (default: one in up to 16 where
                       tracing would cost more than a few per cent of the run time)
       --no-follow     trace this process alone, not the Python processes it starts
+      --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
+                      between ticks of a few ms, approximate; works where the kernel refuses page
+                      faults) or none (RSS over time only). Default: the best that the kernel allows
   -h, --help          this text
 
 examples:
@@ -43,6 +46,7 @@ _FLAGS = {
     "--exact": "exact",
     "--no-follow": "alone",
 }
+_ENGINES = ("faults", "timer", "none")
 _NAME_LIMIT = 100
 
 
@@ -52,6 +56,7 @@ class _Options:
     def __init__(self) -> None:
         self.output: str | None = None
         self.force = self.quiet = self.exact = self.alone = False
+        self.engine: str | None = None
         self.kind = self.target = ""
         self.arguments: list[str] = []
 
@@ -79,6 +84,8 @@ def _parse(words: list[str]) -> _Options:
             options.output = _value(words, word)
         elif word.startswith("--output="):
             options.output = word.partition("=")[2]
+        elif word == "--engine" or word.startswith("--engine="):
+            options.engine = word.partition("=")[2] if "=" in word else _value(words, word)
         elif word in ("-m", "-c"):
             options.kind = "module" if word == "-m" else "code"
             options.target = _value(words, word)
@@ -93,6 +100,10 @@ def _parse(words: list[str]) -> _Options:
         else:
             options.kind, options.target = "script", word
             break
+    if options.engine not in (None, *_ENGINES):
+        raise _usage(f"no such engine: {options.engine}; choose {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}")
+    if options.exact and options.engine not in (None, "faults"):
+        raise _usage(f"--exact is about page faults and --engine {options.engine} records none: leave one of them out")
     if not options.target:
         raise _usage("name a program to run: a script, -m MODULE or -c CODE")
     options.arguments = words
@@ -203,6 +214,7 @@ def _start(options: _Options, program: "Program", path: str, output: int) -> "Re
     from pymemtrace.process.recorder import Recorder
 
     words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
+    words += [options.engine] if options.engine else []
     try:
         recorder = Recorder(output)
         if not options.quiet:
