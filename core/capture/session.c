@@ -119,16 +119,20 @@ forget_parent(pmt_session_t *session)
 static pmt_engine_t
 arm(pmt_session_t *session, pmt_engine_t wanted, int *event_fd, char reason[PMT_REASON_MAX])
 {
+    bool faults = wanted == PMT_ENGINE_FAULTS || wanted == PMT_ENGINE_BEST, timer = wanted == PMT_ENGINE_TIMER || wanted == PMT_ENGINE_BEST;
     char refusal[PMT_REASON_MAX];
     snprintf(reason, PMT_REASON_MAX, "asked for");
-    if ((wanted == PMT_ENGINE_FAULTS || wanted == PMT_ENGINE_BEST) && pmt_fault_arm(session, event_fd, reason) == 0) {
+    if (faults && pmt_fault_arm(session, event_fd, reason) == 0) {
         return PMT_ENGINE_FAULTS;
     }
-    if (wanted == PMT_ENGINE_FAULTS || wanted == PMT_ENGINE_NONE || pmt_timer_arm(session, refusal) == 0) {
-        return wanted == PMT_ENGINE_FAULTS || wanted == PMT_ENGINE_NONE ? PMT_ENGINE_NONE : PMT_ENGINE_TIMER;
+    if (!timer) {
+        return PMT_ENGINE_NONE;
     }
-    size_t size = wanted == PMT_ENGINE_TIMER ? 0 : strlen(reason);
-    snprintf(reason + size, PMT_REASON_MAX - size, "%s%s", size ? "; and timer ticks: " : "", refusal);
+    if (pmt_timer_arm(session, refusal) == 0) {
+        return PMT_ENGINE_TIMER;
+    }
+    size_t size = faults ? strlen(reason) : 0;
+    snprintf(reason + size, PMT_REASON_MAX - size, "%s%s", faults ? "; and timer ticks: " : "", refusal);
     return PMT_ENGINE_NONE;
 }
 

@@ -161,7 +161,7 @@ typedef struct fault_s {
     uint32_t thread, process;
     uint64_t time, address, rise, weight, instruction, caller;  // caller 0: none
     uint32_t module;
-    bool by_time, async;
+    bool by_time, async, tick;
     uint32_t depth;
     uint64_t frames[STACK_KEPT];  // the innermost, from the innermost outwards
     uint64_t stack_hash;          // of all
@@ -203,7 +203,7 @@ got_fault(const pmt_record_t *r)
     assert_in_range(got.fault_count, 0, FAULTS_MAX - 1);
     fault_t *fault = &got.faults[got.fault_count++];
     *fault = (fault_t){.thread = r->u.fault.thread, .time = r->time, .address = r->u.fault.address, .rise = r->u.fault.rise, .weight = r->u.fault.weight,
-                       .by_time = r->u.fault.by_time, .async = r->u.fault.async};
+                       .by_time = r->u.fault.by_time, .async = r->u.fault.async, .tick = r->u.fault.tick};
     assert_true(r->u.fault.site != 0);
     fault->instruction = site_address[r->u.fault.site];
     fault->module = site_module[r->u.fault.site];
@@ -417,7 +417,7 @@ deepest_stack(void **state)
 static void
 flags_and_weights(void **state)
 {
-    static const unsigned flags[] = {0, 0, 1, PMT_RAW_FAULT_ASYNC | 1, PMT_RAW_FAULT_BY_TIME | PMT_RAW_FAULT_ASYNC | 15, 0xc0 | 6, 0};
+    static const unsigned flags[] = {0, 0, 1, PMT_RAW_FAULT_ASYNC | 1, PMT_RAW_FAULT_BY_TIME | PMT_RAW_FAULT_ASYNC | 15, 0x80 | 6, PMT_RAW_FAULT_TICK, 0};
     put_thread(0, TID, 20);
     for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
         put_fault(0, flags[i], i, 60 - i, 0x1000 * i, 0x10 * i);  // times may go back
@@ -434,6 +434,7 @@ flags_and_weights(void **state)
         assert_int_equal(fault->weight, 1u << (flags[i] & 15));
         assert_int_equal(fault->by_time, (flags[i] & PMT_RAW_FAULT_BY_TIME) != 0);
         assert_int_equal(fault->async, (flags[i] & PMT_RAW_FAULT_ASYNC) != 0);
+        assert_int_equal(fault->tick, (flags[i] & PMT_RAW_FAULT_TICK) != 0);
     }
     assert_int_equal(got.counts[PMT_WIRE_WEIGHT], 4);  // only where it changes
 }

@@ -7,16 +7,30 @@ import sys
 
 import pytest
 
-from integration.harness import TARGETS, any_user, assert_same, cli, new_folder, pymemtrace, report, run, trace, users
+from integration.harness import (
+    TARGETS,
+    any_user,
+    assert_one_line,
+    assert_same,
+    cli,
+    new_folder,
+    pymemtrace,
+    report,
+    run,
+    trace,
+    users,
+)
 
 each_user = pytest.mark.parametrize("user", users())
 
 
-def traced_and_bare(target: str, *arguments: str, user: str) -> None:
+def traced_and_bare(target: str, *arguments: str, user: str, options: tuple[str, ...] = ()) -> None:
     """Output and exit status under ticks are the bare program's."""
     bare = run([sys.executable, TARGETS / target, *arguments], user=user)
     path = new_folder(user) / "x.pmt"
-    ticked = run(pymemtrace("run", "-q", "-o", path, "--engine=timer", TARGETS / target, *arguments), user=user)
+    ticked = run(
+        pymemtrace("run", "-q", "-o", path, "--engine=timer", *options, TARGETS / target, *arguments), user=user
+    )
     assert_same(bare, ticked)
     assert report(path, user=user)["engine"]["name"] == "timer"
 
@@ -60,10 +74,24 @@ def test_asking_for_faults_only_or_for_nothing() -> None:
     assert report(path)["engine"] == {"name": "none", "reason": "asked for", "period": 0, "period_changes": 0}
 
 
-@pytest.mark.parametrize("way", ["handlers", "defaults", "waiting", "kinds", "fork"])
+@pytest.mark.parametrize("way", ["handlers", "defaults", "waiting", "kinds"])
 @each_user
 def test_real_time_signals_are_the_programs(way: str, user: str) -> None:
     traced_and_bare("real_time_signals.py", way, user=user)
+
+
+@each_user
+def test_a_fork_child_that_is_not_followed_has_no_ticks(user: str) -> None:
+    traced_and_bare("real_time_signals.py", "fork", user=user, options=("--no-follow",))
+
+
+@each_user
+def test_a_fork_child_has_ticks_of_its_own(user: str) -> None:
+    followed = trace("real_time_signals.py", "fork", user=user, options=("--engine", "timer"))
+    assert followed.stdout.startswith("timers of the child: 1\n")
+    facts = json.loads(cli("info", followed.path, "--json", user=user).stdout)
+    assert [process["engine"]["name"] for process in facts["processes"]] == ["timer", "timer"]
+    assert all(process["touched"] > 10 << 20 for process in facts["processes"])
 
 
 @pytest.mark.parametrize("way", ["libc", "python"])
@@ -90,3 +118,28 @@ def test_threads_that_come_and_go_leave_no_timers() -> None:
     assert 1 < run.truth["most"] < 200, "threads get ticks, and ended ones do not pile up"
     assert run.truth["end"] == 1, "only the main thread is left"
     assert run.function("work_unknown", "come_and_go.py")["total"] > 0, "a thread unknown to threading is found"
+
+
+def test_surroundings() -> None:
+    """Only the one signal's disposition differs, in the kernel's eyes; not in Python's."""
+    command = [TARGETS / "surroundings.py"]
+    bare = run([sys.executable, *command], user=any_user())
+    path = new_folder(any_user()) / "x.pmt"
+    ticked = run(pymemtrace("run", "-q", "-o", path, "--no-follow", "--engine", "timer", *command), user=any_user())
+    before, after = json.loads(bare.stdout), json.loads(ticked.stdout)
+    caught = [int(facts["signal masks"].pop("SigCgt"), 16) for facts in (before, after)]
+    assert (caught[0] ^ caught[1]).bit_count() == 1
+    for facts in before, after:
+        facts.pop("session")  # each run has one of its own
+    assert after == before
+
+
+def test_options_that_contradict_each_other() -> None:
+    for words, named in [
+        (["--exact", "--engine", "timer"], ["--exact", "--engine timer"]),
+        (["--engine=perf"], ["perf", "faults, timer or none"]),
+        (["--engine"], ["--engine"]),
+    ]:
+        done = cli("run", *words, *([] if words == ["--engine"] else [TARGETS / "hello.py"]))
+        assert_one_line(done)
+        assert all(name in done.stderr for name in named)

@@ -77,11 +77,11 @@ def kinds():
 
 
 def fork():
-    """A child has no ticks, and the signals' default action."""
+    """Timers are not inherited: a child has none, unless it is traced too."""
     work()
     child = os.fork()
     if child == 0:
-        work()
+        work(0.15)
         with open("/proc/self/timers") as file:
             print("timers of the child:", file.read().count("signal:"), flush=True)
         os._exit(7)
