@@ -364,6 +364,6 @@ pmt_fault_probe(bool *user_only, char reason[PMT_REASON_MAX])
     }
     pmt_prim_close_sigsafe(fd);  // before the handler goes: without one a signal would be fatal
     pmt_prim_trap_restore();
-    *user_only = trial.user_only;
+    *user_only = true;  // always: fault_event.c says why
     return 0;
 }

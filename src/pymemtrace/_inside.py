@@ -89,7 +89,8 @@ def _keep_ticks_apart(capture: "Any") -> None:
 def start(capture: "Any", address: str, options: list[str], *, confirm: bool) -> tuple[str, str | None]:
     """Trace this process, and its children unless the options say "alone".
 
-    The engine that runs, and None or why it is not that of page faults. Raises OSError if the recorder does not answer; `confirm` waits for that.
+    The engine that runs, and None or why it is not that of page faults. Raises OSError if the recorder does not
+    answer; `confirm` waits for that.
     """
     import atexit
 

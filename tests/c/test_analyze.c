@@ -792,6 +792,7 @@ main(void)
         TRACE_TEST(process_facts),
         TRACE_TEST(rss_without_marks),
         TRACE_TEST(weights),
+        TRACE_TEST(ticks),
         TRACE_TEST(places),
         TRACE_TEST(duration),
         TRACE_TEST(corrupt_file),

@@ -81,10 +81,7 @@ def test_children_land_in_the_same_trace(way: str, children: int, user: str) -> 
     total = [row for row in traced.report["by_function"] if row["function"] == TOUCH]
     assert_pages(sum(row["self"] for row in total), PAGES * children)
     parts = sum(each["touched"] for each in traced.report["processes"])
-    assert (
-        parts + traced.report["touched"]["kernel"]
-        >= traced.report["touched"]["total"] - traced.report["touched"]["tracer"]
-    )
+    assert parts + traced.report["touched"]["kernel"] >= traced.report["touched"]["total"] - traced.report["touched"]["tracer"]
 
 
 @each_user
@@ -94,9 +91,7 @@ def test_pool(user: str) -> None:
     assert_pages(sum(row["self"] for row in rows), 4 * PAGES)
 
 
-@pytest.mark.parametrize(
-    ("way", "end"), [("fork", ("exit", 7)), ("fork_and_exit", ("exit", 0)), ("killed", ("signal", 9))]
-)
+@pytest.mark.parametrize(("way", "end"), [("fork", ("exit", 7)), ("fork_and_exit", ("exit", 0)), ("killed", ("signal", 9))])
 def test_ends_of_children(way: str, end: tuple[str, int]) -> None:
     traced = family(way, any_user())
     (pid,) = told(traced)
