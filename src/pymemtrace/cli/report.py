@@ -57,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--top", type=row_count, default=15, metavar="N", help="rows a table, 0: all (default: 15)"
     )
-    parser.add_argument(
-        "--by", choices=("line", "function", "module", "thread", "process"), help="show only this table"
-    )
+    parser.add_argument("--by", choices=("line", "function", "module", "thread", "process"), help="show only this table")
 
 
 def run(args: argparse.Namespace) -> int:
