@@ -3,18 +3,38 @@
 
 #include <errno.h>
 
+#include "base/compiler.h"
+#include "capture/event.h"
 #include "capture/fault.h"
+#include "capture/timer.h"
 #include "frames.h"
+#include "prim/prim.h"
 #include "run_main.h"
 #include "slots.h"
 #include "trap.h"
 
 enum { META_MAX = 16 };
 
-PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta) -> str | None\n\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine) -> (engine, reason)\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
                         "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace. In a fork child of a traced process it starts a session of the child's own.\n"
-                        "Returns None if the page-fault engine runs, else the reason why not (memory is sampled all the same). Raises OSError if nothing can be recorded.");
+                        "`engine`: to use: faults, timer, none or best. Returns the one that runs (with none memory is sampled all the same) and None, or the reason why it is not faults.\n"
+                        "Raises OSError if nothing can be recorded.");
+
+static const char *const engines[] = {[PMT_ENGINE_NONE] = "none", [PMT_ENGINE_FAULTS] = "faults", [PMT_ENGINE_TIMER] = "timer", [PMT_ENGINE_BEST] = "best"};
+
+// -1: no such engine, with an exception.
+static int
+engine_of(const char *name)
+{
+    for (int i = 0; i < (int)PMT_COUNT(engines); i++) {
+        if (strcmp(engines[i], name) == 0) {
+            return i;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "no such engine: %s", name);
+    return -1;
+}
 
 // Fills `out` with borrowed texts of `dict`; their number, or -1 with an exception.
 static Py_ssize_t
@@ -38,20 +58,20 @@ static PyObject *
 capture_start(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *address;
-    int exact, confirm;
+    const char *address, *engine_name;
+    int exact, confirm, engine;
     unsigned long long rss_before;
     PyObject *dict;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "sppKO!:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict)) {
+    if (!PyArg_ParseTuple(args, "sppKO!s:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name) || (engine = engine_of(engine_name)) < 0) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
     if (count < 0) {
         return NULL;
     }
-    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .engine = (pmt_engine_t)engine, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
     int err = pmt_session_start(&options, reason);
     if (err < 0) {
         PyObject *details = Py_BuildValue("(is)", -err, reason[0] ? reason : strerror(-err));
@@ -59,10 +79,7 @@ capture_start(PyObject *module, PyObject *args)
         Py_XDECREF(details);
         return NULL;
     }
-    if (reason[0]) {
-        return PyUnicode_FromString(reason);
-    }
-    Py_RETURN_NONE;
+    return Py_BuildValue("sz", engines[pmt_session.engine], reason[0] ? reason : NULL);
 }
 
 PyDoc_STRVAR(stop_doc, "stop()\n\nEnd the trace of this process. Harmless when it is not traced, and in a fork child.");
@@ -100,7 +117,7 @@ capture_name_thread(PyObject *module, PyObject *name)
     if (!text) {
         return NULL;
     }
-    pmt_fault_name_thread(text, (size_t)size);
+    pmt_event_name_thread(text, (size_t)size);
     Py_RETURN_NONE;
 }
 
@@ -123,7 +140,7 @@ thread_name_of(PyFrameObject *frame)
 }
 
 PyDoc_STRVAR(native_id_doc, "get_native_id()\n\nStands in for _thread.get_native_id, which each Thread of the threading module asks once, in its own thread, when it starts: the moment to learn\n"
-                            "its name.");
+                            "its name, and to give it ticks.");
 
 static PyObject *
 capture_get_native_id(PyObject *module, PyObject *ignored)
@@ -134,10 +151,11 @@ capture_get_native_id(PyObject *module, PyObject *ignored)
     Py_ssize_t size;
     const char *text = name ? PyUnicode_AsUTF8AndSize(name, &size) : NULL;
     if (text) {
-        pmt_fault_name_thread(text, (size_t)size);
+        pmt_event_name_thread(text, (size_t)size);
     }
     PyErr_Clear();
     Py_XDECREF(name);
+    pmt_timer_add_thread();
     return PyLong_FromUnsignedLong(PyThread_get_thread_native_id());
 }
 
@@ -151,6 +169,53 @@ capture_native_id_stand_in(PyObject *module, PyObject *ignored)
     PyObject *function = name ? PyCFunction_NewEx(&get_native_id, NULL, name) : NULL;
     Py_XDECREF(name);
     return function;
+}
+
+// ---- functions of _signal that stand for the interpreter's own (their `self`) while the timer engine runs ----
+
+// Its handler for our signal stands behind ours.
+static PyObject *
+stand_in_signal(PyObject *original, PyObject *args)
+{
+    long number = PyTuple_GET_SIZE(args) > 0 && PyLong_Check(PyTuple_GET_ITEM(args, 0)) ? PyLong_AsLong(PyTuple_GET_ITEM(args, 0)) : 0;
+    PyErr_Clear();
+    bool ours = number > 0 && number == pmt_prim_tick_signal();
+    if (ours) {
+        pmt_timer_pause();
+    }
+    PyObject *result = PyObject_CallObject(original, args);
+    if (ours) {
+        pmt_timer_resume();
+    }
+    return result;
+}
+
+// A thread that blocks our signal gets none.
+static PyObject *
+stand_in_pthread_sigmask(PyObject *original, PyObject *args)
+{
+    PyObject *result = PyObject_CallObject(original, args);
+    pmt_timer_follow_mask();
+    return result;
+}
+
+PyDoc_STRVAR(stand_in_doc, "stand_in(function) -> function\n\nWhat to put in the place of a function of the module _signal, by its name, while ticks are sent; it looks like the original.");
+
+static PyObject *
+capture_stand_in(PyObject *module, PyObject *original)
+{
+    static PyMethodDef defs[] = {{"signal", stand_in_signal, METH_VARARGS, NULL}, {"pthread_sigmask", stand_in_pthread_sigmask, METH_VARARGS, NULL}};
+    if (!PyCFunction_Check(original)) {
+        return Py_NewRef(original);
+    }
+    const PyMethodDef *known = ((PyCFunctionObject *)original)->m_ml;
+    for (size_t i = 0; i < PMT_COUNT(defs); i++) {
+        if (strcmp(defs[i].ml_name, known->ml_name) == 0) {
+            defs[i].ml_doc = known->ml_doc;
+            return PyCFunction_NewEx(&defs[i], original, ((PyCFunctionObject *)original)->m_module);
+        }
+    }
+    return Py_NewRef(original);
 }
 
 PyDoc_STRVAR(importer_doc, "importer(path) -> object\n\nWhat sys.path_hooks make of `path`: None for a plain script, an importer for a folder or archive.");
@@ -181,6 +246,7 @@ static PyMethodDef methods[] = {
     {"native_id_stand_in", capture_native_id_stand_in, METH_NOARGS, "native_id_stand_in()\n\nThe function to put in the place of _thread.get_native_id."},
     {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},
     {"release_trap", pmt_release_trap, METH_NOARGS, "release_trap()\n\nUndo guard_trap, when the page-fault engine does not run."},
+    {"stand_in", capture_stand_in, METH_O, stand_in_doc},
     {"importer", capture_importer, METH_O, importer_doc},
     {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
     {NULL, NULL, 0, NULL},

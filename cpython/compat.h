@@ -38,23 +38,50 @@ pmt_compat_set_top_frame(PyThreadState *tstate, pmt_pyframe_t *frame)
 #endif
 }
 
+// At what instruction of the bytecode the frame is, as it stands in the frame.
+static inline const _Py_CODEUNIT *
+pmt_compat_instruction_sigsafe(const pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return frame->instr_ptr;
+#else
+    return frame->prev_instr;
+#endif
+}
+
+// What stands in the frame as its code object; not looked at.
+static inline uintptr_t
+pmt_compat_executable_sigsafe(const pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return (uintptr_t)frame->f_executable;
+#else
+    return (uintptr_t)frame->f_code;
+#endif
+}
+
+// The frame is the interpreter's own, at the entry of its evaluation loop: it lies on the C stack.
+static inline bool
+pmt_compat_is_entry_sigsafe(const pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return frame->owner == FRAME_OWNED_BY_CSTACK;
+#else
+    (void)frame;
+    return false;
+#endif
+}
+
 // The frame's code object; NULL for a frame that is not (yet) a Python function's: the interpreter's own entry frames, and frames that have not reached
 // their first traceable instruction.
 static inline PyCodeObject *
 pmt_compat_code_sigsafe(const pmt_pyframe_t *frame)
 {
-#if PY_VERSION_HEX >= 0x030c0000
-    if (frame->owner == FRAME_OWNED_BY_CSTACK) {
+    if (pmt_compat_is_entry_sigsafe(frame)) {
         return NULL;
     }
-#endif
-#if PY_VERSION_HEX >= 0x030d0000
-    PyObject *object = frame->f_executable;
-    const _Py_CODEUNIT *at = frame->instr_ptr;
-#else
-    PyObject *object = (PyObject *)frame->f_code;
-    const _Py_CODEUNIT *at = frame->prev_instr;
-#endif
+    PyObject *object = (PyObject *)pmt_compat_executable_sigsafe(frame);
+    const _Py_CODEUNIT *at = pmt_compat_instruction_sigsafe(frame);
     if (!object || Py_TYPE(object) != &PyCode_Type) {
         return NULL;
     }
@@ -67,12 +94,20 @@ pmt_compat_code_sigsafe(const pmt_pyframe_t *frame)
 static inline uint32_t
 pmt_compat_offset_sigsafe(const pmt_pyframe_t *frame, PyCodeObject *code)
 {
-#if PY_VERSION_HEX >= 0x030d0000
-    const _Py_CODEUNIT *at = frame->instr_ptr;
-#else
-    const _Py_CODEUNIT *at = frame->prev_instr;
-#endif
+    const _Py_CODEUNIT *at = pmt_compat_instruction_sigsafe(frame);
     return (uint32_t)((const char *)at - (const char *)_PyCode_CODE(code));
+}
+
+// 3.11 leaves a frame on top while it takes it down, and gives back its code object meanwhile. Its stack of values is then stored in the frame.
+static inline bool
+pmt_compat_is_dying_sigsafe(const pmt_pyframe_t *frame)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    (void)frame;
+    return false;
+#else
+    return frame->stacktop >= 0;
+#endif
 }
 
 // A number that no two code objects share, or 0: this version has none.

@@ -1,9 +1,10 @@
-// Walks the calling thread's Python frames in the page-fault handler. The thread state is that of this OS thread, which may have released the lock.
+// Walks the calling thread's Python frames in a signal handler. The thread state is that of this OS thread, which may have released the lock.
 // Reads only: no reference counts, no Python calls. A walk costs about 2 ns a frame.
 #include "compat.h"
 #include "frames.h"
 
 #include "base/hash.h"
+#include "prim/prim.h"
 
 // Content fingerprints look at this many words at each end of a text: where texts at a reused address differ. They are taken of every frame at every
 // fault, so they multiply and mix once at the end.
@@ -186,4 +187,84 @@ walk_sigsafe(pmt_stack_t *stack, uint32_t depth)
     return keep;
 }
 
-const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe};
+// ---- signals that come at any instruction ----
+
+// The frame lies among the live ones of the thread's own stack of frames. Nothing behind the pointer is read.
+static bool
+on_frame_stack(const PyThreadState *tstate, const pmt_pyframe_t *frame)
+{
+    uintptr_t start = (uintptr_t)frame, end = start + offsetof(pmt_pyframe_t, localsplus);
+    const _PyStackChunk *newest = tstate->datastack_chunk;
+    for (const _PyStackChunk *chunk = newest; chunk; chunk = chunk->previous) {
+        uintptr_t top = chunk == newest ? (uintptr_t)tstate->datastack_top : (uintptr_t)&chunk->data[chunk->top];
+        if (start >= (uintptr_t)chunk->data && end <= top) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The frame lies in a generator or coroutine that runs.
+static bool
+in_running_generator(const pmt_pyframe_t *frame)
+{
+    enum { BEFORE = offsetof(PyGenObject, gi_iframe) - offsetof(PyGenObject, gi_frame_state), SIZE = offsetof(pmt_pyframe_t, localsplus) };
+    struct {
+        _Alignas(16) char bytes[BEFORE + SIZE];
+    } copy;
+    if (pmt_prim_peek_sigsafe((uintptr_t)frame - BEFORE, &copy, sizeof copy.bytes) < sizeof copy.bytes) {
+        return false;
+    }
+    return (int8_t)copy.bytes[0] == FRAME_EXECUTING && copy.bytes[BEFORE + offsetof(pmt_pyframe_t, owner)] == FRAME_OWNED_BY_GENERATOR;
+}
+
+static bool
+is_live(const PyThreadState *tstate, const pmt_pyframe_t *frame)
+{
+    return on_frame_stack(tstate, frame) || in_running_generator(frame);
+}
+
+// The frame runs a code object that exists.
+static bool
+runs_code(const pmt_pyframe_t *frame)
+{
+    PyVarObject head;
+    PyCodeObject *code = (PyCodeObject *)pmt_compat_executable_sigsafe(frame);
+    const _Py_CODEUNIT *at = pmt_compat_instruction_sigsafe(frame), *begin = _PyCode_CODE(code);
+    if (pmt_prim_peek_sigsafe((uintptr_t)code, &head, sizeof head) < sizeof head || head.ob_base.ob_type != &PyCode_Type) {
+        return false;
+    }
+    return at + 1 >= begin && at <= begin + head.ob_size;
+}
+
+// The entry of an evaluation loop whose caller's frame is live.
+static bool
+is_entry(const PyThreadState *tstate, const pmt_pyframe_t *frame, uint64_t stack)
+{
+    struct {
+        _Alignas(pmt_pyframe_t) char bytes[offsetof(pmt_pyframe_t, localsplus)];
+    } copy;
+    if ((uintptr_t)frame < stack || pmt_prim_peek_sigsafe((uintptr_t)frame, &copy, sizeof copy.bytes) < sizeof copy.bytes) {
+        return false;
+    }
+    const pmt_pyframe_t *entry = (const void *)&copy;
+    return pmt_compat_is_entry_sigsafe(entry) && (!entry->previous || is_live(tstate, entry->previous));
+}
+
+// While the interpreter enters or leaves its evaluation loop, pushes or pops a frame, the topmost pointers may be those of frames that are gone or not made yet (3.11 and
+// 3.12 show an uninitialised one for some instructions). So the two topmost frames are looked at with care; those below are as they were.
+static bool
+steady_sigsafe(uint64_t stack)
+{
+    const PyThreadState *tstate = PyGILState_GetThisThreadState();
+    const pmt_pyframe_t *frame = top_frame_sigsafe();
+    if (!frame) {
+        return true;
+    }
+    if (!is_live(tstate, frame) || pmt_compat_is_dying_sigsafe(frame) || !runs_code(frame)) {
+        return false;
+    }
+    return !frame->previous || is_live(tstate, frame->previous) || is_entry(tstate, frame->previous, stack);
+}
+
+const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe};

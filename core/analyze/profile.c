@@ -44,6 +44,10 @@ add_weight(pmt_weight_t *to, const pmt_record_t *fault)
 {
     uint64_t rise = fault->u.fault.rise;
     to->pages += rise;
+    if (fault->u.fault.tick) {  // no fault: all of it is by time
+        to->by_time += rise;
+        return;
+    }
     to->faults += fault->u.fault.weight;
     to->by_time += fault->u.fault.by_time && rise ? rise - 1 : 0;
 }

@@ -1,31 +1,21 @@
 // The page-fault engine (fault.h). A SIGTRAP arrives at each (period-th) page fault, synchronously, on the thread that faulted, with or without the
 // interpreter's lock. Budget of the handler at period 1: RSS read 1.4 us, frame walk 2 ns a frame, the rest 0.2 us.
 //
-// Invariants: a thread's `busy` is set while its handler runs, so a fault of the handler's own code returns at once; nothing is allocated or locked;
-// a SIGTRAP of anyone else is passed on.
+// Invariants: those of event.h; a SIGTRAP of anyone else is passed on.
 #include "capture/fault.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/compiler.h"
+#include "capture/event.h"
 #include "capture/period.h"
-#include "format/lines.h"
 #include "prim/prim.h"
 
 // A perf event's cookie: our mark, and below it the binary logarithm of its period. While events are renewed the old ones go on for a moment; a signal of one hides
 // that of the other at the same fault, so each is recorded for what it stands for.
 static const uint64_t COOKIE = 0x706d656d74720000ull, COOKIE_PERIOD = 0xf;
 enum { HUGE_BLOCK = 2 << 20, SELF_TEST_PAGES = 32, SELF_TEST_TIMED = SELF_TEST_PAGES / 2 };
-
-pmt_session_t pmt_session;
-
-// Threads in a state of their own point at one of these; their guard is always set.
-static pmt_thread_t claiming_thread = {.busy = 1};
-static pmt_thread_t homeless_thread = {.busy = 1};  // no slot was left
-
-static PMT_TLS_INITIAL_EXEC pmt_thread_t *current;
 
 static struct {
     _Atomic bool running;
@@ -34,27 +24,6 @@ static struct {
 } self_test;
 
 // ---- the parts of one event ----
-
-static PMT_COLD pmt_thread_t *
-adopt_slow_sigsafe(pmt_session_t *session)
-{
-    pmt_claim_t claim;
-    current = &claiming_thread;
-    atomic_signal_fence(memory_order_seq_cst);
-    pmt_thread_t *thread = pmt_thread_claim_sigsafe(&session->threads, pmt_prim_tid_sigsafe(), &claim);
-    if (!thread) {
-        return current = &homeless_thread;
-    }
-    pmt_rss_clock_exclude_sigsafe(&session->rss, claim.anon, claim.shared);
-    atomic_fetch_add_explicit(&session->shared->tracer_pages, claim.anon + claim.shared, memory_order_relaxed);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, 2);
-    if (record) {
-        record[1] = pmt_prim_now_ns_sigsafe();
-        pmt_ring_commit(&thread->producer);
-    }
-    atomic_signal_fence(memory_order_seq_cst);
-    return current = thread;
-}
 
 // A huge page of anonymous memory has come in at `address`: the thread did not fault in that block just before, and the kernel says so.
 static bool
@@ -153,11 +122,7 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
 static rise_t
 measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period)
 {
-    pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
-    uint64_t peak = atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
-    if (step.rss > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
-        atomic_store_explicit(&session->shared->rss_peak_pages, step.rss, memory_order_relaxed);
-    }
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session);
     rise_t rise = {.pages = 1};
     if (PMT_UNLIKELY(step.anon != 1 || step.shared != 0)) {
         rise = rise_slow(session, thread, address, step, period);
@@ -165,126 +130,6 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
         rise.pages += take_back(session, thread);
     }
     return rise;
-}
-
-static bool
-write_code_lines(pmt_producer_t *producer, uint32_t id, const pmt_code_info_t *info)
-{
-    pmt_lines_packer_t packer;
-    uint8_t piece[256];
-    size_t size;
-    pmt_lines_pack_begin(&packer, info->lines, info->lines_size);
-    while ((size = pmt_lines_pack_sigsafe(&packer, piece, sizeof piece)) > 0) {
-        uint64_t *record = pmt_ring_reserve(producer, PMT_RAW_CODE_LINES, 0, id, 2 + (unsigned)(size + 7) / 8);
-        if (!record) {
-            return false;
-        }
-        record[1] = size;
-        memcpy(record + 2, piece, size);
-    }
-    return true;
-}
-
-// The id under which the recorder knows the frame's code object, which is described to it at first sight. 0: lost.
-static uint32_t
-code_id(pmt_session_t *session, pmt_thread_t *thread, const pmt_frame_t *frame)
-{
-    uint32_t id = pmt_code_table_find_sigsafe(&session->codes, frame->code, frame->check);
-    if (PMT_LIKELY(id != 0)) {
-        return id;
-    }
-    pmt_code_info_t *info = &thread->info;
-    session->interp->describe_sigsafe(frame->code, info);
-    id = pmt_code_table_new_id_sigsafe(&session->codes);
-    unsigned words = 2 + (info->file_size + info->name_size + 7) / 8 + 1;
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_CODE, 0, id, words);
-    if (!record) {
-        return 0;
-    }
-    record[1] = info->first_line;
-    record[2] = (uint64_t)info->file_size << 32 | info->name_size;
-    memcpy(record + 3, info->file, info->file_size);
-    memcpy((char *)(record + 3) + info->file_size, info->name, info->name_size);
-    if (!write_code_lines(&thread->producer, id, info)) {
-        return 0;
-    }
-    pmt_ring_commit(&thread->producer);  // published before any other thread can name it
-    pmt_code_table_add_sigsafe(&session->codes, frame->code, frame->check, id);
-    return id;
-}
-
-// Tells the recorder which frames of the stack are new since the thread's last event.
-static bool
-write_stack(pmt_session_t *session, pmt_thread_t *thread)
-{
-    enum { PIECE = PMT_RAW_WORDS_MAX / 4 };
-    pmt_stack_t *stack = &thread->stack;
-    uint32_t before = stack->depth;
-    uint32_t depth = session->interp->depth_sigsafe();
-    uint32_t brought = pmt_stack_populate_sigsafe(stack, depth < PMT_STACK_MAX ? depth : PMT_STACK_MAX);
-    if (PMT_UNLIKELY(brought)) {
-        pmt_rss_clock_exclude_sigsafe(&session->rss, brought, 0);
-        atomic_fetch_add_explicit(&session->shared->tracer_pages, brought, memory_order_relaxed);
-    }
-    uint32_t keep = session->interp->walk_sigsafe(stack, depth);
-    if (keep == before && keep == stack->depth) {
-        return true;
-    }
-    do {
-        uint32_t ids[PIECE];
-        unsigned count = stack->depth - keep < PIECE ? stack->depth - keep : PIECE;
-        for (unsigned i = 0; i < count; i++) {  // first: describing a code object writes records too
-            const pmt_frame_t *frame = &stack->frames[keep + i];
-            ids[i] = frame->code ? code_id(session, thread, frame) : UINT32_MAX;
-            if (ids[i] == 0) {
-                return false;
-            }
-        }
-        uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_FRAMES, 0, keep, 1 + count);
-        if (!record) {
-            return false;
-        }
-        for (unsigned i = 0; i < count; i++) {
-            record[1 + i] = (uint64_t)ids[i] << 32 | stack->frames[keep + i].offset;
-        }
-        keep += count;
-    } while (keep < stack->depth);
-    return true;
-}
-
-// A stack without Python, interrupted in the C library: its top says on whose behalf.
-static PMT_COLD void
-write_native(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signal_t *signal)
-{
-    enum { WORDS = 48 };
-    uint64_t words[WORDS];
-    if (signal->instruction < session->c_library || signal->instruction >= session->c_library_end) {
-        return;
-    }
-    unsigned count = (unsigned)(pmt_prim_peek_sigsafe(signal->stack, words, sizeof words) / sizeof *words);
-    uint64_t *record = count ? pmt_ring_reserve(&thread->producer, PMT_RAW_NATIVE, 0, 0, 1 + count) : NULL;
-    if (record) {
-        memcpy(record + 1, words, count * sizeof *words);
-    }
-}
-
-static PMT_COLD void
-count_lost(pmt_session_t *session, pmt_thread_t *thread)
-{
-    thread->stack.depth = 0;  // the recorder's idea of the stack is stale: send it whole next time
-    thread->producer.lost++;
-    atomic_fetch_add_explicit(&session->shared->lost, 1, memory_order_relaxed);
-}
-
-static bool
-write_losses(pmt_thread_t *thread, uint64_t now)
-{
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_LOST, 0, thread->producer.lost, 2);
-    if (record) {
-        record[1] = now;
-        thread->producer.lost = 0;
-    }
-    return record != NULL;
 }
 
 static void
@@ -299,23 +144,15 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
     thread->last_address = signal->address;
     thread->last_instruction = signal->instruction;
     thread->block = signal->address & ~(uint64_t)(HUGE_BLOCK - 1);
-    unsigned flags = period_log | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0);
-    uint64_t *record = NULL;
-    if ((!thread->producer.lost || write_losses(thread, now)) && write_stack(session, thread)) {
-        if (PMT_UNLIKELY(thread->stack.depth == 0)) {
-            write_native(session, thread, signal);
-        }
-        record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, flags, rise.pages, 4);
-    }
-    if (!record) {
-        count_lost(session, thread);
-        pmt_rss_clock_give_back_sigsafe(&session->rss, rise.pages);
-        return;
-    }
-    record[1] = now;
-    record[2] = signal->address;
-    record[3] = signal->instruction;
-    pmt_ring_commit(&thread->producer);
+    pmt_event_t event = {
+        .time = now,
+        .address = signal->address,
+        .instruction = signal->instruction,
+        .stack = signal->stack,
+        .rise = rise.pages,
+        .flags = period_log | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0),
+    };
+    pmt_event_write_sigsafe(session, thread, &event);
 }
 
 // ---- the adaptive period ----
@@ -396,28 +233,15 @@ run_self_test(const pmt_fault_signal_t *signal)
 static void
 handle_fault(pmt_session_t *session, const pmt_fault_signal_t *signal)
 {
-    pmt_thread_t *thread = current;
+    uint64_t begin;
+    pmt_thread_t *thread = pmt_event_begin_sigsafe(session, &begin);
     if (PMT_UNLIKELY(!thread)) {
-        thread = adopt_slow_sigsafe(session);
-    }
-    if (PMT_UNLIKELY(thread->busy)) {
-        atomic_fetch_add_explicit(thread == &homeless_thread ? &session->shared->lost : &session->shared->nested, 1, memory_order_relaxed);
         return;
     }
-    thread->busy = 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    pmt_ring_t *ring = thread->producer.ring;
-    atomic_store_explicit(&ring->writing, 1, memory_order_seq_cst);
-    uint64_t begin = pmt_prim_now_ns_sigsafe();
     thread->signals++;
     record_fault(session, thread, signal, begin);
-    atomic_store_explicit(&ring->writing, 0, memory_order_release);
-    uint64_t end = pmt_prim_now_ns_sigsafe();
-    atomic_fetch_add_explicit(&session->signals, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&session->cost_ns, end - begin + session->delivery_ns, memory_order_relaxed);
-    review_period(session, thread, end);
-    atomic_signal_fence(memory_order_seq_cst);
-    thread->busy = 0;
+    review_period(session, thread, pmt_event_rest_sigsafe(session, thread, begin));
+    pmt_event_end_sigsafe(thread);
 }
 
 static bool
@@ -541,60 +365,4 @@ pmt_fault_probe(char reason[PMT_REASON_MAX])
     pmt_prim_close_sigsafe(fd);  // before the handler goes: without one a signal would be fatal
     pmt_prim_trap_restore();
     return 0;
-}
-
-void
-pmt_fault_adopt_thread(void)
-{
-    adopt_slow_sigsafe(&pmt_session);
-}
-
-void
-pmt_fault_name_thread(const char *name, size_t size)
-{
-    enum { ROOM = (PMT_RAW_WORDS_MAX - 1) * 8 };
-    pmt_session_t *session = &pmt_session;
-    if (!atomic_load_explicit(&session->active, memory_order_acquire)) {
-        return;
-    }
-    pmt_thread_t *thread = current ? current : adopt_slow_sigsafe(session);
-    if (thread->busy) {
-        return;
-    }
-    size = size < ROOM ? size : ROOM;
-    thread->busy = 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD_NAME, 0, (uint32_t)size, 1 + (unsigned)(size + 7) / 8);
-    if (record) {
-        memcpy(record + 1, name, size);
-        pmt_ring_commit(&thread->producer);
-    }
-    atomic_signal_fence(memory_order_seq_cst);
-    thread->busy = 0;
-}
-
-void
-pmt_fault_disown_sigsafe(void)
-{
-    atomic_store_explicit(&pmt_session.active, false, memory_order_release);
-    current = &claiming_thread;
-}
-
-void
-pmt_fault_note(unsigned type, uint32_t arg, uint64_t value)
-{
-    pmt_thread_t *thread = current;
-    if (!thread || thread->busy) {
-        return;
-    }
-    thread->busy = 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, type, 0, arg, 3);
-    if (record) {
-        record[1] = pmt_prim_now_ns_sigsafe();
-        record[2] = value;
-        pmt_ring_commit(&thread->producer);
-    }
-    atomic_signal_fence(memory_order_seq_cst);
-    thread->busy = 0;
 }

@@ -1,6 +1,7 @@
 // What capture needs of the interpreter: implemented by cpython/frames.c, so that core/ knows nothing of Python.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,4 +39,6 @@ typedef struct pmt_interp_s {
     // Updates `stack` to the calling thread's present one of `depth` frames; returns how many outermost frames are as they were.
     uint32_t (*walk_sigsafe)(pmt_stack_t *stack, uint32_t depth);
     void (*describe_sigsafe)(uint64_t code, pmt_code_info_t *out);
+    // For signals that come at any instruction: whether the calling thread's frames are in a state to be walked. stack: the interrupted stack pointer.
+    bool (*steady_sigsafe)(uint64_t stack);
 } pmt_interp_t;

@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/event.h"
 #include "capture/fault.h"
+#include "capture/timer.h"
 #include "format/wire.h"
 #include "prim/prim.h"
 
 enum { LOOSE_READS = 2000 };  // of RSS in a child before a descriptor stays open: a short-lived one shows none to those who count
+
+pmt_session_t pmt_session;
 
 static int
 make_memory(pmt_session_t *session, int *shared_fd)
@@ -89,8 +93,8 @@ greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd,
     pmt_hello_t hello = {.kind = PMT_MESSAGE_HELLO, .version = PMT_SHARED_VERSION, .pid = session->pid,
                          .parent = pmt_prim_parent_sigsafe(), .time = pmt_prim_now_ns_sigsafe()};
     int err = pmt_prim_send_sigsafe(socket, &hello, sizeof hello, &shared_fd, 1);
-    const char *engine = event_fd >= 0 ? "faults" : "none";
-    err = err ? err : send_meta(socket, "engine", engine, strlen(engine));
+    static const char *const engines[] = {[PMT_ENGINE_NONE] = "none", [PMT_ENGINE_FAULTS] = "faults", [PMT_ENGINE_TIMER] = "timer"};
+    err = err ? err : send_meta(socket, "engine", engines[session->engine], strlen(engines[session->engine]));
     err = err ? err : send_meta(socket, "engine_reason", reason, strlen(reason));
     for (size_t i = 0; i < options->meta_count && !err; i++) {
         err = send_meta(socket, options->meta[i].key, options->meta[i].value, options->meta[i].size);
@@ -137,6 +141,34 @@ explain(const pmt_session_t *session, int err, char reason[PMT_REASON_MAX])
     }
 }
 
+// The engine that was asked for, or the best that the kernel allows. `reason`: why it is not the fault engine.
+static pmt_engine_t
+arm(pmt_session_t *session, pmt_engine_t wanted, int *event_fd, char reason[PMT_REASON_MAX])
+{
+    bool faults = wanted == PMT_ENGINE_FAULTS || wanted == PMT_ENGINE_BEST, timer = wanted == PMT_ENGINE_TIMER || wanted == PMT_ENGINE_BEST;
+    char refusal[PMT_REASON_MAX];
+    snprintf(reason, PMT_REASON_MAX, "asked for");
+    if (faults && pmt_fault_arm(session, event_fd, reason) == 0) {
+        return PMT_ENGINE_FAULTS;
+    }
+    if (!timer) {
+        return PMT_ENGINE_NONE;
+    }
+    if (pmt_timer_arm(session, refusal) == 0) {
+        return PMT_ENGINE_TIMER;
+    }
+    size_t size = faults ? strlen(reason) : 0;
+    snprintf(reason + size, PMT_REASON_MAX - size, "%s%s", faults ? "; and timer ticks: " : "", refusal);
+    return PMT_ENGINE_NONE;
+}
+
+static void
+disown_sigsafe(void)
+{
+    pmt_event_disown_sigsafe();
+    pmt_timer_disown_sigsafe();
+}
+
 int
 pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
 {
@@ -166,15 +198,15 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     if ((err = make_memory(session, &shared_fd)) < 0) {
         goto no_memory;
     }
-    pmt_fault_arm(session, &event_fd, reason);
-    pmt_fault_adopt_thread();
+    session->engine = arm(session, options->engine, &event_fd, reason);
+    pmt_event_adopt_thread();
     if ((err = greet(session, options, shared_fd, event_fd, reason)) < 0) {
         goto no_recorder;
     }
     pmt_prim_close_sigsafe(shared_fd);
     static bool at_fork;  // what is registered holds in fork children too
     if (!at_fork) {
-        pmt_prim_at_fork(pmt_fault_disown_sigsafe);
+        pmt_prim_at_fork(disown_sigsafe);
         at_fork = true;
     }
 
@@ -182,13 +214,13 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
     uint64_t before = options->rss_before ? options->rss_before : begin.rss;
     atomic_store_explicit(&session->shared->tracer_pages, own.rss > before ? own.rss - before : 0, memory_order_relaxed);
-    pmt_fault_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
-    if (event_fd >= 0) {
-        pmt_fault_note(PMT_RAW_PERIOD, 1, 0);
+    pmt_event_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
+    if (session->engine == PMT_ENGINE_FAULTS) {
+        pmt_event_note(PMT_RAW_PERIOD, 1, 0);
     }
     session->started = pmt_prim_now_ns_sigsafe();
     atomic_store_explicit(&session->shared->rss_peak_pages, own.rss, memory_order_relaxed);
-    atomic_store_explicit(&session->active, event_fd >= 0, memory_order_release);
+    atomic_store_explicit(&session->active, session->engine != PMT_ENGINE_NONE, memory_order_release);
     if (event_fd >= 0) {
         pmt_prim_fault_event_enable(event_fd);
         pmt_prim_close_sigsafe(event_fd);
@@ -199,7 +231,8 @@ no_recorder:
     pmt_prim_fault_event_disable(event_fd);  // the recorder may have it, or get it later
     pmt_prim_close_sigsafe(event_fd);
     pmt_prim_close_sigsafe(shared_fd);
-    pmt_fault_disown_sigsafe();
+    pmt_timer_disarm();
+    pmt_event_disown_sigsafe();
     drop_memory(session);
 no_memory:
     pmt_rss_clock_fini(&session->rss);
@@ -220,10 +253,11 @@ pmt_session_stop(void)
     uint64_t cost = atomic_load_explicit(&session->cost_ns, memory_order_relaxed);
     atomic_store_explicit(&session->shared->fault_cost_ns, signals ? cost / signals : session->delivery_ns, memory_order_relaxed);
     if (traced) {
-        int64_t unowned = (rest.anon > 0 ? rest.anon : 0) + (rest.shared > 0 ? rest.shared : 0);
-        atomic_store_explicit(&session->shared->unowned_pages, (uint64_t)unowned, memory_order_relaxed);
+        uint64_t unowned = (uint64_t)(rest.anon > 0 ? rest.anon : 0) + (uint64_t)(rest.shared > 0 ? rest.shared : 0) + pmt_timer_disarm();
+        atomic_store_explicit(&session->shared->unowned_pages, unowned, memory_order_relaxed);
+        atomic_store_explicit(&session->shared->ticks, session->engine == PMT_ENGINE_TIMER ? signals : 0, memory_order_relaxed);
     }
-    pmt_fault_note(PMT_RAW_MARK, PMT_MARK_END, rest.rss);
+    pmt_event_note(PMT_RAW_MARK, PMT_MARK_END, rest.rss);
     // The recorder takes its last look at the mappings and closes the events; the rest of the shutdown is not recorded.
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket >= 0) {

@@ -8,10 +8,18 @@
 #include "capture/rss_clock.h"
 #include "capture/thread.h"
 
-enum { PMT_REASON_MAX = 320, PMT_ADDRESS_MAX = 80 };
+enum { PMT_REASON_MAX = 640, PMT_ADDRESS_MAX = 80 };
+
+typedef enum pmt_engine_e {
+    PMT_ENGINE_NONE,
+    PMT_ENGINE_FAULTS,  // fault.c
+    PMT_ENGINE_TIMER,   // timer.c
+    PMT_ENGINE_BEST,    // as an option: the best that the kernel allows
+} pmt_engine_t;
 
 typedef struct pmt_session_s {
     _Atomic bool active;  // handlers record
+    pmt_engine_t engine;  // that runs; not PMT_ENGINE_BEST
     const pmt_interp_t *interp;
     pmt_shared_t *shared;
     pmt_threads_t threads;
@@ -21,8 +29,13 @@ typedef struct pmt_session_s {
     size_t page_size;
     char address[PMT_ADDRESS_MAX];  // of the recorder's socket
 
-    // the fault engine (fault.c)
     uint64_t c_library, c_library_end;  // addresses of its code
+    _Atomic uint64_t signals;
+    _Atomic uint64_t cost_ns;       // of all signals so far
+    uint64_t delivery_ns;           // what a signal costs outside the handler, as far as it was measured
+    uint64_t started;
+
+    // the fault engine (fault.c)
     bool exact;                     // the period stays 1
     bool tested;                    // the self-test has passed, here or in the process that this one was forked from
     _Atomic uint32_t period;        // of the newest perf events
@@ -30,11 +43,7 @@ typedef struct pmt_session_s {
     uint32_t generation;            // of the newest; changed under `changing`
     _Atomic uint32_t found_pages;   // pages that a thread's reading found on top of its own, not yet claimed by the thread they belong to
     _Atomic uint64_t released_at;   // when a thread last saw RSS fall
-    _Atomic uint64_t signals;
-    _Atomic uint64_t cost_ns;       // of all signals so far
     _Atomic uint64_t check_at;      // when the period is looked at next
-    uint64_t started;
-    uint64_t delivery_ns;           // what a signal costs outside the handler, measured by the self-test
 } pmt_session_t;
 
 extern pmt_session_t pmt_session;
@@ -50,12 +59,14 @@ typedef struct pmt_options_s {
     uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
     bool exact;
     bool confirm;  // wait until the recorder answers: it may have failed to start
+    pmt_engine_t engine;  // to use
     const pmt_interp_t *interp;
     const pmt_meta_t *meta;  // sent with the greeting
     size_t meta_count;
 } pmt_options_t;
 
-// Starts tracing. 0: a recorder listens; `reason` is empty if the fault engine runs, else it says why it does not. Negative: -errno, nothing is traced; `reason` says why, or is empty.
+// Starts tracing. 0: a recorder listens; pmt_session.engine runs; `reason` is empty if that is the fault engine, else it says why not. Negative: -errno, nothing is traced;
+// `reason` says why, or is empty.
 int pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX]);
 
 // Stops for good: marks the end, lets the recorder close the events. Harmless when not started, and in a fork child.

@@ -512,6 +512,7 @@ read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *r)
     r->u.fault.weight = thread->weight;
     r->u.fault.by_time = flags & PMT_FAULT_BY_TIME;
     r->u.fault.async = more & PMT_FAULT_ASYNC;
+    r->u.fault.tick = more & PMT_FAULT_TICK;
 }
 
 static void

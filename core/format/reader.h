@@ -39,7 +39,7 @@ typedef struct pmt_record_s {
             uint32_t thread, node, site;
             uint32_t caller;  // site; 0: none
             uint64_t address, rise, weight;  // rise in pages, weight in faults
-            bool by_time, async;
+            bool by_time, async, tick;
         } fault;
     } u;
 } pmt_record_t;

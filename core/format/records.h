@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    PMT_SHARED_VERSION = 1,
+    PMT_SHARED_VERSION = 2,
     PMT_RINGS = 1024,        // threads alive at once that can be recorded
     PMT_RING_WORDS = 4096,   // 32 KiB a thread
     PMT_RAW_WORDS_MAX = 512, // the longest record
@@ -44,8 +44,8 @@ enum pmt_raw_e {
     PMT_RAW_NATIVE,      // the words on top of the native stack, for the next FAULT: return addresses are among them
 };
 
-// The low bits of a fault's flags are the binary logarithm of its period.
-enum pmt_raw_fault_e { PMT_RAW_FAULT_PERIOD = 0x0f, PMT_RAW_FAULT_BY_TIME = 0x10, PMT_RAW_FAULT_ASYNC = 0x20 };
+// The low bits of a fault's flags are the binary logarithm of its period. TICK: no fault, but a tick of the timer engine; its address is 0.
+enum pmt_raw_fault_e { PMT_RAW_FAULT_PERIOD = 0x0f, PMT_RAW_FAULT_BY_TIME = 0x10, PMT_RAW_FAULT_ASYNC = 0x20, PMT_RAW_FAULT_TICK = 0x40 };
 
 typedef struct pmt_shared_s {
     uint32_t version;                // PMT_SHARED_VERSION
@@ -62,7 +62,8 @@ typedef struct pmt_shared_s {
     _Atomic uint64_t wait_ns;
     _Atomic uint64_t nested;         // faults of the handler's own code
     _Atomic uint64_t unowned_pages;  // rise at the end that no fault explains
-    _Atomic uint64_t fault_cost_ns;  // of one signalled fault on average, delivery included
+    _Atomic uint64_t fault_cost_ns;  // of one signalled fault or tick on average, delivery included as far as it was measured
+    _Atomic uint64_t ticks;          // of the timer engine, with and without a rise
     _Atomic uint64_t rss_peak_pages; // the highest RSS read at a fault
 } pmt_shared_t;
 _Static_assert(sizeof(pmt_shared_t) <= PMT_SHARED_PAGE, "one page");

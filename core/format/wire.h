@@ -51,7 +51,7 @@ enum pmt_wire_fault_e {
     PMT_FAULT_BY_TIME = 8,
     PMT_FAULT_MORE = 16,      // a byte of further flags follows
 };
-enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2 };
+enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2, PMT_FAULT_TICK = 4 };
 
 enum pmt_end_e { PMT_END_EXIT = 0, PMT_END_SIGNAL = 1, PMT_END_UNKNOWN = 2, PMT_END_EXEC = 3 };
 enum pmt_mark_e { PMT_MARK_START = 1, PMT_MARK_END = 2 };

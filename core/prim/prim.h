@@ -59,6 +59,8 @@ uint32_t pmt_prim_parent_sigsafe(void);
 uint32_t pmt_prim_tid_sigsafe(void);
 bool pmt_prim_thread_alive_sigsafe(uint32_t pid, uint32_t tid);
 uint64_t pmt_prim_thread_faults_sigsafe(void);  // page faults of the calling thread so far, in user code and in the kernel
+uint64_t pmt_prim_process_faults_sigsafe(void);  // the same of all its threads, those that have ended included
+uint32_t pmt_prim_thread_count_sigsafe(void);  // threads alive, in one cheap call; 0: not told
 // Calls visit(tid, context) for each thread of this process; stops at its first negative result and returns it.
 int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void *context);
 // 0, or the pid of the debugger that traces this process.
@@ -101,6 +103,27 @@ void pmt_prim_fault_event_disable(int fd);
 const char *pmt_prim_fault_event_refusal(void);
 // What stands in the way after pmt_prim_fault_event_open failed with `err` (negative): one line that names the knob.
 void pmt_prim_fault_event_reason(int err, char *out, size_t size);
+
+// ---- tick.c: signals at a thread's CPU time ----
+typedef struct pmt_tick_signal_s {
+    uint64_t instruction;  // interrupted
+    uint64_t stack;        // the stack pointer then
+} pmt_tick_signal_t;
+// Takes over a real-time signal that nobody uses: handler(signal) runs on a thread at each tick of its timer, in signal context, with errno saved around it. Other
+// signals of that number go where they would have gone. Later calls keep the signal. -EBUSY: none is free.
+int pmt_prim_tick_install(void (*handler_sigsafe)(const pmt_tick_signal_t *signal));
+// Its number; 0: not installed.
+int pmt_prim_tick_signal(void);
+// Puts our handler in front again after the program has set its own for that number.
+void pmt_prim_tick_reclaim(void);
+// Ticks of thread `tid` of this process, stopped for now. They are due by CPU time, so a thread that sleeps in a system call has none. The timer or -errno.
+int pmt_prim_tick_create_sigsafe(uint32_t tid);
+void pmt_prim_tick_set_sigsafe(int timer, uint64_t interval_ns);  // 0 stops it
+void pmt_prim_tick_delete_sigsafe(int timer);
+// The calling thread has blocked the signal.
+bool pmt_prim_tick_blocked_sigsafe(void);
+// Takes back ticks that wait for the calling thread, which has blocked them.
+void pmt_prim_tick_flush(void);
 
 // ---- socket.c: messages between the program and its recorder, with descriptors ----
 enum { PMT_MESSAGE_MAX = 128 << 10, PMT_MESSAGE_FDS = 8, PMT_MESSAGE_WAIT_MS = 200 };

@@ -152,7 +152,7 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     pmt_fault_fields_t fault = {
         .flags = (node == consumer->last_node ? PMT_FAULT_SAME_NODE : 0u) | (site == consumer->last_site ? PMT_FAULT_SAME_SITE : 0u) |
                  (raw->flags & PMT_RAW_FAULT_BY_TIME ? PMT_FAULT_BY_TIME : 0u),
-        .more = raw->flags & PMT_RAW_FAULT_ASYNC ? PMT_FAULT_ASYNC : 0u,
+        .more = (raw->flags & PMT_RAW_FAULT_ASYNC ? PMT_FAULT_ASYNC : 0u) | (raw->flags & PMT_RAW_FAULT_TICK ? PMT_FAULT_TICK : 0u),
         .time = (int64_t)(time - consumer->last_time),
         .address = (int64_t)(words[2] - consumer->last_address),
         .rise = raw->arg,

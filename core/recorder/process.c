@@ -206,6 +206,7 @@ shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
         {"nested", atomic_load_explicit(&shared->nested, memory_order_relaxed)},
         {"unowned_pages", atomic_load_explicit(&shared->unowned_pages, memory_order_relaxed)},
         {"fault_cost_ns", atomic_load_explicit(&shared->fault_cost_ns, memory_order_relaxed)},
+        {"ticks", atomic_load_explicit(&shared->ticks, memory_order_relaxed)},
         {"rss_peak_pages", atomic_load_explicit(&shared->rss_peak_pages, memory_order_relaxed)},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {

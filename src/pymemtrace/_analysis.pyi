@@ -15,8 +15,8 @@ class Process(TypedDict):
     rss_end: int | None  # bytes, at MARK end; without one the last sample
     rss_peak: int  # bytes, the highest seen in a sample, at a mark or at a fault
     touched: int  # bytes
-    faults: int
-    period: int  # the widest used; 0: no engine
+    faults: int  # without ticks
+    period: int  # the widest used; 0: not the fault engine
     period_changes: int
 
 class Sample(TypedDict):
@@ -35,7 +35,7 @@ class Result(TypedDict):
     good_bytes: int  # the file is good up to here
     file_bytes: int
     duration_ns: int
-    signals: int  # FAULT records read
+    signals: int  # FAULT records read, ticks included
     fault_bytes: int  # stored bytes of the blocks, all in all (for bytes per fault)
     meta: dict[str, str]
     processes: list[Process]

@@ -52,12 +52,16 @@ def _notice(options: list[str], text: str) -> None:
 def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> None:
     """Start tracing; what goes wrong is told on stderr, and the program runs all the same."""
     try:
-        reason = inside.start(capture, address, options, confirm=True)
+        engine, reason = inside.start(capture, address, options, confirm=True)
     except OSError as error:
         _notice(options, f"nothing is recorded: {error.strerror}")
         return
-    if reason:
-        _notice(options, f"page faults cannot be traced: {reason}")
+    wanted = inside.wanted_engine(options)
+    if wanted in ("best", "faults") and reason:
+        instead = "; using timer ticks instead (less exact)" if engine == "timer" else ""
+        _notice(options, f"page faults cannot be traced: {reason}{instead}")
+    elif wanted == "timer" and engine != "timer":
+        _notice(options, f"timer ticks cannot be used: {reason}")
 
 
 def _main() -> tuple["Any", str, str]:

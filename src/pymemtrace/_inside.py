@@ -74,26 +74,43 @@ def _name_threads(capture: "Any") -> None:
     capture.name_thread("MainThread")
 
 
-def start(capture: "Any", address: str, options: list[str], *, confirm: bool) -> str | None:
+def wanted_engine(options: list[str]) -> str:
+    """The engine that the options ask for."""
+    return next((option for option in options if option in ("faults", "timer", "none")), "best")
+
+
+def _keep_ticks_apart(capture: "Any") -> None:
+    """The program may take the timer's signal or block it: neither must let a tick get at it."""
+    import _signal  # type: ignore[import-not-found]
+
+    for name in ("signal", "pthread_sigmask"):
+        setattr(_signal, name, capture.stand_in(getattr(_signal, name)))
+
+
+def start(capture: "Any", address: str, options: list[str], *, confirm: bool) -> tuple[str, str | None]:
     """Trace this process, and its children unless the options say "alone".
 
-    None, or why page faults cannot be traced. Raises OSError if the recorder does not answer; `confirm` waits for that.
+    The engine that runs, and None or why it is not that of page faults. Raises OSError if the recorder does not
+    answer; `confirm` waits for that.
     """
     import atexit
 
     capture.guard_trap()
     try:
-        reason: str | None = capture.start(address, "exact" in options, confirm, _rss_before, _meta())
+        answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), wanted_engine(options))
     except OSError:
         capture.release_trap()
         raise
-    if reason:
+    engine, reason = answer
+    if engine != "faults":
         capture.release_trap()
+    if engine == "timer":
+        _keep_ticks_apart(capture)
     _name_threads(capture)
     atexit.register(capture.stop)
     if "alone" not in options:
         _follow(capture, address, options)
-    return reason
+    return engine, reason
 
 
 def _follow(capture: "Any", address: str, options: list[str]) -> None:
@@ -102,7 +119,7 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
 
     def go_on() -> None:
         try:
-            capture.start(address, "exact" in options, False, 0, _meta())
+            capture.start(address, "exact" in options, False, 0, _meta(), wanted_engine(options))
         except OSError:
             return  # the recorder has gone: the child is on its own
         threading: Any = sys.modules.get("threading")

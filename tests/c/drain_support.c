@@ -160,7 +160,7 @@ got_fault(const pmt_record_t *r)
     assert_in_range(got.fault_count, 0, FAULTS_MAX - 1);
     fault_t *fault = &got.faults[got.fault_count++];
     *fault = (fault_t){.thread = r->u.fault.thread, .time = r->time, .address = r->u.fault.address, .rise = r->u.fault.rise, .weight = r->u.fault.weight,
-                       .by_time = r->u.fault.by_time, .async = r->u.fault.async};
+                       .by_time = r->u.fault.by_time, .async = r->u.fault.async, .tick = r->u.fault.tick};
     assert_true(r->u.fault.site != 0);
     fault->instruction = site_address[r->u.fault.site];
     fault->module = site_module[r->u.fault.site];

@@ -54,7 +54,7 @@ typedef struct fault_s {
     uint32_t thread, process;
     uint64_t time, address, rise, weight, instruction, caller;  // caller 0: none
     uint32_t module;
-    bool by_time, async;
+    bool by_time, async, tick;
     uint32_t depth;
     uint64_t frames[STACK_KEPT];  // the innermost, from the innermost outwards
     uint64_t stack_hash;          // of all

@@ -540,6 +540,22 @@ weights(void **state)
     done();
 }
 
+static void
+ticks(void **state)
+{
+    uint32_t process = put_process(0, 100);
+    pmt_writer_weight(writer, 4);
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.more = PMT_FAULT_TICK, .rise = 10, .node = process});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = PMT_FAULT_BY_TIME, .more = PMT_FAULT_TICK, .rise = 3, .node = process});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.rise = 2, .node = process});
+    analyze(0);
+    assert_int_equal(root()->self.pages, 15);
+    assert_int_equal(root()->self.faults, 4);  // the one that is a fault
+    assert_int_equal(root()->self.by_time, 13);  // all of a tick's rise
+    assert_int_equal(profile.processes[0].touched.faults, 4);
+    done();
+}
+
 // ---- native places ----
 
 static const pmt_place_t *
@@ -723,6 +739,7 @@ main(void)
         TRACE_TEST(process_facts),
         TRACE_TEST(rss_without_marks),
         TRACE_TEST(weights),
+        TRACE_TEST(ticks),
         TRACE_TEST(places),
         TRACE_TEST(duration),
         TRACE_TEST(corrupt_file),

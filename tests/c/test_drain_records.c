@@ -51,7 +51,7 @@ nothing_to_drain(void **state)
 static void
 flags_and_weights(void **state)
 {
-    static const unsigned flags[] = {0, 0, 1, PMT_RAW_FAULT_ASYNC | 1, PMT_RAW_FAULT_BY_TIME | PMT_RAW_FAULT_ASYNC | 15, 0xc0 | 6, 0};
+    static const unsigned flags[] = {0, 0, 1, PMT_RAW_FAULT_ASYNC | 1, PMT_RAW_FAULT_BY_TIME | PMT_RAW_FAULT_ASYNC | 15, 0x80 | 6, PMT_RAW_FAULT_TICK, 0};
     put_thread(0, TID, 20);
     for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
         put_fault(0, flags[i], i, 60 - i, 0x1000 * i, 0x10 * i);  // times may go back
@@ -68,6 +68,7 @@ flags_and_weights(void **state)
         assert_int_equal(fault->weight, 1u << (flags[i] & 15));
         assert_int_equal(fault->by_time, (flags[i] & PMT_RAW_FAULT_BY_TIME) != 0);
         assert_int_equal(fault->async, (flags[i] & PMT_RAW_FAULT_ASYNC) != 0);
+        assert_int_equal(fault->tick, (flags[i] & PMT_RAW_FAULT_TICK) != 0);
     }
     assert_int_equal(got.counts[PMT_WIRE_WEIGHT], 4);  // only where it changes
 }

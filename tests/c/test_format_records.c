@@ -221,6 +221,7 @@ faults(void **state)
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = PMT_FAULT_SAME_SITE, .rise = 1, .node = 1});
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_ASYNC | PMT_FAULT_CALLER, .rise = 1, .caller = 1});
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.more = PMT_FAULT_CALLER, .rise = MAX, .node = 1, .caller = 0});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_TICK, .rise = 7});
     pmt_reader_t *reader = turn_over(writer, fd);
 
     for (int i = 0; i < 3; i++) {
@@ -256,7 +257,10 @@ faults(void **state)
     r = next(reader, PMT_WIRE_FAULT);
     assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, MAX, 1, 0, 1);
     assert_int_equal(r.u.fault.caller, 0);
-    assert_false(r.u.fault.async);
+    assert_false(r.u.fault.async || r.u.fault.tick);
+    r = next(reader, PMT_WIRE_FAULT);
+    assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, 7, 1, 0, 1);
+    assert_true(r.u.fault.tick && !r.u.fault.async && !r.u.fault.by_time);
     assert_end(reader, false);
 }
 

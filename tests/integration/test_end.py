@@ -188,18 +188,29 @@ KNOBS = re.compile(r"perf_event_paranoid|CAP_PERFMON|seccomp|CONFIG_PERF_EVENTS|
 @each_user
 @pytest.mark.parametrize("number", error_names("EPERM", "EACCES", "ENOSYS"))
 def test_perf_events_refused(number: int, user: str) -> None:
-    """The program runs all the same; the report says why there is nothing to see."""
+    """The program runs all the same, under the timer engine; the report says why."""
     bare = run([sys.executable, TARGETS / "endings.py", "exit_3"], user=user, refuse_perf=number)
     refused = trace("endings.py", "exit_3", user=user, refuse_perf=number)
     assert_same(bare, refused)
-    assert refused.report["engine"]["name"] == "none"
+    assert refused.report["engine"]["name"] == "timer"
     assert KNOBS.search(refused.report["engine"]["reason"]), refused.report["engine"]
     assert refused.report["end"] == {"kind": "exit", "value": 3}
+    assert refused.report["rss"]["peak"] >= refused.truth["pages"] * PAGE, "RSS is still sampled"
+    human = cli("report", refused.path, user=user)
+    assert human.status == 0
+    assert KNOBS.search(human.stdout + human.stderr)
+
+
+@each_user
+def test_no_engine_at_all(user: str) -> None:
+    """Without ticks either an empty report explains itself."""
+    refused = trace("endings.py", "exit_3", user=user, options=("--engine", "faults"), refuse_perf=1)
+    assert refused.report["engine"]["name"] == "none"
     assert refused.report["rss"]["peak"] >= refused.truth["pages"] * PAGE, "RSS is still sampled"
     assert sum(row["self"] for row in refused.report["by_line"]) == 0
     human = cli("report", refused.path, user=user)
     assert human.status == 0
-    assert KNOBS.search(human.stdout + human.stderr), "an empty report explains itself"
+    assert KNOBS.search(human.stdout + human.stderr)
 
 
 def test_a_refusal_is_said_at_the_end_of_run() -> None:

@@ -91,6 +91,7 @@ class Fault(NamedTuple):
     by_time: bool
     late: bool  # ASYNC
     caller: int = 0  # CALLER, 1-based; 0: none
+    tick: bool = False  # TICK: no fault
 
 
 class Sample(NamedTuple):
@@ -405,6 +406,7 @@ class _Decoder:
                 bool(kind & 0x08),
                 bool(more & 0x01),
                 caller,
+                bool(more & 0x04),
             )
         )
 
@@ -603,7 +605,8 @@ def aggregate(trace: Trace, pid: int | None = None) -> Aggregate:
         if trace.threads[fault.thread].process not in chosen:
             continue
         size = fault.rise * trace.page_size
-        own = Cost(size, size, fault.weight, max(fault.rise - 1, 0) * trace.page_size if fault.by_time else 0)
+        by_time = fault.rise if fault.tick else max(fault.rise - 1, 0) if fault.by_time else 0
+        own = Cost(size, size, faults_of(fault), by_time * trace.page_size)
         result.signals += 1
         result.touched_total += size
         result.touched_by_time += own.by_time
@@ -632,7 +635,7 @@ def aggregate(trace: Trace, pid: int | None = None) -> Aggregate:
             place = children[place, frame]
             result.tree[place].cost.total += size
         result.tree[place].cost.self += size
-        result.tree[place].cost.faults += fault.weight
+        result.tree[place].cost.faults += own.faults
         result.tree[place].cost.by_time += own.by_time
     for index in chosen:
         counters = trace.processes[index].counters
@@ -643,6 +646,11 @@ def aggregate(trace: Trace, pid: int | None = None) -> Aggregate:
         result.touched_total += trace.left_out.pages * trace.page_size
     result.lost = sum(lost.faults for lost in trace.lost if trace.threads[lost.thread].process in chosen)
     return result
+
+
+def faults_of(fault: Fault) -> int:
+    """How many page faults a record stands for."""
+    return 0 if fault.tick else fault.weight
 
 
 def _add(cost: Cost, own: Cost) -> None:
@@ -681,7 +689,7 @@ def summarize(trace: Trace) -> list[ProcessSum]:
     for fault in trace.faults:
         process = sums[trace.threads[fault.thread].process]
         process.touched += fault.rise * trace.page_size
-        process.faults += fault.weight
+        process.faults += faults_of(fault)
     for period in trace.periods:
         sums[period.process].periods.append(period.period)
     for process, own in zip(sums, trace.processes, strict=True):

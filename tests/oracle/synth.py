@@ -402,6 +402,7 @@ class Writer:
         short: int = COMPACT,
         more: int | None = None,
         caller: int = 0,
+        tick: bool = False,
     ) -> None:
         """A FAULT of the batch's thread. `short`: fields that may be left out; `more`: a byte of further flags."""
         state = self._states[self._batch]
@@ -409,6 +410,8 @@ class Writer:
             more = (more or 0) | 1
         if caller:
             more = (more or 0) | 2
+        if tick:
+            more = (more or 0) | 4
         self.raw(
             fault(
                 time - state.time,
@@ -422,7 +425,9 @@ class Writer:
             )
         )
         state.time, state.address, state.node, state.site = time, address, node, site
-        self.faults.append((time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller))
+        self.faults.append(
+            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick)
+        )
 
 
 NAMES = (
@@ -583,6 +588,7 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
                     short=rng.choice((COMPACT, COMPACT, rng.randrange(8))),
                     more=rng.choice((None, None, None, 0, 0x80)),
                     caller=rng.choice((0, 0, len(w.sites))),
+                    tick=rng.randrange(7) == 0,
                 )
     for record in late_codes:
         w.raw(record)

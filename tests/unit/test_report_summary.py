@@ -74,3 +74,30 @@ def test_summary_on_an_ascii_terminal(monkeypatch: pytest.MonkeyPatch, trace: st
     out = io.TextIOWrapper(raw, encoding="ascii")
     print_summary(trace, out)
     assert b"gr\\xf6\\xdfe" in raw.getvalue()
+
+
+def test_summary_of_the_timer_engine(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
+    answer = result()
+    meta = {"engine": "timer", "engine_reason": "perf_event_open: Operation not permitted"}
+    counters = {"fault_cost_ns": 10_000, "ticks": 4_000}
+    answer["processes"] = [process(meta=meta, counters=counters, period=0)]
+    install(monkeypatch, answer)
+    out = io.StringIO()
+    print_summary(trace, out)
+    said = out.getvalue()
+    assert "about 40.0 ms for 4,000 ticks" in said
+    assert (
+        "engine: timer (growth between ticks of a few ms, approximate); page faults cannot be traced: perf_ev" in said
+    )
+    answer["lost"] = 3
+    out = io.StringIO()
+    print_summary(trace, out)
+    assert "lost: 3 ticks came faster" in out.getvalue()
+
+
+def test_summary_of_a_run_too_short_for_the_timer_engine(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
+    install(monkeypatch, empty(processes=[process(meta={"engine": "timer", "engine_reason": "asked for"}, period=0)]))
+    out = io.StringIO()
+    print_summary(trace, out)
+    assert "No growth was seen at a tick" in out.getvalue()
+    assert "approximate); asked for\n" in out.getvalue()

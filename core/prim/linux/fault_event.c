@@ -11,10 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "prim/linux/handler.h"
 #include "prim/prim.h"
 
 // The kernel's siginfo for SIGTRAP/TRAP_PERF; glibc names these fields only in newer releases.
@@ -32,38 +32,14 @@ static struct sigaction trap_previous;
 static _Atomic int trap_foreign = PMT_TRAP_HANDLED;
 
 static void
-interrupted_at(const ucontext_t *context, uint64_t *instruction, uint64_t *stack)
-{
-#if defined(__x86_64__)
-    *instruction = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
-    *stack = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
-#elif defined(__aarch64__)
-    *instruction = context->uc_mcontext.pc;
-    *stack = context->uc_mcontext.sp;
-#else
-#error "add the interrupted instruction's place in this architecture's ucontext"
-#endif
-}
-
-// A SIGTRAP that is not ours goes where it would have gone.
-static PMT_COLD void
 chain(int signo, siginfo_t *info, void *context)
 {
+    struct sigaction to = trap_previous;
     int foreign = trap_foreign;
-    if (foreign == PMT_TRAP_IGNORED) {
-        return;
+    if (foreign != PMT_TRAP_HANDLED) {
+        to = (struct sigaction){.sa_handler = foreign == PMT_TRAP_IGNORED ? SIG_IGN : SIG_DFL};
     }
-    if (foreign == PMT_TRAP_DEFAULT) {
-        signal(signo, SIG_DFL);
-        raise(signo);  // SA_NODEFER: at once, and as fatal as it would have been
-    } else if (trap_previous.sa_flags & SA_SIGINFO) {
-        trap_previous.sa_sigaction(signo, info, context);
-    } else if (trap_previous.sa_handler == SIG_DFL) {
-        signal(signo, SIG_DFL);
-        raise(signo);
-    } else if (trap_previous.sa_handler != SIG_IGN) {
-        trap_previous.sa_handler(signo);
-    }
+    pmt_handler_chain(&to, signo, info, context);
 }
 
 static void
@@ -76,7 +52,7 @@ on_sigtrap(int signo, siginfo_t *siginfo, void *context)
         .cookie = info->data,
         .async = info->flags & SIGNAL_FLAG_ASYNC,
     };
-    interrupted_at(context, &signal.instruction, &signal.stack);
+    pmt_handler_interrupted_at(context, &signal.instruction, &signal.stack);
     if (PMT_UNLIKELY(info->code != CODE_PERF) || PMT_UNLIKELY(!trap_handler(&signal))) {
         chain(signo, siginfo, context);
     }

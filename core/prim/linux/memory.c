@@ -5,12 +5,15 @@
 #include <sys/ioctl.h>
 #include <gnu/libc-version.h>
 #include <link.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "prim/prim.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -137,11 +140,35 @@ pmt_prim_page_sigsafe(uint64_t address)
            (region.categories & SCAN_ZERO ? PMT_PAGE_ZERO : 0) | (region.categories & SCAN_HUGE ? PMT_PAGE_HUGE : 0);
 }
 
+// The kernel reads the new mask before it looks at what is to be done with it, which is nonsense here: EFAULT if the word cannot be read, else EINVAL.
+static bool
+is_readable(uint64_t address)
+{
+    enum { NONSENSE = -1, MASK_SIZE = 8 };
+    return syscall(SYS_rt_sigprocmask, NONSENSE, address & ~(uint64_t)(MASK_SIZE - 1), NULL, MASK_SIZE) == 0 || errno != EFAULT;
+}
+
+// Where a seccomp filter refuses process_vm_readv.
+static PMT_COLD size_t
+peek_by_pages(uint64_t address, void *out, size_t size)
+{
+    size_t page = pmt_prim_page_size_sigsafe(), done = 0;
+    while (done < size && is_readable(address + done)) {
+        size_t left = page - (address + done) % page, piece = left < size - done ? left : size - done;
+        memcpy((char *)out + done, (const void *)(uintptr_t)(address + done), piece);
+        done += piece;
+    }
+    return done;
+}
+
 size_t
 pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size)
 {
     struct iovec to = {out, size}, from = {(void *)(uintptr_t)address, size};
     ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+    if (PMT_UNLIKELY(n < 0 && errno != EFAULT)) {
+        return peek_by_pages(address, out, size);
+    }
     return n < 0 ? 0 : (size_t)n;
 }
 

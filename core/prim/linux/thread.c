@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -46,12 +47,32 @@ pmt_prim_thread_alive_sigsafe(uint32_t pid, uint32_t tid)
     return syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH;
 }
 
+static uint64_t
+faults_of(int who)
+{
+    struct rusage usage;
+    getrusage(who, &usage);
+    return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+}
+
 uint64_t
 pmt_prim_thread_faults_sigsafe(void)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_THREAD, &usage);
-    return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+    return faults_of(RUSAGE_THREAD);
+}
+
+uint64_t
+pmt_prim_process_faults_sigsafe(void)
+{
+    return faults_of(RUSAGE_SELF);
+}
+
+uint32_t
+pmt_prim_thread_count_sigsafe(void)
+{
+    enum { OWN_LINKS = 2 };  // every folder's: its name and its "."
+    struct stat folder;
+    return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > OWN_LINKS ? (uint32_t)folder.st_nlink - OWN_LINKS : 0;
 }
 
 static int

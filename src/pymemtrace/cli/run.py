@@ -30,6 +30,9 @@ options:
       --exact         a signal at every page fault, whatever it costs (default: one in up to 16 where
                       tracing would cost more than a few per cent of the run time)
       --no-follow     trace this process alone, not the Python processes it starts
+      --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
+                      between ticks of a few ms, approximate; works where the kernel refuses page
+                      faults) or none (RSS over time only). Default: the best that the kernel allows
   -h, --help          this text
 
 examples:
@@ -47,6 +50,7 @@ _FLAGS = {
     "--no-follow": "alone",
 }
 _KIND_FLAGS = {"module": ["-m"], "code": ["-c"]}
+_ENGINES = ("faults", "timer", "none")
 _NAME_LIMIT = 100
 _LEAST_SIZE = 64 << 10  # PMT_WRITER_LIMIT_MIN in core/format/writer.h
 
@@ -58,6 +62,7 @@ class _Options:
         self.output: str | None = None
         self.force = self.quiet = self.exact = self.alone = False
         self.max_size = 0  # bytes; 0: no limit
+        self.engine: str | None = None
         self.kind = self.target = ""
         self.arguments: list[str] = []
 
@@ -103,6 +108,8 @@ def _parse(words: list[str]) -> _Options:
             options.max_size = _size(_value(words, word))
         elif word.startswith("--max-size="):
             options.max_size = _size(word.partition("=")[2])
+        elif word == "--engine" or word.startswith("--engine="):
+            options.engine = word.partition("=")[2] if "=" in word else _value(words, word)
         elif word in ("-m", "-c"):
             options.kind = "module" if word == "-m" else "code"
             options.target = _value(words, word)
@@ -117,6 +124,10 @@ def _parse(words: list[str]) -> _Options:
         else:
             options.kind, options.target = "script", word
             break
+    if options.engine not in (None, *_ENGINES):
+        raise _usage(f"no such engine: {options.engine}; choose {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}")
+    if options.exact and options.engine not in (None, "faults"):
+        raise _usage(f"--exact is about page faults and --engine {options.engine} records none: leave one of them out")
     if not options.target:
         raise _usage("name a program to run: a script, -m MODULE or -c CODE")
     options.arguments = words
@@ -257,6 +268,7 @@ def _record(options: _Options, path: str, output: int) -> "Recorder":
 def _start(options: _Options, program: "Program", path: str, recorder: "Recorder") -> None:
     """Let the program run."""
     words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
+    words += [options.engine] if options.engine else []
     if not options.quiet:
         _notice(f"recording to {path}")
     try:

@@ -9,6 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pymemtrace._analysis import Process, Result
 
+# The engine that looks at RSS at ticks, and its reason when nothing refused the better one.
+TIMER = "timer"
+ASKED_FOR = "asked for"
 # Stands for a file or function whose definition the trace does not have.
 UNKNOWN = "[unknown]"
 # What a native stack in code that belongs to no known library is called.
@@ -109,6 +112,9 @@ def engine_text(name: str, reason: str | None, period: int, changes: int) -> str
     """The engine in words: what it traps and how densely, and why it is not a better one."""
     if name == "none":
         return f"none: {reason or 'no reason was recorded'}"
+    if name == TIMER:
+        why = reason if reason in (None, ASKED_FOR) else f"page faults cannot be traced: {reason}"
+        return f"timer (growth between ticks of a few ms, approximate){f'; {why}' if why else ''}"
     if period <= 1:
         density = "every fault"
     else:
@@ -116,19 +122,34 @@ def engine_text(name: str, reason: str | None, period: int, changes: int) -> str
     return f"{name} ({density})" + (f"; {reason}" if reason else "")
 
 
+def event_word(result: "Result") -> str:
+    """What the records of the root process's engine are."""
+    return "tick" if engine_of(result)[0] == TIMER else "fault"
+
+
+def events(result: "Result") -> int:
+    """How many times the program was interrupted: faults recorded, or ticks with and without a rise."""
+    process = root(result)
+    ticks = process["counters"].get("ticks", 0) if process else 0
+    return max(ticks, result["signals"])
+
+
 def overhead_ns(result: "Result") -> int | None:
-    """Time that tracing cost, ns: faults times the average cost of one, plus waits. None: not measured."""
+    """Time that tracing cost, ns: faults or ticks times the average cost of one, plus waits. None: not measured."""
     process = root(result)
     if process is None or "fault_cost_ns" not in process["counters"]:
         return None
     waited = sum(each["counters"].get("wait_ns", 0) for each in result["processes"])
-    return result["signals"] * process["counters"]["fault_cost_ns"] + waited
+    return events(result) * process["counters"]["fault_cost_ns"] + waited
 
 
 def losses(result: "Result") -> str | None:
     """What is missing, in words; None when nothing is."""
     if not result["lost"]:
         return None
+    if event_word(result) == "tick":
+        lost = count(result["lost"], "tick")
+        return f"{lost} came faster than the recorder could read them; what rose is in later ticks"
     return (
         f"{count(result['lost'], 'fault')} came faster than the recorder could read them; "
         "what they touched is in the totals of later faults, labelled by time"
@@ -171,9 +192,12 @@ def why_empty(result: "Result") -> str | None:
             "CAP_PERFMON) and the container's seccomp profile allows perf_event_open."
         )
     if end_of(result, root(result))[0] == "truncated":
-        return "No faults were recorded before the trace was cut off."
+        return f"No {event_word(result)}s were recorded before the trace was cut off."
     if result["left_out"]:
         return "No faults were recorded before the details end."
+    if name == TIMER:
+        ran = duration(result["duration_ns"])
+        return f"No growth was seen at a tick in {ran}: the program ran too short or touched no new memory."
     return f"No faults were recorded in {duration(result['duration_ns'])}: the program touched no new memory."
 
 

@@ -66,8 +66,9 @@ def closing(trace: "Trace") -> list[Text]:
         gap = t.total - lines - t.kernel - t.tracer - t.left_out
         texts.append(Text(f"the sum does not close: {gap:+,} B unaccounted for; please report this", style="bold red"))
     if t.by_time:
+        event = facts.event_word(trace.result)
         texts.append(
-            Text(f"by time {size(t.by_time)} ({share(t.by_time, t.total)}): grew between two faults of a thread")
+            Text(f"by time {size(t.by_time)} ({share(t.by_time, t.total)}): grew between two {event}s of a thread")
         )
     return texts
 

@@ -38,7 +38,7 @@ def _file_facts(trace: "Trace", sample_count: int) -> list[tuple[str, str]]:
         ("format", f"version {major}.{minor}" + (f", written by pymemtrace {clean(by)}" if by else "")),
         ("size", _size_text(trace)),
         ("complete", "yes" if trace.complete else "no: the file was cut off, it ends without a trailer"),
-        ("faults", _faults_text(trace)),
+        (f"{facts.event_word(r)}s", _events_text(trace)),
         ("samples", f"{sample_count:,} of RSS"),
         ("stacks", f"{len(r['tree']):,} nodes of the call tree, {count(len(r['functions']), 'function')}"),
         ("page size", size(r["page_size"])),
@@ -56,24 +56,28 @@ def _size_text(trace: "Trace") -> str:
     return text if r["good_bytes"] == r["file_bytes"] else f"{text}, good up to byte {r['good_bytes']:,}"
 
 
-def _faults_text(trace: "Trace") -> str:
+def _events_text(trace: "Trace") -> str:
     r = trace.result
     text = f"{r['signals']:,} recorded"
     if r["signals"]:
         text += f", {r['fault_bytes'] / r['signals']:.1f} bytes each in the file"
+    if facts.event_word(r) == "tick":
+        return f"{text}, of {facts.events(r):,} in all"
     estimated = sum(p.faults for p in trace.processes)
     return text if estimated == r["signals"] else f"{text}, standing for {estimated:,}"
 
 
 def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str]]:
     e, counters = process.engine, process.counters
+    ticks = e.name == facts.TIMER
+    event = "tick" if ticks else "fault"
     items = [
         ("parent", str(process.parent)),
         ("ran", _lifetime(trace, process)),
         ("ended", facts.end_text(process.end.kind, process.end.value)),
         ("engine", clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))),
         ("RSS", header.rss_text(process.rss.start, process.rss.peak, process.rss.end)),
-        ("touched", f"{size(process.touched)} in {count(process.faults, 'fault')}"),
+        ("touched", size(process.touched) + ("" if ticks else f" in {count(process.faults, 'fault')}")),
     ]
     if "rss_hwm_kib" in counters:
         items.append(("kernel's peak", f"{size(counters['rss_hwm_kib'] * 1024)} (VmHWM)"))
@@ -81,10 +85,10 @@ def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str
         items.append(("tracer", f"{size(counters['tracer_pages'] * trace.result['page_size'])} of its own pages"))
     if "unowned_pages" in counters:
         pages = counters["unowned_pages"] * trace.result["page_size"]
-        items.append(("unowned", f"{size(pages)} grew without a fault that explains it"))
+        items.append(("unowned", f"{size(pages)} grew without a {event} that explains it"))
     if "fault_cost_ns" in counters:
-        items.append(("cost", f"{duration(counters['fault_cost_ns'])} a fault"))
-    items.append(("lost", count(counters.get("lost", 0), "fault")))
+        items.append(("cost", f"{duration(counters['fault_cost_ns'])} a {event}"))
+    items.append(("lost", count(counters.get("lost", 0), event)))
     waits = counters.get("waits", 0)
     items.append(("waits", f"{waits:,}" + (f", {duration(counters.get('wait_ns', 0))} in all" if waits else "")))
     return items

@@ -16,11 +16,11 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What trapped the faults. reason: why a better engine was refused (None: it is the best)."""
+    """What gave memory to lines: faults, timer or none. reason: why not a better one (None: it is the best)."""
 
     name: str
     reason: str | None
-    period: int  # the widest used: one fault in `period`; 0: no engine
+    period: int  # the widest used: one fault in `period`; 0: not the fault engine
     period_changes: int
 
 
@@ -40,7 +40,7 @@ class Touched:
     total: int
     kernel: int
     tracer: int
-    by_time: int  # the part of the total known by time only, not by the fault itself
+    by_time: int  # the part of the total known by time only, not by the fault itself; all of it with the timer engine
     left_out: int = 0  # counted only, without details: the file could not or must not grow; 0 with a pid
 
 

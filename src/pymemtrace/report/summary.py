@@ -5,7 +5,7 @@ import sys
 from pymemtrace.errors import PymemtraceError
 from pymemtrace.report import facts, load
 from pymemtrace.report.text import Shortener, clean, label, location, quote_argument
-from pymemtrace.report.units import duration, optional_size, share, size
+from pymemtrace.report.units import count, duration, optional_size, share, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,5 +101,5 @@ def _tracer_line(result: "Result") -> str:
     parts = [f"{size(result['touched_tracer'])} of its own pages"]
     cost = facts.overhead_ns(result)
     if cost is not None:
-        parts.append(f"about {duration(cost)} for {result['signals']:,} faults")
+        parts.append(f"about {duration(cost)} for {count(facts.events(result), facts.event_word(result))}")
     return "tracer: " + ", ".join(parts)

@@ -1,0 +1,291 @@
+// Recording an event of any engine (event.h).
+#include "capture/event.h"
+
+#include <string.h>
+
+#include "base/compiler.h"
+#include "format/lines.h"
+#include "prim/prim.h"
+
+// Threads in a state of their own point at one of these; their guard is always set.
+static pmt_thread_t claiming_thread = {.busy = 1};
+static pmt_thread_t homeless_thread = {.busy = 1};  // no slot was left
+
+static PMT_TLS_INITIAL_EXEC pmt_thread_t *current;
+
+static PMT_COLD pmt_thread_t *
+adopt_slow_sigsafe(pmt_session_t *session)
+{
+    pmt_claim_t claim;
+    current = &claiming_thread;
+    atomic_signal_fence(memory_order_seq_cst);
+    pmt_thread_t *thread = pmt_thread_claim_sigsafe(&session->threads, pmt_prim_tid_sigsafe(), &claim);
+    if (!thread) {
+        return current = &homeless_thread;
+    }
+    pmt_rss_clock_exclude_sigsafe(&session->rss, claim.anon, claim.shared);
+    atomic_fetch_add_explicit(&session->shared->tracer_pages, claim.anon + claim.shared, memory_order_relaxed);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, 2);
+    if (record) {
+        record[1] = pmt_prim_now_ns_sigsafe();
+        pmt_ring_commit(&thread->producer);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    return current = thread;
+}
+
+// ---- one event ----
+
+pmt_thread_t *
+pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now)
+{
+    pmt_thread_t *thread = current;
+    if (PMT_UNLIKELY(!thread)) {
+        thread = adopt_slow_sigsafe(session);
+    }
+    if (PMT_UNLIKELY(thread->busy)) {
+        atomic_fetch_add_explicit(thread == &homeless_thread ? &session->shared->lost : &session->shared->nested, 1, memory_order_relaxed);
+        return NULL;
+    }
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&thread->producer.ring->writing, 1, memory_order_seq_cst);
+    *now = pmt_prim_now_ns_sigsafe();
+    return thread;
+}
+
+uint64_t
+pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin)
+{
+    atomic_store_explicit(&thread->producer.ring->writing, 0, memory_order_release);
+    uint64_t end = pmt_prim_now_ns_sigsafe();
+    atomic_fetch_add_explicit(&session->signals, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&session->cost_ns, end - begin + session->delivery_ns, memory_order_relaxed);
+    return end;
+}
+
+void
+pmt_event_end_sigsafe(pmt_thread_t *thread)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
+}
+
+pmt_rss_step_t
+pmt_event_rss_step_sigsafe(pmt_session_t *session)
+{
+    pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
+    uint64_t peak = atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
+    if (step.rss > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
+        atomic_store_explicit(&session->shared->rss_peak_pages, step.rss, memory_order_relaxed);
+    }
+    return step;
+}
+
+// ---- its record ----
+
+static bool
+write_code_lines(pmt_producer_t *producer, uint32_t id, const pmt_code_info_t *info)
+{
+    pmt_lines_packer_t packer;
+    uint8_t piece[256];
+    size_t size;
+    pmt_lines_pack_begin(&packer, info->lines, info->lines_size);
+    while ((size = pmt_lines_pack_sigsafe(&packer, piece, sizeof piece)) > 0) {
+        uint64_t *record = pmt_ring_reserve(producer, PMT_RAW_CODE_LINES, 0, id, 2 + (unsigned)(size + 7) / 8);
+        if (!record) {
+            return false;
+        }
+        record[1] = size;
+        memcpy(record + 2, piece, size);
+    }
+    return true;
+}
+
+// The id under which the recorder knows the frame's code object, which is described to it at first sight. 0: lost.
+static uint32_t
+code_id(pmt_session_t *session, pmt_thread_t *thread, const pmt_frame_t *frame)
+{
+    uint32_t id = pmt_code_table_find_sigsafe(&session->codes, frame->code, frame->check);
+    if (PMT_LIKELY(id != 0)) {
+        return id;
+    }
+    pmt_code_info_t *info = &thread->info;
+    session->interp->describe_sigsafe(frame->code, info);
+    id = pmt_code_table_new_id_sigsafe(&session->codes);
+    unsigned words = 2 + (info->file_size + info->name_size + 7) / 8 + 1;
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_CODE, 0, id, words);
+    if (!record) {
+        return 0;
+    }
+    record[1] = info->first_line;
+    record[2] = (uint64_t)info->file_size << 32 | info->name_size;
+    memcpy(record + 3, info->file, info->file_size);
+    memcpy((char *)(record + 3) + info->file_size, info->name, info->name_size);
+    if (!write_code_lines(&thread->producer, id, info)) {
+        return 0;
+    }
+    pmt_ring_commit(&thread->producer);  // published before any other thread can name it
+    pmt_code_table_add_sigsafe(&session->codes, frame->code, frame->check, id);
+    return id;
+}
+
+// Tells the recorder which frames of the stack are new since the thread's last event.
+static bool
+write_stack(pmt_session_t *session, pmt_thread_t *thread)
+{
+    enum { PIECE = PMT_RAW_WORDS_MAX / 4 };
+    pmt_stack_t *stack = &thread->stack;
+    uint32_t before = stack->depth;
+    uint32_t depth = session->interp->depth_sigsafe();
+    uint32_t brought = pmt_stack_populate_sigsafe(stack, depth < PMT_STACK_MAX ? depth : PMT_STACK_MAX);
+    if (PMT_UNLIKELY(brought)) {
+        pmt_rss_clock_exclude_sigsafe(&session->rss, brought, 0);
+        atomic_fetch_add_explicit(&session->shared->tracer_pages, brought, memory_order_relaxed);
+    }
+    uint32_t keep = session->interp->walk_sigsafe(stack, depth);
+    if (keep == before && keep == stack->depth) {
+        return true;
+    }
+    do {
+        uint32_t ids[PIECE];
+        unsigned count = stack->depth - keep < PIECE ? stack->depth - keep : PIECE;
+        for (unsigned i = 0; i < count; i++) {  // first: describing a code object writes records too
+            const pmt_frame_t *frame = &stack->frames[keep + i];
+            ids[i] = frame->code ? code_id(session, thread, frame) : UINT32_MAX;
+            if (ids[i] == 0) {
+                return false;
+            }
+        }
+        uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_FRAMES, 0, keep, 1 + count);
+        if (!record) {
+            return false;
+        }
+        for (unsigned i = 0; i < count; i++) {
+            record[1 + i] = (uint64_t)ids[i] << 32 | stack->frames[keep + i].offset;
+        }
+        keep += count;
+    } while (keep < stack->depth);
+    return true;
+}
+
+// A stack without Python, interrupted in the C library: its top says on whose behalf.
+static PMT_COLD void
+write_native(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event)
+{
+    enum { WORDS = 48 };
+    uint64_t words[WORDS];
+    if (event->instruction < session->c_library || event->instruction >= session->c_library_end) {
+        return;
+    }
+    unsigned count = (unsigned)(pmt_prim_peek_sigsafe(event->stack, words, sizeof words) / sizeof *words);
+    uint64_t *record = count ? pmt_ring_reserve(&thread->producer, PMT_RAW_NATIVE, 0, 0, 1 + count) : NULL;
+    if (record) {
+        memcpy(record + 1, words, count * sizeof *words);
+    }
+}
+
+static PMT_COLD void
+count_lost(pmt_session_t *session, pmt_thread_t *thread)
+{
+    thread->stack.depth = 0;  // the recorder's idea of the stack is stale: send it whole next time
+    thread->producer.lost++;
+    atomic_fetch_add_explicit(&session->shared->lost, 1, memory_order_relaxed);
+}
+
+static bool
+write_losses(pmt_thread_t *thread, uint64_t now)
+{
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_LOST, 0, thread->producer.lost, 2);
+    if (record) {
+        record[1] = now;
+        thread->producer.lost = 0;
+    }
+    return record != NULL;
+}
+
+bool
+pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event)
+{
+    uint64_t *record = NULL;
+    if ((!thread->producer.lost || write_losses(thread, event->time)) && write_stack(session, thread)) {
+        if (PMT_UNLIKELY(thread->stack.depth == 0)) {
+            write_native(session, thread, event);
+        }
+        record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, event->flags, event->rise, 4);
+    }
+    if (!record) {
+        count_lost(session, thread);
+        pmt_rss_clock_give_back_sigsafe(&session->rss, event->rise);
+        return false;
+    }
+    record[1] = event->time;
+    record[2] = event->address;
+    record[3] = event->instruction;
+    pmt_ring_commit(&thread->producer);
+    return true;
+}
+
+// ---- outside of handlers ----
+
+void
+pmt_event_adopt_thread(void)
+{
+    adopt_slow_sigsafe(&pmt_session);
+}
+
+pmt_thread_t *
+pmt_event_thread(void)
+{
+    return current ? current : adopt_slow_sigsafe(&pmt_session);
+}
+
+void
+pmt_event_name_thread(const char *name, size_t size)
+{
+    enum { ROOM = (PMT_RAW_WORDS_MAX - 1) * 8 };
+    pmt_session_t *session = &pmt_session;
+    if (!atomic_load_explicit(&session->active, memory_order_acquire)) {
+        return;
+    }
+    pmt_thread_t *thread = pmt_event_thread();
+    if (thread->busy) {
+        return;
+    }
+    size = size < ROOM ? size : ROOM;
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD_NAME, 0, (uint32_t)size, 1 + (unsigned)(size + 7) / 8);
+    if (record) {
+        memcpy(record + 1, name, size);
+        pmt_ring_commit(&thread->producer);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
+}
+
+void
+pmt_event_note(unsigned type, uint32_t arg, uint64_t value)
+{
+    pmt_thread_t *thread = current;
+    if (!thread || thread->busy) {
+        return;
+    }
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, type, 0, arg, 3);
+    if (record) {
+        record[1] = pmt_prim_now_ns_sigsafe();
+        record[2] = value;
+        pmt_ring_commit(&thread->producer);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
+}
+
+void
+pmt_event_disown_sigsafe(void)
+{
+    atomic_store_explicit(&pmt_session.active, false, memory_order_release);
+    current = &claiming_thread;
+}

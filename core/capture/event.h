@@ -1,0 +1,41 @@
+// What the engines' signal handlers share: the thread's slot and its guard, one record for an event with the Python stack at it, what is lost. A handler does
+//
+//   thread = pmt_event_begin_sigsafe(session) .. pmt_event_write_sigsafe() .. pmt_event_rest_sigsafe() .. pmt_event_end_sigsafe(thread)
+//
+// Invariants: a thread's `busy` is set from begin to end, so an event of the handler's own code returns at once; nothing is allocated or locked. What is not
+// named _sigsafe runs on the program's threads outside of handlers.
+#pragma once
+
+#include "capture/session.h"
+
+typedef struct pmt_event_s {
+    uint64_t time, address, instruction;
+    uint64_t stack;  // the stack pointer
+    uint32_t rise;   // pages
+    unsigned flags;  // pmt_raw_fault_e
+} pmt_event_t;
+
+// The calling thread, ready to record, with the present time in *now. NULL: it is at work in an event already, or no slot was left.
+pmt_thread_t *pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now);
+// False: lost, and counted.
+bool pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event);
+// All is recorded; books what the event cost since `begin`. Returns the time.
+uint64_t pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin);
+void pmt_event_end_sigsafe(pmt_thread_t *thread);
+
+// How RSS changed since the last reading by any thread; keeps the peak.
+pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session);
+
+// Claims a slot for the calling thread ahead of its first event.
+void pmt_event_adopt_thread(void);
+// The calling thread's slot. `busy` is set for good where there is none.
+pmt_thread_t *pmt_event_thread(void);
+
+// Tells the recorder the calling thread's name. Nothing happens while no trace runs.
+void pmt_event_name_thread(const char *name, size_t size);
+
+// Writes a record of three words into the calling thread's ring: arg, the present time, a value.
+void pmt_event_note(unsigned type, uint32_t arg, uint64_t value);
+
+// In a fork child: no handler of this process records any more.
+void pmt_event_disown_sigsafe(void);
