@@ -8,8 +8,12 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 
 PAGES = 1000
+
+# From 3.12 on a fork where threads run is warned of; here it is what is tested.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 
 def touch_in_child() -> None:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-NAME = "doctor"
 HELP = "show what tracing can do on this machine and what would unlock more"
 DESCRIPTION = """\
 Show what tracing can do here, for this user and this Python: the kernel, what it
