@@ -17,6 +17,7 @@ from integration.harness import (
     answer,
     any_user,
     assert_pages,
+    holders,
     kill_tree,
     need_faults,
     new_folder,
@@ -25,7 +26,6 @@ from integration.harness import (
     report,
     run,
     text,
-    holders,
 )
 
 needs_gdb = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed (make test installs it)")

@@ -19,7 +19,6 @@ from integration.harness import (
     PAGE,
     TARGETS,
     Traced,
-    answer,
     any_user,
     assert_pages,
     assert_same,

@@ -24,6 +24,7 @@ from integration.harness import (
     assert_same,
     both,
     cli,
+    holders,
     need_faults,
     new_folder,
     popen,
@@ -33,7 +34,6 @@ from integration.harness import (
     text,
     trace,
     users,
-    holders,
 )
 
 each_user = pytest.mark.parametrize("user", users())

@@ -20,6 +20,7 @@ from integration.harness import (
     any_user,
     assert_pages,
     cli,
+    holders,
     kill_tree,
     need_faults,
     new_folder,
@@ -29,7 +30,6 @@ from integration.harness import (
     run,
     text,
     users,
-    holders,
 )
 
 each_user = pytest.mark.parametrize("user", users())
