@@ -12,7 +12,7 @@ typedef struct pmt_thread_s {
     pmt_stack_t stack;
     uint64_t last_address, last_instruction;  // of the previous fault: an event delivered twice is dropped
     uint64_t block;    // the huge-page-sized block of the previous fault
-    uint32_t left_pages;  // of this thread's in the session's found_pages; with the timer engine: of a tick that was lost
+    uint32_t left_pages;  // of this thread's in the session's found_pages
     uint64_t signals;  // since the thread was claimed
     uint64_t unsignalled;  // faults of the thread that made no signal, as far as they have been accounted for
     uint64_t faults_before;  // the thread's fault count when it was claimed; with the timer engine: at its last tick

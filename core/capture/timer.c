@@ -168,14 +168,13 @@ read_rise_locked(pmt_session_t *session)
 static uint32_t
 claim_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t faults, uint64_t now)
 {
-    uint64_t pages = thread->left_pages;
+    uint64_t pages = 0;
     if (lock_try_sigsafe()) {
         read_rise_locked(session);
-        pages += pmt_pot_take(&engine.pot, faults, now);
+        pages = pmt_pot_take(&engine.pot, faults, now);
         unlock_sigsafe();
         thread->faults_before += faults;
     }
-    thread->left_pages = 0;
     return pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX;
 }
 
@@ -184,7 +183,7 @@ record_tick(pmt_session_t *session, pmt_thread_t *thread, const pmt_tick_signal_
 {
     uint64_t faults = pmt_prim_thread_faults_sigsafe() - thread->faults_before;
     // A thread without page faults has brought nothing in. And unlike a fault a tick can come while the interpreter pushes a frame: then the next one tells.
-    if ((faults == 0 && thread->left_pages == 0) || !session->interp->steady_sigsafe(signal->stack)) {
+    if (faults == 0 || !session->interp->steady_sigsafe(signal->stack)) {
         return;
     }
     uint32_t rise = claim_rise(session, thread, faults, now);
@@ -192,9 +191,7 @@ record_tick(pmt_session_t *session, pmt_thread_t *thread, const pmt_tick_signal_
         return;
     }
     pmt_event_t event = {.time = now, .instruction = signal->instruction, .stack = signal->stack, .rise = rise, .flags = PMT_RAW_FAULT_TICK};
-    if (!pmt_event_write_sigsafe(session, thread, &event)) {
-        thread->left_pages = rise;
-    }
+    pmt_event_write_sigsafe(session, thread, &event);
 }
 
 static void

@@ -23,7 +23,7 @@ def until(seconds):
 def append_to_list():
     items = []
     kept.append(items)
-    for _ in until(0.1):
+    for _ in until(0.25):
         items.append(bytes(3 * PAGE))
     return len(items) * 3
 
@@ -31,17 +31,17 @@ def append_to_list():
 def grow_bytearray():
     data = bytearray()
     kept.append(data)
-    for _ in until(0.15):
+    for _ in until(0.3):
         data.extend(bytes(16 * PAGE))
     return len(data) // PAGE
 
 
 def touch_slowly():
-    return touch(0.1, 1500)
+    return touch(0.25, 1500)
 
 
 def touch_fast():
-    return touch(0.1, 0)
+    return touch(0.25, 0)
 
 
 def touch(seconds, idle):
@@ -65,11 +65,11 @@ def one_thread():
 def two_threads():
     shares = []
 
-    def work(function, seconds):
-        count = sum(function() for _ in range(seconds))
+    def work(function, times):
+        count = sum(function() for _ in range(times))
         shares.append({"name": function.__name__, "tid": threading.get_native_id(), "pages": count})
 
-    threads = [threading.Thread(target=work, args=(function, 4)) for function in (touch_slowly, touch_fast)]
+    threads = [threading.Thread(target=work, args=(function, 2)) for function in (touch_slowly, touch_fast)]
     for thread in threads:
         thread.start()
     for thread in threads:
