@@ -52,6 +52,7 @@ bench: ## measure against the bare programs, as this user and as an unprivileged
 	@tools/venv "$(PYTHON)" .venv-bench -r bench/requirements.txt
 	.venv-bench/bin/python bench/compare.py $(BENCH)
 	.venv-bench/bin/python bench/compare.py --user 65534 $(BENCH)
+	.venv-bench/bin/python bench/compare.py --engine timer --rounds 3 $(BENCH)
 
 $(VENV)/lint:
 	@tools/system-packages $(PACKAGES)

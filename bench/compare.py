@@ -1,6 +1,6 @@
 """What tracing costs: every program bare and traced in the same run, beside the project's targets.
 
-    python bench/compare.py [--python PY] [--programs a,b] [--rounds 5] [--user UID|root] [--exact] [--json OUT] [--csv]
+    python bench/compare.py [--python PY] [--programs a,b] [--rounds 5] [--user UID|root] [--exact] [--engine timer] [--json OUT] [--csv]
 
 Needs a Python with pymemtrace and bench/requirements.txt installed. Progress goes to stderr when it is a terminal.
 Exit status: 0 when everything could be measured, whether or not the targets are met; else 1.
@@ -34,9 +34,9 @@ def main() -> int:
         identity = choose_identity(options.user, probe)
         method = describe(options, python, identity, probe)
         with trace_folder(identity) as folder:
-            bench = Bench(python, Launcher(identity, folder), options.scale)
+            bench = Bench(python, Launcher(identity, folder), options.scale, options.engine)
             progress("start-up")
-            startup = bench.startup()
+            startup, moments = bench.startup(), bench.moments()
             results = [measured(bench, program, options) for program in chosen]
     except LaunchError as exc:
         progress("")
@@ -46,7 +46,7 @@ def main() -> int:
         progress("")
         return 130
     progress("")
-    found = figures.figures(results, startup)
+    found = figures.figures(results, startup, moments)
     if options.json:
         table.write_json(options.json, method, results, startup, found)
     if options.csv:
@@ -66,6 +66,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="runs of each command (default: 5)")
     parser.add_argument("--user", metavar="UID", help="run the commands as this user: a uid or root (default: as now)")
     parser.add_argument("--exact", action="store_true", help="time --exact as well")
+    parser.add_argument("--engine", choices=("timer",), help="measure this engine instead of the best one")
     parser.add_argument("--scale", metavar="N", help="the programs' scale (default: their own; 0: a quick try)")
     parser.add_argument("--json", metavar="OUT", help="write everything, each run included, to this file")
     parser.add_argument("--csv", action="store_true", help="print the programs as CSV, without the figures")

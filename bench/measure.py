@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -9,9 +10,11 @@ from typing import Any
 
 from launch import Launcher, Run
 from recorder_memory import RecorderMemory
-from suite import Program
+from suite import PROGRAMS, Program
 
 STARTUP_ROUNDS = 20
+MOMENT_ROUNDS = 5
+FORKS = 1000  # of programs/_forks.py
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,21 @@ def best(runs: list[Run]) -> float:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Costs that are no ratio, seconds, the median of some rounds."""
+
+    fork_s: float  # added to each fork
+    complete_s: float  # from the program's end to that of `run`
+
+
+@dataclass(frozen=True)
 class Bench:
     """How commands are run: interpreter, user, and a folder for traces."""
 
     python: str
     launcher: Launcher
     scale: str | None = None
+    engine: str | None = None  # to ask for; None: the best
 
     @property
     def trace_path(self) -> Path:
@@ -118,7 +130,8 @@ class Bench:
         return [self.python, str(script), *([self.scale] if self.scale is not None else [])]
 
     def traced(self, script: Path, *options: str) -> list[str]:
-        return [*self.cli("run", "-q", "-f", "-o", str(self.trace_path), *options), *self.bare(script)[1:]]
+        asked = ["--engine", self.engine] if self.engine else []
+        return [*self.cli("run", "-q", "-f", "-o", str(self.trace_path), *asked, *options), *self.bare(script)[1:]]
 
     def cli(self, *arguments: str) -> list[str]:
         return [self.python, "-m", "pymemtrace", *arguments]
@@ -131,6 +144,17 @@ class Bench:
         self._interleave(result, script, STARTUP_ROUNDS, exact=False)
         return Startup(best(result.bare), best(result.again), best(result.traced))
 
+    def moments(self) -> Moments:
+        """Time what is no ratio."""
+        forks, ending = PROGRAMS / "_forks.py", PROGRAMS / "_ending.py"
+        added, after = [], []
+        for _ in range(MOMENT_ROUNDS):
+            bare = self.launcher.check(self.bare(forks)).wall_s
+            added.append((self.launcher.check(self.traced(forks)).wall_s - bare) / FORKS)
+            done = self.launcher.check(self.traced(ending))
+            after.append(time.monotonic() - float(done.stdout))
+        return Moments(median(added), median(after))
+
     def measure(self, program: Program, rounds: int, exact: bool) -> Result:
         """Measure one program, after one run that fills the caches."""
         result = Result(program)
@@ -138,8 +162,9 @@ class Bench:
         self._interleave(result, program.path, rounds, exact)
         self.launcher.check(self.traced(program.path))
         result.trace = self._facts()
-        self.launcher.check(self.traced(program.path, "--exact"), result.recorder.watch)
-        result.exact_trace = self._facts()
+        if self.engine is None:
+            self.launcher.check(self.traced(program.path, "--exact"), result.recorder.watch)
+            result.exact_trace = self._facts()
         self.trace_path.unlink()
         return result
 

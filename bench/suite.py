@@ -31,7 +31,11 @@ class Targets:
     each: float = 1.15
     fib: float = 1.02
     touch: float = 1.5
+    threads: float = 1.10
+    timer: float = 1.03  # the geometric mean with the timer engine
     startup_ms: float = 60.0
+    fork_ms: float = 3.0  # added to each fork
+    complete_ms: float = 200.0  # from the program's end to the trace's
     recorder_bytes: int = 16 * MIB
     recorder_growth: int = 64 * KIB  # bytes a second in the second half of a run: what still counts as flat
     tracer_bytes: int = 2 * MIB  # pages added to the traced process, and for each of its threads:
@@ -41,7 +45,7 @@ class Targets:
 
 TARGETS = Targets()
 _DEEP = {"black_format", "docutils_rst", "django_templates", "sqlglot_optimize", "sympy_algebra"}
-_OWN_TARGET = {"fib": TARGETS.fib, "touch": TARGETS.touch}
+_OWN_TARGET = {"fib": TARGETS.fib, "threads": TARGETS.threads, "touch": TARGETS.touch}
 
 
 def programs() -> list[Program]:

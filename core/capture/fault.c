@@ -211,8 +211,12 @@ review_period(pmt_session_t *session, pmt_thread_t *thread, uint64_t now)
         return;
     }
     uint32_t period = atomic_load_explicit(&session->period, memory_order_relaxed);
-    uint32_t wanted = pmt_period_decide(period, atomic_load_explicit(&session->signals, memory_order_relaxed),
-                                        atomic_load_explicit(&session->cost_ns, memory_order_relaxed), now - session->started);
+    uint32_t wanted = pmt_period_decide(period, &(pmt_spending_t){
+        .signals = atomic_load_explicit(&session->signals, memory_order_relaxed),
+        .faults = atomic_load_explicit(&session->faults, memory_order_relaxed),
+        .cost_ns = atomic_load_explicit(&session->cost_ns, memory_order_relaxed),
+        .elapsed_ns = now - session->started,
+    });
     if (wanted != period) {
         renew_events_sigsafe(session, thread, wanted);
     }
@@ -239,6 +243,7 @@ handle_fault(pmt_session_t *session, const pmt_fault_signal_t *signal)
         return;
     }
     thread->signals++;
+    atomic_fetch_add_explicit(&session->faults, 1u << (signal->cookie & COOKIE_PERIOD), memory_order_relaxed);
     record_fault(session, thread, signal, begin);
     review_period(session, thread, pmt_event_rest_sigsafe(session, thread, begin));
     pmt_event_end_sigsafe(thread);

@@ -2,17 +2,18 @@
 #include "capture/period.h"
 
 uint32_t
-pmt_period_decide(uint32_t period, uint64_t signals, uint64_t cost_ns, uint64_t elapsed_ns)
+pmt_period_decide(uint32_t period, const pmt_spending_t *spent)
 {
-    uint64_t budget = elapsed_ns / 1000 * PMT_PERIOD_BUDGET_PERMILLE;
-    if (signals < PMT_PERIOD_FREE_SIGNALS) {
+    uint64_t budget = spent->elapsed_ns / 1000 * PMT_PERIOD_BUDGET_PERMILLE;
+    uint32_t widest = spent->faults < PMT_PERIOD_SHARP_FAULTS ? PMT_PERIOD_MAX_SHARP : PMT_PERIOD_MAX;
+    if (spent->signals < PMT_PERIOD_FREE_SIGNALS) {
         return period;
     }
-    if (cost_ns > budget) {
-        return period < PMT_PERIOD_MAX ? period * 2 : period;
+    if (spent->cost_ns > budget) {
+        return period < widest ? period * 2 : period;
     }
     // Narrow only well below the budget: each change costs system calls, and a run at the edge must not swing.
-    if (cost_ns < budget / 4 * 3 && period > 1) {
+    if (spent->cost_ns < budget / 4 * 3 && period > 1) {
         return period / 2;
     }
     return period;

@@ -31,6 +31,7 @@ typedef struct pmt_session_s {
 
     uint64_t c_library, c_library_end;  // addresses of its code
     _Atomic uint64_t signals;
+    _Atomic uint64_t faults;        // of the fault engine: each signal stands for its period
     _Atomic uint64_t cost_ns;       // of all signals so far
     uint64_t delivery_ns;           // what a signal costs outside the handler, as far as it was measured
     uint64_t started;
