@@ -21,7 +21,7 @@ def fill(times: int) -> None:
 
 
 def main() -> None:
-    times = rounds(16)
+    times = rounds(48)
     threads = [threading.Thread(target=fill, args=(times,)) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
