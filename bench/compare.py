@@ -1,6 +1,6 @@
 """What tracing costs: every program bare and traced in the same run, beside the project's targets.
 
-    python bench/compare.py [--python PY] [--programs a,b] [--rounds 5] [--user UID|root] [--exact] [--engine timer] [--json OUT] [--csv]
+    python bench/compare.py [--python PY] [--programs a,b] [--rounds 5] [--user UID|root] [--engine timer] [--json OUT]
 
 Needs a Python with pymemtrace and bench/requirements.txt installed. Progress goes to stderr when it is a terminal.
 Exit status: 0 when everything could be measured, whether or not the targets are met; else 1.

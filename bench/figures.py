@@ -37,7 +37,14 @@ class Figure:
 
 def figures(results: list[Result], startup: Startup, moments: Moments) -> list[Figure]:
     """Every promise of which something was measured, in the order of the targets."""
-    found = [*_ratios(results), _startup(startup), *_moments(moments), *_recorder(results), _tracer_pages(results), *_file(results)]
+    found = [
+        *_ratios(results),
+        _startup(startup),
+        *_moments(moments),
+        *_recorder(results),
+        _tracer_pages(results),
+        *_file(results),
+    ]
     return [_engine_checked(figure, results) for figure in found]
 
 
