@@ -170,6 +170,14 @@ def test_start_and_stop_while_threads_fault() -> None:
     assert_pages(row["total"], 500, slack=100)
 
 
+def test_a_size_limit() -> None:
+    need_faults(any_user())
+    program = SelfTraced("limited")
+    assert program.done.status == 0, program.done.stderr
+    assert 1 << 15 < program.truth["size"] <= 1 << 16
+    assert program.report()["end"]["kind"] == "running"
+
+
 def _complete(path: Path, user: str) -> dict[str, Any]:
     """The report of a trace whose recorder is still at work: at once, or soon."""
     deadline = time.monotonic() + 5

@@ -294,6 +294,18 @@ def often_with_threads():
     said(t, pages=500)
 
 
+def limited():
+    import random
+
+    with pymemtrace.trace("limited.pmt", exact=True, max_size=1 << 16) as t:
+        numbers = random.Random(1)
+        with mmap.mmap(-1, 40000 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+            for page in numbers.sample(range(40000), 40000):
+                memory[page * PAGE] = 1
+    said(t, size=os.path.getsize(t.path))
+
+
 def unstopped():
     t = pymemtrace.start()
     inside(1000)
