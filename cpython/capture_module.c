@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "capture/event.h"
 #include "capture/fault.h"
+#include "capture/rss_probe.h"
 #include "capture/timer.h"
 #include "frames.h"
 #include "prim/prim.h"
@@ -15,9 +16,10 @@
 
 enum { META_MAX = 16 };
 
-PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine) -> (engine, reason)\n\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None) -> (engine, reason)\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
-                        "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace. In a fork child of a traced process it starts a session of the child's own.\n"
+                        "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace,\n"
+                        "`names` a dict[int, str] of the threads that run already, by native id. In a fork child of a traced process it starts a session of the child's own.\n"
                         "`engine`: to use: faults, timer, none or best. Returns the one that runs (with none memory is sampled all the same) and None, or the reason why it is not faults.\n"
                         "Raises OSError if nothing can be recorded.");
 
@@ -54,6 +56,31 @@ read_meta(PyObject *dict, pmt_meta_t out[META_MAX])
     return count;
 }
 
+// Borrowed texts of `dict`, which may be NULL, in a new array: NULL with an exception set. One element at least is there.
+static pmt_thread_name_t *
+read_names(PyObject *dict, size_t *count)
+{
+    PyObject *key, *value;  // borrowed
+    Py_ssize_t at = 0, room = dict ? PyDict_GET_SIZE(dict) : 0;
+    pmt_thread_name_t *names = PyMem_New(pmt_thread_name_t, room + 1);
+    *count = 0;
+    if (!names) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    while (dict && PyDict_Next(dict, &at, &key, &value)) {
+        Py_ssize_t size;
+        unsigned long tid = PyLong_AsUnsignedLong(key);
+        const char *text = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8AndSize(value, &size);
+        if (!text) {
+            PyMem_Free(names);
+            return NULL;
+        }
+        names[(*count)++] = (pmt_thread_name_t){(uint32_t)tid, text, (size_t)size};
+    }
+    return names;
+}
+
 static PyObject *
 capture_start(PyObject *module, PyObject *args)
 {
@@ -61,18 +88,23 @@ capture_start(PyObject *module, PyObject *args)
     const char *address, *engine_name;
     int exact, confirm, engine;
     unsigned long long rss_before;
-    PyObject *dict;  // borrowed
+    PyObject *dict, *name_dict = NULL;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "sppKO!s:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name) || (engine = engine_of(engine_name)) < 0) {
+    if (!PyArg_ParseTuple(args, "sppKO!s|O!:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &PyDict_Type, &name_dict) ||
+        (engine = engine_of(engine_name)) < 0) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
-    if (count < 0) {
+    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    pmt_thread_name_t *names = count < 0 ? NULL : read_names(name_dict, &options.name_count);
+    if (!names) {
         return NULL;
     }
-    pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .engine = (pmt_engine_t)engine, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
+    options.engine = (pmt_engine_t)engine;
+    options.names = names;
     int err = pmt_session_start(&options, reason);
+    PyMem_Free(names);
     if (err < 0) {
         PyObject *details = Py_BuildValue("(is)", -err, reason[0] ? reason : strerror(-err));
         PyErr_SetObject(PyExc_OSError, details);
@@ -104,6 +136,91 @@ capture_probe(PyObject *module, PyObject *ignored)
     char reason[PMT_REASON_MAX];
     int err = pmt_fault_probe(reason);
     return Py_BuildValue("(is)", -err, err ? reason : "");
+}
+
+PyDoc_STRVAR(leave_doc, "leave() -> str | None\n\nStop tracing in a process that goes on, and wait about a second at most for the file. None: it is complete, else what is wrong with it.\n"
+                        "Harmless when this process is not traced.");
+
+static PyObject *
+capture_leave(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    char reason[PMT_REASON_MAX];
+    int connection = pmt_session_leave(), err = 0;
+    if (connection != -ESRCH) {
+        Py_BEGIN_ALLOW_THREADS
+        err = pmt_session_await_file(connection, reason);
+        Py_END_ALLOW_THREADS
+    }
+    if (err < 0) {
+        return PyUnicode_DecodeLocale(reason, "surrogateescape");
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(engine_doc, "engine() -> str | None\n\nThe engine that traces this very process; None: it is not traced, or the recorder has gone.");
+
+static PyObject *
+capture_engine(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    const char *engine = pmt_session_engine();
+    if (!engine) {
+        Py_RETURN_NONE;
+    }
+    return PyUnicode_FromString(engine);
+}
+
+PyDoc_STRVAR(spawn_doc, "spawn(program, argument, descriptors)\n\n"
+                        "Start `program` (bytes) as nobody's child, with an argument (str or None) and three descriptors as its 0, 1 and 2.");
+
+static PyObject *
+capture_spawn(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *program, *argument;
+    int fds[3];
+    if (!PyArg_ParseTuple(args, "yz(iii):spawn", &program, &argument, &fds[0], &fds[1], &fds[2])) {
+        return NULL;
+    }
+    int err = pmt_prim_spawn_apart(program, argument, fds);
+    if (err < 0) {
+        errno = -err;
+        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, program);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rss_result(int err, uint64_t bytes)
+{
+    if (err < 0) {
+        errno = -err;
+        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, "/proc/self");
+    }
+    return PyLong_FromUnsignedLongLong(bytes);
+}
+
+PyDoc_STRVAR(rss_doc, "rss() -> int\n\nThe resident set size of this process now, in bytes. Raises OSError where /proc cannot be read.");
+
+static PyObject *
+capture_rss(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    uint64_t bytes = 0;
+    int err = pmt_rss_probe(&bytes);
+    return rss_result(err, bytes);
+}
+
+PyDoc_STRVAR(rss_peak_doc, "rss_peak() -> int\n\nThe highest resident set size of this process so far, in bytes. Raises OSError where /proc cannot be read.");
+
+static PyObject *
+capture_rss_peak(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    uint64_t bytes = 0;
+    int err = pmt_rss_probe_peak(&bytes);
+    return rss_result(err, bytes);
 }
 
 PyDoc_STRVAR(name_thread_doc, "name_thread(name)\n\nTell the trace the calling thread's name.");
@@ -218,6 +335,75 @@ capture_stand_in(PyObject *module, PyObject *original)
     return Py_NewRef(original);
 }
 
+PyDoc_STRVAR(listen_doc, "listen(signo, cookie)\n\nLet summon() of another process run the Python handler that `signo` has; from here on the signal is ours.");
+
+static void
+run_python_handler_sigsafe(int signo)
+{
+    PyErr_SetInterruptEx(signo);
+}
+
+static PyObject *
+capture_listen(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int signo;
+    unsigned long long cookie;
+    if (!PyArg_ParseTuple(args, "iK:listen", &signo, &cookie)) {
+        return NULL;
+    }
+    int err = pmt_prim_summons_install(signo, cookie, run_python_handler_sigsafe);
+    if (err < 0) {
+        errno = -err;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(answered_doc, "answered()\n\nThe handler has been run: the next signal restarts system calls again.");
+
+static PyObject *
+capture_answered(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    pmt_prim_summons_answered();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(free_signal_doc, "free_signal() -> int\n\nA real-time signal that nobody uses. Raises OSError if there is none.");
+
+static PyObject *
+capture_free_signal(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    int signo = pmt_prim_summons_free_signal();
+    if (signo < 0) {
+        errno = -signo;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyLong_FromLong(signo);
+}
+
+PyDoc_STRVAR(summon_doc, "summon(pid, signo, cookie, insist)\n\nCall a process that listens. `insist`: the next call will end a system call in which its main thread waits.");
+
+static PyObject *
+capture_summon(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned int pid;
+    int signo, insist;
+    unsigned long long cookie;
+    if (!PyArg_ParseTuple(args, "IiKp:summon", &pid, &signo, &cookie, &insist)) {
+        return NULL;
+    }
+    int err = pmt_prim_summons_send(pid, signo, cookie, insist);
+    if (err < 0) {
+        errno = -err;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(importer_doc, "importer(path) -> object\n\nWhat sys.path_hooks make of `path`: None for a plain script, an importer for a folder or archive.");
 
 static PyObject *
@@ -242,11 +428,20 @@ static PyMethodDef methods[] = {
     {"start", capture_start, METH_VARARGS, start_doc},
     {"stop", capture_stop, METH_NOARGS, stop_doc},
     {"probe", capture_probe, METH_NOARGS, probe_doc},
+    {"leave", capture_leave, METH_NOARGS, leave_doc},
+    {"engine", capture_engine, METH_NOARGS, engine_doc},
+    {"spawn", capture_spawn, METH_VARARGS, spawn_doc},
+    {"rss", capture_rss, METH_NOARGS, rss_doc},
+    {"rss_peak", capture_rss_peak, METH_NOARGS, rss_peak_doc},
     {"name_thread", capture_name_thread, METH_O, name_thread_doc},
     {"native_id_stand_in", capture_native_id_stand_in, METH_NOARGS, "native_id_stand_in()\n\nThe function to put in the place of _thread.get_native_id."},
     {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},
     {"release_trap", pmt_release_trap, METH_NOARGS, "release_trap()\n\nUndo guard_trap, when the page-fault engine does not run."},
     {"stand_in", capture_stand_in, METH_O, stand_in_doc},
+    {"listen", capture_listen, METH_VARARGS, listen_doc},
+    {"answered", capture_answered, METH_NOARGS, answered_doc},
+    {"free_signal", capture_free_signal, METH_NOARGS, free_signal_doc},
+    {"summon", capture_summon, METH_VARARGS, summon_doc},
     {"importer", capture_importer, METH_O, importer_doc},
     {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
     {NULL, NULL, 0, NULL},

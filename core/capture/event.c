@@ -11,13 +11,27 @@
 static pmt_thread_t claiming_thread = {.busy = 1};
 static pmt_thread_t homeless_thread = {.busy = 1};  // no slot was left
 
+// Sessions of a process follow one another and are numbered. A thread's pointer is looked at only in the session it was made in: the memory of earlier ones is gone.
+static _Atomic uint32_t session_number = 1;
 static PMT_TLS_INITIAL_EXEC pmt_thread_t *current;
+static PMT_TLS_INITIAL_EXEC uint32_t current_session;
+
+static _Atomic uint32_t inside;  // handlers at work in the session: its memory must stay
+
+// NULL: it has not been seen in this session.
+static pmt_thread_t *
+present_thread(void)
+{
+    return PMT_LIKELY(current_session == atomic_load_explicit(&session_number, memory_order_relaxed)) ? current : NULL;
+}
 
 static PMT_COLD pmt_thread_t *
 adopt_slow_sigsafe(pmt_session_t *session)
 {
     pmt_claim_t claim;
     current = &claiming_thread;
+    atomic_signal_fence(memory_order_seq_cst);
+    current_session = atomic_load_explicit(&session_number, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     pmt_thread_t *thread = pmt_thread_claim_sigsafe(&session->threads, pmt_prim_tid_sigsafe(), &claim);
     if (!thread) {
@@ -39,7 +53,7 @@ adopt_slow_sigsafe(pmt_session_t *session)
 pmt_thread_t *
 pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now)
 {
-    pmt_thread_t *thread = current;
+    pmt_thread_t *thread = present_thread();
     if (PMT_UNLIKELY(!thread)) {
         thread = adopt_slow_sigsafe(session);
     }
@@ -231,13 +245,14 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
 void
 pmt_event_adopt_thread(void)
 {
-    adopt_slow_sigsafe(&pmt_session);
+    pmt_event_thread();
 }
 
 pmt_thread_t *
 pmt_event_thread(void)
 {
-    return current ? current : adopt_slow_sigsafe(&pmt_session);
+    pmt_thread_t *thread = present_thread();
+    return thread ? thread : adopt_slow_sigsafe(&pmt_session);
 }
 
 void
@@ -267,7 +282,7 @@ pmt_event_name_thread(const char *name, size_t size)
 void
 pmt_event_note(unsigned type, uint32_t arg, uint64_t value)
 {
-    pmt_thread_t *thread = current;
+    pmt_thread_t *thread = present_thread();
     if (!thread || thread->busy) {
         return;
     }
@@ -287,5 +302,37 @@ void
 pmt_event_disown_sigsafe(void)
 {
     atomic_store_explicit(&pmt_session.active, false, memory_order_release);
-    current = &claiming_thread;
+    atomic_store_explicit(&inside, 0, memory_order_relaxed);  // the other threads' handlers were not copied
+    pmt_event_forget_threads();
+}
+
+void
+pmt_event_forget_threads(void)
+{
+    atomic_fetch_add_explicit(&session_number, 1, memory_order_relaxed);
+}
+
+bool
+pmt_event_enter_sigsafe(pmt_session_t *session)
+{
+    atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);  // before `active` is asked: pmt_event_quiet reads them the other way round
+    return atomic_load_explicit(&session->active, memory_order_seq_cst);
+}
+
+void
+pmt_event_leave_sigsafe(void)
+{
+    atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
+}
+
+bool
+pmt_event_quiet(uint64_t timeout_ns)
+{
+    static const uint64_t LOOK_AGAIN_NS = 200000;
+    uint64_t deadline = pmt_prim_now_ns_sigsafe() + timeout_ns;
+    uint32_t handlers;
+    while ((handlers = atomic_load_explicit(&inside, memory_order_seq_cst)) != 0 && pmt_prim_now_ns_sigsafe() < deadline) {
+        pmt_prim_wait_sigsafe(&inside, handlers, LOOK_AGAIN_NS);
+    }
+    return handlers == 0;
 }

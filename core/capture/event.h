@@ -15,6 +15,10 @@ typedef struct pmt_event_s {
     unsigned flags;  // pmt_raw_fault_e
 } pmt_event_t;
 
+// First and last of all in a handler: between them the session's memory stays. False: no session is active (pmt_event_leave_sigsafe is called all the same).
+bool pmt_event_enter_sigsafe(pmt_session_t *session);
+void pmt_event_leave_sigsafe(void);
+
 // The calling thread, ready to record, with the present time in *now. NULL: it is at work in an event already, or no slot was left.
 pmt_thread_t *pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now);
 // False: lost, and counted.
@@ -26,7 +30,7 @@ void pmt_event_end_sigsafe(pmt_thread_t *thread);
 // How RSS changed since the last reading by any thread; keeps the peak.
 pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session);
 
-// Claims a slot for the calling thread ahead of its first event.
+// Claims a slot for the calling thread ahead of its first event, if it has none.
 void pmt_event_adopt_thread(void);
 // The calling thread's slot. `busy` is set for good where there is none.
 pmt_thread_t *pmt_event_thread(void);
@@ -39,3 +43,9 @@ void pmt_event_note(unsigned type, uint32_t arg, uint64_t value);
 
 // In a fork child: no handler of this process records any more.
 void pmt_event_disown_sigsafe(void);
+
+// No thread's slot is its own any more: each is adopted anew by its next event.
+void pmt_event_forget_threads(void);
+
+// Waits until no handler is at work in the session, which is no longer active. False: the time is over.
+bool pmt_event_quiet(uint64_t timeout_ns);

@@ -11,9 +11,11 @@
 #include "format/wire.h"
 #include "prim/prim.h"
 
+static const uint64_t HANDLER_NS = 1200 * 1000000ull;  // longer than a handler waits for a recorder that does not move
+enum { START_TRIES = 5 };  // the recorder is just being started, perhaps on a busy machine
 enum { LOOSE_READS = 2000 };  // of RSS in a child before a descriptor stays open: a short-lived one shows none to those who count
 
-pmt_session_t pmt_session;
+pmt_session_t pmt_session = {.rss.fd = -1};
 
 static int
 make_memory(pmt_session_t *session, int *shared_fd)
@@ -38,6 +40,7 @@ make_memory(pmt_session_t *session, int *shared_fd)
     session->shared = shared;
     session->shared->version = PMT_SHARED_VERSION;
     session->shared->pid = session->pid;
+    atomic_store_explicit(&session->shared->tracer_pages, (PMT_SHARED_PAGE + codes_size) / session->page_size, memory_order_relaxed);
     session->threads = (pmt_threads_t){.shared = shared, .areas = areas, .pid = session->pid};
     session->codes.entries = codes;
     return 0;
@@ -74,17 +77,50 @@ send_meta(int socket, const char *key, const char *value, size_t size)
 }
 
 static int
-await_answer(int socket)
+send_name(int socket, uint32_t pid, const pmt_thread_name_t *name)
+{
+    pmt_name_message_t message = {.kind = PMT_MESSAGE_NAME, .pid = pid, .tid = name->tid};
+    message.size = name->size < sizeof message.name ? (uint32_t)name->size : (uint32_t)sizeof message.name;
+    memcpy(message.name, name->name, message.size);
+    return pmt_prim_send_sigsafe(socket, &message, sizeof message, NULL, 0);
+}
+
+// Waits for at most `tries` times PMT_MESSAGE_WAIT_MS.
+static int
+await_answer(int socket, int tries)
 {
     char answer;
-    unsigned no_fds = 0;
-    int n = pmt_prim_receive_sigsafe(socket, &answer, 1, NULL, &no_fds);
+    int n = -EAGAIN;
+    for (int i = 0; i < tries && n == -EAGAIN; i++) {
+        unsigned no_fds = 0;
+        n = pmt_prim_receive_sigsafe(socket, &answer, 1, NULL, &no_fds);
+    }
     return n < 0 ? n : n == 0 ? -EPIPE : 0;
+}
+
+// Threads that run already get their events; what happens in one that gets none is missing, and said so.
+static int
+trace_others(pmt_session_t *session, int socket)
+{
+    char text[PMT_REASON_MAX];
+    int why;
+    unsigned refused = pmt_fault_open_others(session, socket, &why);
+    if (!refused) {
+        return 0;
+    }
+    int size = snprintf(text, sizeof text, "%u threads that ran before tracing started are not traced: %s", refused, strerror(-why));
+    return send_meta(socket, "engine_reason", text, (size_t)size);
+}
+
+static const char *
+engine_name(pmt_engine_t engine)
+{
+    return engine == PMT_ENGINE_FAULTS ? "faults" : engine == PMT_ENGINE_TIMER ? "timer" : "none";
 }
 
 // Hands the recorder the shared memory, what it should know, and the perf event if there is one.
 static int
-greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd, int event_fd, const char *reason)
+greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int event_fd, const char *reason)
 {
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket < 0) {
@@ -93,8 +129,8 @@ greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd,
     pmt_hello_t hello = {.kind = PMT_MESSAGE_HELLO, .version = PMT_SHARED_VERSION, .pid = session->pid,
                          .parent = pmt_prim_parent_sigsafe(), .time = pmt_prim_now_ns_sigsafe()};
     int err = pmt_prim_send_sigsafe(socket, &hello, sizeof hello, &shared_fd, 1);
-    static const char *const engines[] = {[PMT_ENGINE_NONE] = "none", [PMT_ENGINE_FAULTS] = "faults", [PMT_ENGINE_TIMER] = "timer"};
-    err = err ? err : send_meta(socket, "engine", engines[session->engine], strlen(engines[session->engine]));
+    const char *engine = engine_name(session->engine);
+    err = err ? err : send_meta(socket, "engine", engine, strlen(engine));
     err = err ? err : send_meta(socket, "engine_reason", reason, strlen(reason));
     for (size_t i = 0; i < options->meta_count && !err; i++) {
         err = send_meta(socket, options->meta[i].key, options->meta[i].value, options->meta[i].size);
@@ -102,14 +138,71 @@ greet(const pmt_session_t *session, const pmt_options_t *options, int shared_fd,
     if (!err && event_fd >= 0) {
         pmt_events_t events = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid};
         err = pmt_prim_send_sigsafe(socket, &events, sizeof events, &event_fd, 1);
+        err = err ? err : trace_others(session, socket);
+    }
+    for (size_t i = 0; i < options->name_count && !err; i++) {
+        err = send_name(socket, session->pid, &options->names[i]);
     }
     const char ready = PMT_MESSAGE_READY;
     if (options->confirm) {
         err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);
-        err = err ? err : await_answer(socket);
+        err = err ? err : await_answer(socket, START_TRIES);
     }
     pmt_prim_close_sigsafe(socket);
     return err;
+}
+
+// Lets the recorder take its last look at the mappings and close the events. The connection, or -errno.
+static int
+say_bye(const pmt_session_t *session, bool living)
+{
+    pmt_bye_t bye = {.kind = PMT_MESSAGE_BYE, .pid = session->pid, .living = living};
+    int socket = pmt_prim_connect_sigsafe(session->address);
+    if (socket < 0) {
+        return socket;
+    }
+    int err = pmt_prim_send_sigsafe(socket, &bye, sizeof bye, NULL, 0);
+    if (err < 0) {
+        pmt_prim_close_sigsafe(socket);
+        return err;
+    }
+    if (session->shared) {
+        pmt_ring_doorbell_sigsafe(session->shared);
+    }
+    await_answer(socket, 1);
+    return socket;
+}
+
+static void
+disown_sigsafe(void)
+{
+    pmt_event_disown_sigsafe();
+    pmt_timer_disown_sigsafe();
+}
+
+// Fork handlers cannot be taken back.
+static void
+watch_forks(void)
+{
+    static bool watching;
+    if (!watching) {
+        pmt_prim_at_fork(disown_sigsafe);
+        watching = true;
+    }
+}
+
+// Gives back what a session that is over still holds, unless a handler is still at work in it.
+static int
+release(pmt_session_t *session)
+{
+    if (!pmt_event_quiet(HANDLER_NS)) {
+        return -EBUSY;
+    }
+    pmt_event_forget_threads();
+    drop_memory(session);
+    pmt_rss_clock_fini(&session->rss);
+    *session = (pmt_session_t){.rss.fd = -1};
+    return 0;
 }
 
 // In a fork child: the parent's session is not ours. Its memory was not copied; its signal handler and what its self-test measured hold here too.
@@ -117,7 +210,36 @@ static void
 forget_parent(pmt_session_t *session)
 {
     pmt_prim_rss_close_sigsafe(atomic_load_explicit(&session->rss.fd, memory_order_relaxed));
-    *session = (pmt_session_t){.delivery_ns = session->delivery_ns, .tested = session->tested};
+    *session = (pmt_session_t){.rss.fd = -1, .delivery_ns = session->delivery_ns, .tested = session->tested};
+}
+
+static bool
+is_running(const pmt_session_t *session)
+{
+    return session->shared && !session->left && session->pid == pmt_prim_pid_sigsafe();
+}
+
+const char *
+pmt_session_engine(void)
+{
+    const pmt_session_t *session = &pmt_session;
+    int connection = is_running(session) ? pmt_prim_connect_sigsafe(session->address) : -ESRCH;
+    pmt_prim_close_sigsafe(connection);
+    return connection < 0 ? NULL : engine_name(session->engine);
+}
+
+// One that runs already stays, unless its recorder has died.
+static int
+make_way(pmt_session_t *session)
+{
+    if (session->shared && session->pid != pmt_prim_pid_sigsafe()) {
+        forget_parent(session);
+    }
+    if (pmt_session_engine()) {
+        return -EALREADY;
+    }
+    atomic_store_explicit(&session->active, false, memory_order_seq_cst);
+    return session->shared ? release(session) : 0;
 }
 
 // Why nothing is recorded: for the program's user, and for the trace if there is a recorder.
@@ -162,24 +284,15 @@ arm(pmt_session_t *session, pmt_engine_t wanted, int *event_fd, char reason[PMT_
     return PMT_ENGINE_NONE;
 }
 
-static void
-disown_sigsafe(void)
-{
-    pmt_event_disown_sigsafe();
-    pmt_timer_disown_sigsafe();
-}
-
 int
 pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
 {
     pmt_session_t *session = &pmt_session;
     int shared_fd = -1, event_fd = -1;
     reason[0] = '\0';
-    if (session->shared && session->pid == pmt_prim_pid_sigsafe()) {
-        return -EALREADY;
-    }
-    if (session->shared) {
-        forget_parent(session);
+    int err = make_way(session);
+    if (err < 0) {
+        return err;
     }
     if (strlen(options->address) >= sizeof session->address) {
         return -ENAMETOOLONG;
@@ -190,11 +303,11 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     session->pid = pmt_prim_pid_sigsafe();
     session->page_size = pmt_prim_page_size_sigsafe();
     pmt_prim_c_library(&session->c_library, &session->c_library_end);
-    int err = pmt_rss_clock_init(&session->rss, options->confirm ? 0 : LOOSE_READS);
+    err = pmt_rss_clock_init(&session->rss, options->confirm ? 0 : LOOSE_READS);
     if (err < 0) {
         return err;
     }
-    pmt_rss_step_t begin = pmt_rss_clock_step_sigsafe(&session->rss);
+    pmt_rss_clock_step_sigsafe(&session->rss);  // adopting a thread corrects it
     if ((err = make_memory(session, &shared_fd)) < 0) {
         goto no_memory;
     }
@@ -204,16 +317,14 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         goto no_recorder;
     }
     pmt_prim_close_sigsafe(shared_fd);
-    static bool at_fork;  // what is registered holds in fork children too
-    if (!at_fork) {
-        pmt_prim_at_fork(disown_sigsafe);
-        at_fork = true;
-    }
+    watch_forks();
 
-    // What was brought in until here is the tracer's.
+    // What was brought in until here is the tracer's, unless the program runs already: then its threads may have brought in more than we.
     pmt_rss_step_t own = pmt_rss_clock_step_sigsafe(&session->rss);
-    uint64_t before = options->rss_before ? options->rss_before : begin.rss;
-    atomic_store_explicit(&session->shared->tracer_pages, own.rss > before ? own.rss - before : 0, memory_order_relaxed);
+    if (options->rss_before) {
+        uint64_t tracer = own.rss > options->rss_before ? own.rss - options->rss_before : 0;
+        atomic_store_explicit(&session->shared->tracer_pages, tracer, memory_order_relaxed);
+    }
     pmt_event_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
     if (session->engine == PMT_ENGINE_FAULTS) {
         pmt_event_note(PMT_RAW_PERIOD, 1, 0);
@@ -232,22 +343,23 @@ no_recorder:
     pmt_prim_close_sigsafe(event_fd);
     pmt_prim_close_sigsafe(shared_fd);
     pmt_timer_disarm();
-    pmt_event_disown_sigsafe();
+    pmt_event_forget_threads();
     drop_memory(session);
 no_memory:
     pmt_rss_clock_fini(&session->rss);
     explain(session, err, reason);
+    if (options->confirm && !options->rss_before) {
+        pmt_prim_close_sigsafe(say_bye(session, true));  // the recorder is this program's alone: it need not wait for more
+    }
     return err;
 }
 
-void
-pmt_session_stop(void)
+static void
+mark_end(pmt_session_t *session)
 {
-    pmt_session_t *session = &pmt_session;
-    if (!session->shared || session->pid != pmt_prim_pid_sigsafe()) {
-        return;
-    }
-    bool traced = atomic_exchange_explicit(&session->active, false, memory_order_acq_rel);
+    bool traced = atomic_exchange_explicit(&session->active, false, memory_order_seq_cst);
+    pmt_event_quiet(HANDLER_NS);  // what the other threads are just recording belongs to the trace
+    pmt_event_adopt_thread();  // which need not be the one that started
     pmt_rss_step_t rest = pmt_rss_clock_step_sigsafe(&session->rss);
     uint64_t signals = atomic_load_explicit(&session->signals, memory_order_relaxed);
     uint64_t cost = atomic_load_explicit(&session->cost_ns, memory_order_relaxed);
@@ -258,16 +370,53 @@ pmt_session_stop(void)
         atomic_store_explicit(&session->shared->ticks, session->engine == PMT_ENGINE_TIMER ? signals : 0, memory_order_relaxed);
     }
     pmt_event_note(PMT_RAW_MARK, PMT_MARK_END, rest.rss);
-    // The recorder takes its last look at the mappings and closes the events; the rest of the shutdown is not recorded.
-    int socket = pmt_prim_connect_sigsafe(session->address);
-    if (socket >= 0) {
-        pmt_bye_t bye = {.kind = PMT_MESSAGE_BYE, .pid = session->pid};
-        if (pmt_prim_send_sigsafe(socket, &bye, sizeof bye, NULL, 0) == 0) {
-            pmt_ring_doorbell_sigsafe(session->shared);
-            await_answer(socket);
-        }
-        pmt_prim_close_sigsafe(socket);
+}
+
+void
+pmt_session_stop(void)
+{
+    pmt_session_t *session = &pmt_session;
+    if (!is_running(session)) {
+        return;
     }
-    // The memory stays mapped: a daemon thread's handler may be at work in it.
+    mark_end(session);
+    pmt_prim_close_sigsafe(say_bye(session, false));
+    // The memory stays mapped: a daemon thread's handler may be at work in it. The rest of the shutdown is not recorded.
     pmt_rss_clock_fini(&session->rss);
+}
+
+int
+pmt_session_leave(void)
+{
+    pmt_session_t *session = &pmt_session;
+    if (!is_running(session)) {
+        return -ESRCH;
+    }
+    mark_end(session);
+    int connection = say_bye(session, true);
+    session->left = true;
+    release(session);  // else the next start does it
+    return connection;
+}
+
+int
+pmt_session_await_file(int connection, char reason[PMT_REASON_MAX])
+{
+    enum { TRIES = 6 };  // of PMT_MESSAGE_WAIT_MS
+    pmt_farewell_t farewell = {0};
+    int n = connection < 0 ? connection : -EAGAIN;
+    for (int i = 0; i < TRIES && (n == -EAGAIN || n == 1); i++) {  // 1: the answer that was not there in time
+        unsigned no_fds = 0;
+        n = pmt_prim_receive_sigsafe(connection, &farewell, sizeof farewell, NULL, &no_fds);
+    }
+    pmt_prim_close_sigsafe(connection);
+    if (n == (int)sizeof farewell) {
+        if (farewell.pid) {
+            pmt_prim_reap_adopted(farewell.pid);
+        }
+        snprintf(reason, PMT_REASON_MAX, "%s", strerror(farewell.error));
+        return -farewell.error;
+    }
+    snprintf(reason, PMT_REASON_MAX, "%s", n == -EAGAIN ? "the recorder has not finished writing it" : "the recorder was killed");
+    return n == -EAGAIN ? n : -EPIPE;
 }

@@ -1,5 +1,5 @@
-// Tracing this process: start, stop and the state that the handlers of all its threads share. One session a process; start and stop are called with the
-// interpreter's lock held, the rest runs in signal handlers.
+// Tracing this process: start, stop and the state that the handlers of all its threads share. One session at a time, any number one after another; start and stop
+// are called with the interpreter's lock held, the rest runs in signal handlers.
 #pragma once
 
 #include <stdbool.h>
@@ -27,6 +27,7 @@ typedef struct pmt_session_s {
     pmt_rss_clock_t rss;
     uint32_t pid;
     size_t page_size;
+    bool left;  // over, and its memory waits for the last handler
     char address[PMT_ADDRESS_MAX];  // of the recorder's socket
 
     uint64_t c_library, c_library_end;  // addresses of its code
@@ -55,6 +56,13 @@ typedef struct pmt_meta_s {
     size_t size;
 } pmt_meta_t;
 
+// A thread that runs already when tracing starts.
+typedef struct pmt_thread_name_s {
+    uint32_t tid;
+    const char *name;
+    size_t size;
+} pmt_thread_name_t;
+
 typedef struct pmt_options_s {
     const char *address;  // the recorder's
     uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
@@ -64,11 +72,23 @@ typedef struct pmt_options_s {
     const pmt_interp_t *interp;
     const pmt_meta_t *meta;  // sent with the greeting
     size_t meta_count;
+    const pmt_thread_name_t *names;
+    size_t name_count;
 } pmt_options_t;
 
 // Starts tracing. 0: a recorder listens; pmt_session.engine runs; `reason` is empty if that is the fault engine, else it says why not. Negative: -errno, nothing is traced;
 // `reason` says why, or is empty.
 int pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX]);
 
-// Stops for good: marks the end, lets the recorder close the events. Harmless when not started, and in a fork child.
+// Stops as the process ends: marks the end, lets the recorder close the events. Harmless when not started, and in a fork child.
 void pmt_session_stop(void);
+
+// Stops in a process that goes on: nothing of the session stays, and another may start. The recorder writes the rest meanwhile: the result is the connection to be given to
+// pmt_session_await_file. -ESRCH: no session runs here; another error: there is no recorder any more.
+int pmt_session_leave(void);
+
+// Waits, about a second at most, until the trace's file is complete. 0, or -errno with the reason why it is not. Needs no session and no lock.
+int pmt_session_await_file(int connection, char reason[PMT_REASON_MAX]);
+
+// The engine of the session of this very process; NULL: there is none, or its recorder has gone.
+const char *pmt_session_engine(void);

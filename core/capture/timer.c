@@ -195,13 +195,9 @@ record_tick(pmt_session_t *session, pmt_thread_t *thread, const pmt_tick_signal_
 }
 
 static void
-on_tick(const pmt_tick_signal_t *signal)
+handle_tick(pmt_session_t *session, const pmt_tick_signal_t *signal)
 {
-    pmt_session_t *session = &pmt_session;
     uint64_t begin;
-    if (PMT_UNLIKELY(!atomic_load_explicit(&session->active, memory_order_acquire))) {
-        return;
-    }
     pmt_thread_t *thread = pmt_event_begin_sigsafe(session, &begin);
     if (PMT_UNLIKELY(!thread)) {
         return;
@@ -209,6 +205,16 @@ on_tick(const pmt_tick_signal_t *signal)
     record_tick(session, thread, signal, begin);
     review_threads(session, pmt_event_rest_sigsafe(session, thread, begin));
     pmt_event_end_sigsafe(thread);
+}
+
+static void
+on_tick(const pmt_tick_signal_t *signal)
+{
+    pmt_session_t *session = &pmt_session;
+    if (PMT_LIKELY(pmt_event_enter_sigsafe(session))) {
+        handle_tick(session, signal);
+    }
+    pmt_event_leave_sigsafe();
 }
 
 // ---- start and stop ----

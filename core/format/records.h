@@ -18,6 +18,7 @@ enum {
     PMT_RINGS = 1024,        // threads alive at once that can be recorded
     PMT_RING_WORDS = 4096,   // 32 KiB a thread
     PMT_RAW_WORDS_MAX = 512, // the longest record
+    PMT_THREAD_NAME_MAX = 240, // bytes, in a message
     PMT_SHARED_PAGE = 4096,
 };
 
@@ -99,6 +100,8 @@ enum pmt_message_e {
     PMT_MESSAGE_EVENTS = 'E',  // program: pmt_events_t with perf descriptors; those of older generations are to be closed
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
+    PMT_MESSAGE_NAME = 'N',    // program: pmt_name_message_t: a thread that it had before it was traced
+    PMT_MESSAGE_FAREWELL = 'F',// recorder: pmt_farewell_t: it has written the file and ends; for a program that stopped its trace and goes on
     PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended
     PMT_MESSAGE_GOING_ON = 'G',// recorder to launcher: pmt_going_on_t: the program has ended, but other processes of its tree have not
 };
@@ -118,6 +121,7 @@ typedef struct pmt_events_s {
 
 typedef struct pmt_bye_s {
     char kind;
+    uint8_t living;  // 1: the process goes on. If it is the trace's first, the trace is over
     uint32_t pid;
 } pmt_bye_t;
 
@@ -125,6 +129,19 @@ typedef struct pmt_going_on_s {
     char kind;
     uint32_t processes;
 } pmt_going_on_t;
+
+typedef struct pmt_name_message_s {
+    char kind;
+    uint32_t pid, tid;
+    uint32_t size;
+    char name[PMT_THREAD_NAME_MAX];
+} pmt_name_message_t;
+
+typedef struct pmt_farewell_s {
+    char kind;
+    uint32_t pid;   // the recorder's
+    int32_t error;  // errno; 0: the file is complete
+} pmt_farewell_t;
 
 typedef struct pmt_end_message_s {
     char kind;

@@ -52,6 +52,9 @@ int pmt_prim_rss_read_sigsafe(int fd, pmt_rss_t *out);
 int pmt_prim_rss_read_once_sigsafe(pmt_rss_t *out);
 // Closes it, in a fork child too, where it shows the parent; unless it is the program's by now.
 void pmt_prim_rss_close_sigsafe(int fd);
+// The highest resident set of this process, in KiB. The first costs 0.3 us, but counts what the process was before an exec too; the second (VmHWM) 12 us. 0: unknown.
+uint64_t pmt_prim_rss_peak_fast(void);
+uint64_t pmt_prim_rss_peak(void);
 
 // ---- thread.c ----
 uint32_t pmt_prim_pid_sigsafe(void);
@@ -75,6 +78,21 @@ void pmt_prim_wake_sigsafe(_Atomic uint32_t *word);
 // Waits until one of the words is not as expected. Kernels before 5.16 wait for the first one alone.
 enum { PMT_WAIT_MAX = 128 };
 void pmt_prim_wait_any(_Atomic uint32_t *const *words, const uint32_t *expected, unsigned count, uint64_t timeout_ns);
+
+// ---- spawn.c ----
+// Starts `program` as nobody's child, so that neither a SIGCHLD nor waitpid() tells of it, unless this process adopts orphans (pid 1, a subreaper). It gets
+// fds[0..2] as its descriptors 0, 1 and 2 and no others, one argument or none (NULL), no environment, a session of its own, and signals as they are by default.
+int pmt_prim_spawn_apart(const char *program, const char *argument, const int fds[3]);
+// Such a program has ended: takes its status if this process had to adopt it.
+void pmt_prim_reap_adopted(uint32_t pid);
+
+// ---- summons.c: being called from another process of the same user, by a real-time signal that carries a cookie ----
+int pmt_prim_summons_free_signal(void);  // one that has its default effect; -EBUSY: none
+// answer(signo) runs in signal context on the main thread. The signal restarts system calls, unless it was announced by one that insists: then it ends them.
+int pmt_prim_summons_install(int signo, uint64_t cookie, void (*answer_sigsafe)(int signo));
+void pmt_prim_summons_answered(void);  // system calls are restarted again
+// `cookie`: an even number. `insist`: announces, and is itself not answered.
+int pmt_prim_summons_send(uint32_t pid, int signo, uint64_t cookie, bool insist);
 
 // ---- fault_event.c: signals at page faults ----
 typedef struct pmt_fault_signal_s {

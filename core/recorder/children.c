@@ -25,7 +25,7 @@ static void
 visit(uint32_t pid, void *context)
 {
     look_t *look = context;
-    if (!pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && pmt_process_new(look->trace, pid, look->parent, pmt_prim_now_ns_sigsafe())) {
+    if (pid != pmt_prim_pid_sigsafe() && !pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && pmt_process_new(look->trace, pid, look->parent, pmt_prim_now_ns_sigsafe())) {
         look->any = true;
     }
 }

@@ -1,5 +1,6 @@
 // From the rings to the trace: decodes raw records (format/records.h), numbers stacks and instructions, writes them against each thread's last fault.
 // The rings are memory that another process writes: lengths are checked, a ring that does not decode is skipped to its head.
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/wire.h"
@@ -114,6 +115,13 @@ on_thread(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         .frames = consumer->frames,
         .nodes = consumer->nodes,
     };
+    pmt_expected_t *expected = pmt_process_take_expected(drain->process, raw->arg);
+    if (expected) {
+        consumer->named = true;
+        pmt_writer_thread(drain->trace->writer, drain->process->number, raw->arg, time, expected->name, expected->size);
+        free(expected);
+        return;
+    }
     pmt_prim_thread_name(drain->process->pid, raw->arg, name, sizeof name);
     pmt_writer_thread(drain->trace->writer, drain->process->number, raw->arg, time, name, strlen(name));
 }

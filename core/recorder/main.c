@@ -3,7 +3,8 @@
 //   descriptor 1: the trace file, open for writing and empty
 //   descriptor 2: the listening socket that the traced process connects to
 //   argument, if any: the bytes that the file may have at most
-// It ends when the launcher has told it how the program ended, or has gone and the traced processes too. Exit status: 0 the trace is complete, 1 it could not
+// It ends when the launcher has told it how the program ended, or has gone and the traced processes too; a program that traces itself has no launcher, and may stop its trace.
+// Exit status: 0 the trace is complete, 1 it could not
 // be written (the reason went to the launcher), 2 wrong use.
 #define _GNU_SOURCE  // strnlen
 #include <errno.h>
@@ -27,6 +28,7 @@ typedef struct recorder_s {
     bool control_open;
     uint64_t told_at;   // when the launcher told the program's end; 0: not yet
     uint64_t ticks, next_tick, next_flush;
+    int farewell;  // the connection of a program that has stopped its trace and waits for the file; -1: none
     char message[PMT_MESSAGE_MAX + 1];
 } recorder_t;
 
@@ -76,7 +78,30 @@ on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
 }
 
 static void
-on_bye(recorder_t *recorder, size_t size)
+on_name(recorder_t *recorder, size_t size)
+{
+    pmt_name_message_t name;
+    if (size != sizeof name) {
+        return;
+    }
+    memcpy(&name, recorder->message, sizeof name);
+    pmt_process_t *process = pmt_process_find(&recorder->trace, name.pid);
+    if (process && name.size <= sizeof name.name) {
+        pmt_process_expect_thread(process, name.tid, name.name, name.size);
+    }
+}
+
+// To a program that has stopped its trace, or its part of it. `pid`: of a recorder that ends, else 0.
+static void
+say_farewell(int fd, uint32_t pid, int err)
+{
+    pmt_farewell_t farewell = {.kind = PMT_MESSAGE_FAREWELL, .pid = pid, .error = -err};
+    pmt_prim_send_sigsafe(fd, &farewell, sizeof farewell, NULL, 0);
+}
+
+// Answered by one byte; a process that goes on gets a farewell besides, the first one when the file is written: its trace is over then.
+static void
+on_bye(recorder_t *recorder, size_t size, int fd)
 {
     pmt_bye_t bye;
     if (size != sizeof bye) {
@@ -90,6 +115,12 @@ on_bye(recorder_t *recorder, size_t size)
         pmt_process_name_threads(&recorder->trace, process);
         pmt_sample(&recorder->trace);
         process->leaving = true;
+    }
+    pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+    if (bye.living && process && process->number == 0) {
+        recorder->farewell = fd;
+    } else if (bye.living) {
+        say_farewell(fd, 0, 0);
     }
 }
 
@@ -119,8 +150,10 @@ serve(recorder_t *recorder, int fd)
             taken = on_events(recorder, (size_t)size, fds, fd_count);
             break;
         case PMT_MESSAGE_BYE:
-            on_bye(recorder, (size_t)size);
-            pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+            on_bye(recorder, (size_t)size, fd);
+            break;
+        case PMT_MESSAGE_NAME:
+            on_name(recorder, (size_t)size);
             break;
         case PMT_MESSAGE_READY:
             pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
@@ -131,7 +164,11 @@ serve(recorder_t *recorder, int fd)
         for (unsigned i = 0; i < fd_count && !taken; i++) {
             pmt_prim_close_sigsafe(fds[i]);
         }
+        if (recorder->farewell == fd) {
+            return;
+        }
     }
+    pmt_prim_close_sigsafe(fd);
 }
 
 static void
@@ -140,7 +177,6 @@ accept_one(recorder_t *recorder)
     int fd = pmt_prim_accept(LISTENER);
     if (fd >= 0) {
         serve(recorder, fd);
-        pmt_prim_close_sigsafe(fd);
     }
 }
 
@@ -241,7 +277,7 @@ look_at_sockets(recorder_t *recorder)
 {
     int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER};
     unsigned ready;
-    while ((ready = pmt_prim_poll(fds, 2, 0)) != 0) {
+    while (recorder->farewell < 0 && (ready = pmt_prim_poll(fds, 2, 0)) != 0) {
         if (ready & 1) {
             read_control(recorder);
         }
@@ -270,6 +306,9 @@ let_launcher_go(recorder_t *recorder)
 static bool
 finished(recorder_t *recorder, uint64_t now)
 {
+    if (recorder->farewell >= 0) {
+        return true;
+    }
     if (recorder->trace.processes) {
         if (recorder->told_at && recorder->control_open && now - recorder->told_at > GRACE_NS) {
             let_launcher_go(recorder);
@@ -321,6 +360,7 @@ start(recorder_t *recorder)
     trace->batch = -1;
     trace->cgroup.usage_fd = -1;
     recorder->control_open = true;
+    recorder->farewell = -1;
     recorder->next_tick = trace->t0 + TICK_NS;
     recorder->next_flush = trace->t0 + FLUSH_NS;
     trace->nodes = pmt_nodes_new();
@@ -335,6 +375,10 @@ static int
 finish(recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
+    pmt_drain(trace);
+    while (trace->processes) {  // they go on, without us
+        pmt_process_close(trace, trace->processes);
+    }
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);
@@ -375,5 +419,8 @@ main(int argc, char **argv)
     }
     int status = err ? fail(recorder.trace.writer, err) : 0;
     pmt_writer_free(recorder.trace.writer);
+    if (recorder.farewell >= 0) {
+        say_farewell(recorder.farewell, pmt_prim_pid_sigsafe(), err);
+    }
     return status;
 }

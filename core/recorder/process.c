@@ -1,6 +1,7 @@
 // A traced process as the recorder holds it (trace.h).
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "format/wire.h"
 #include "recorder/trace.h"
@@ -132,6 +133,9 @@ pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
         pmt_modules_fini(&process->modules);
         unmap(&(maps_t){process->shared, process->consumers});
     }
+    while (process->expected) {
+        free(pmt_process_take_expected(process, process->expected->tid));
+    }
     if (process->ended) {
         write_end(trace, process, pmt_trace_time(trace, pmt_prim_now_ns_sigsafe()));
     }
@@ -241,4 +245,29 @@ pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process)
             pmt_writer_thread_name(trace->writer, (uint64_t)consumer->thread, name, length);
         }
     }
+}
+
+void
+pmt_process_expect_thread(pmt_process_t *process, uint32_t tid, const char *name, uint32_t size)
+{
+    pmt_expected_t *expected = malloc(sizeof *expected + size);
+    if (expected) {  // else it keeps the kernel's name
+        *expected = (pmt_expected_t){.tid = tid, .size = size, .next = process->expected};
+        memcpy(expected->name, name, size);
+        process->expected = expected;
+    }
+}
+
+pmt_expected_t *
+pmt_process_take_expected(pmt_process_t *process, uint32_t tid)
+{
+    pmt_expected_t **link = &process->expected;
+    while (*link && (*link)->tid != tid) {
+        link = &(*link)->next;
+    }
+    pmt_expected_t *expected = *link;
+    if (expected) {
+        *link = expected->next;
+    }
+    return expected;
 }

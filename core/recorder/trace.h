@@ -31,6 +31,13 @@ typedef struct pmt_event_fd_s {
     uint32_t generation;
 } pmt_event_fd_t;
 
+// The name of a thread that the process had before it was traced and that has not been seen yet.
+typedef struct pmt_expected_s {
+    uint32_t tid, size;
+    struct pmt_expected_s *next;
+    char name[];
+} pmt_expected_t;
+
 // A process of the tree, traced or only known: its memory is sampled all the same.
 typedef struct pmt_process_s {
     uint32_t number;  // in the trace
@@ -47,6 +54,7 @@ typedef struct pmt_process_s {
     uint32_t event_count, event_capacity;
     pmt_modules_t modules;
     uint64_t argv_hash;  // of the arguments as written last; 0: not yet
+    pmt_expected_t *expected;
     uint64_t sampled_at;
     int64_t sample[4];  // anon, file, shmem, swap: KiB
     int64_t peak_kib;
@@ -98,6 +106,9 @@ void pmt_process_lay_ghosts(pmt_trace_t *trace);
 // Writes its counters as they stand.
 void pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process);
 void pmt_process_name_threads(pmt_trace_t *trace, pmt_process_t *process);
+void pmt_process_expect_thread(pmt_process_t *process, uint32_t tid, const char *name, uint32_t size);
+// Its name if it was expected, which it then is no more: to be freed. Else NULL.
+pmt_expected_t *pmt_process_take_expected(pmt_process_t *process, uint32_t tid);
 
 // drain.c. Writes everything published in the rings of all processes; true if there was anything.
 bool pmt_drain(pmt_trace_t *trace);

@@ -1,24 +1,41 @@
 """pymemtrace: which lines of a Python program made the operating system hand out its memory.
 
-Importing the package costs next to nothing, because `pymemtrace run` imports it before the program can start. `Trace`
-(read a trace back) is loaded when it is first used.
+Importing the package costs next to nothing, because `pymemtrace run` imports it before the program can start. What it
+offers is loaded when it is first used.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pymemtrace.trace import Trace
+    from pymemtrace._capture import rss, rss_peak
+    from pymemtrace.api import start, stop, trace
+    from pymemtrace.listening import listen
+    from pymemtrace.recording import Recording
+    from pymemtrace.tracefile import Trace
 
-__all__ = ["Trace", "__version__"]
+__all__ = ["Recording", "Trace", "__version__", "listen", "rss", "rss_peak", "start", "stop", "trace"]
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "Recording": "pymemtrace.recording",
+    "Trace": "pymemtrace.tracefile",
+    "listen": "pymemtrace.listening",
+    "rss": "pymemtrace._capture",
+    "rss_peak": "pymemtrace._capture",
+    "start": "pymemtrace.api",
+    "stop": "pymemtrace.api",
+    "trace": "pymemtrace.api",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name == "Trace":
-        from pymemtrace.trace import Trace
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return Trace
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found  # asked for once: rss() is meant to be called often
+    return found
 
 
 def __dir__() -> list[str]:

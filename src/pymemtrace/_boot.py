@@ -64,6 +64,20 @@ def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> N
         _notice(options, f"timer ticks cannot be used: {reason}")
 
 
+def _listen(options: list[str]) -> None:
+    """Trace nothing, but let `pymemtrace attach` begin. This loads the package, which need not be on the path."""
+    folder = __file__.rpartition("/")[0].rpartition("/")[0]
+    sys.path.insert(0, folder)
+    try:
+        from pymemtrace.listening import listen
+
+        listen()
+    except Exception as error:
+        _notice(options, str(error))
+    finally:
+        sys.path.remove(folder)
+
+
 def _main() -> tuple["Any", str, str]:
     """Everything before the user's code: (how to run it, kind, target)."""
     address, options, kind, target = sys.argv[1:_OWN_WORDS]
@@ -78,7 +92,11 @@ def _main() -> tuple["Any", str, str]:
     path = _first_path(kind, target, inside.absolute)
     if path is not None:
         sys.path.insert(0, path)
-    _start(inside, capture, address, options.split(","))
+    words = options.split(",")
+    if "paused" in words:
+        _listen(words)
+    else:
+        _start(inside, capture, address, words)
     if kind == "path":
         target = "__main__"
     elif kind == "script":

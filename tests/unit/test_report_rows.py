@@ -13,7 +13,7 @@ from report_fakes import MIB, PAGE, empty, install, process, result, trace_file,
 import pymemtrace
 from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
 from pymemtrace.report import json_report, tree
-from pymemtrace.trace import Trace
+from pymemtrace.tracefile import Trace
 
 
 def load(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: Any, pid: int | None = None) -> Trace:

@@ -74,7 +74,11 @@ void
 pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
 {
     trap_handler = handler;
-    take_over(&trap_previous);
+    struct sigaction present;
+    sigaction(SIGTRAP, NULL, &present);
+    if (!(present.sa_flags & SA_SIGINFO) || present.sa_sigaction != on_sigtrap) {  // on top of itself it would chain to itself
+        take_over(&trap_previous);
+    }
 }
 
 static void

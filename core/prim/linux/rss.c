@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -104,4 +106,26 @@ pmt_prim_rss_close_sigsafe(int fd)
     if (fd >= 0 && fstatfs(fd, &status) == 0 && status.f_type == PROC_SUPER_MAGIC) {
         close(fd);
     }
+}
+
+uint64_t
+pmt_prim_rss_peak_fast(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss;
+}
+
+uint64_t
+pmt_prim_rss_peak(void)
+{
+    char text[4096];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *line = strstr(text, "\nVmHWM:");
+    return line ? strtoull(line + strlen("\nVmHWM:"), NULL, 10) : 0;
 }

@@ -10,6 +10,9 @@
 
 #include "prim/prim.h"
 
+// A wait that a signal cut short is begun again, but under a storm of signals it must end too.
+enum { INTERRUPTIONS_MAX = 200 };
+
 static void
 bound_waits(int fd)
 {
@@ -88,7 +91,11 @@ pmt_prim_send_sigsafe(int fd, const void *message, size_t size, const int *fds, 
         c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
     }
-    ssize_t n = sendmsg(fd, &header, MSG_NOSIGNAL);
+    ssize_t n = -1;
+    errno = EINTR;
+    for (int i = 0; i < INTERRUPTIONS_MAX && n < 0 && errno == EINTR; i++) {
+        n = sendmsg(fd, &header, MSG_NOSIGNAL);
+    }
     return n < 0 ? -errno : 0;
 }
 
@@ -100,7 +107,11 @@ pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned 
     struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     unsigned room = *fd_count;
     *fd_count = 0;
-    ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+    ssize_t n = -1;
+    errno = EINTR;
+    for (int i = 0; i < INTERRUPTIONS_MAX && n < 0 && errno == EINTR; i++) {
+        n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+    }
     if (n < 0) {
         return -errno;
     }

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts."""
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
     trace = Trace(args.trace)
     samples = len(trace.samples())

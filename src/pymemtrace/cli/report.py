@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
     trace = Trace(args.trace, args.pid)
     if args.json:

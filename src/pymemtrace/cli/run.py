@@ -33,6 +33,7 @@ options:
       --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
                       between ticks of a few ms, approximate; works where the kernel refuses page
                       faults) or none (RSS over time only). Default: the best that the kernel allows
+      --paused        trace nothing until `pymemtrace attach PID`; writes no trace of its own
   -h, --help          this text
 
 examples:
@@ -48,10 +49,10 @@ _FLAGS = {
     "--quiet": "quiet",
     "--exact": "exact",
     "--no-follow": "alone",
+    "--paused": "paused",
 }
 _KIND_FLAGS = {"module": ["-m"], "code": ["-c"]}
 _ENGINES = ("faults", "timer", "none")
-_NAME_LIMIT = 100
 _LEAST_SIZE = 64 << 10  # PMT_WRITER_LIMIT_MIN in core/format/writer.h
 
 
@@ -60,7 +61,7 @@ class _Options:
 
     def __init__(self) -> None:
         self.output: str | None = None
-        self.force = self.quiet = self.exact = self.alone = False
+        self.force = self.quiet = self.exact = self.alone = self.paused = False
         self.max_size = 0  # bytes; 0: no limit
         self.engine: str | None = None
         self.kind = self.target = ""
@@ -128,10 +129,22 @@ def _parse(words: list[str]) -> _Options:
         raise _usage(f"no such engine: {options.engine}; choose {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}")
     if options.exact and options.engine not in (None, "faults"):
         raise _usage(f"--exact is about page faults and --engine {options.engine} records none: leave one of them out")
+    if options.paused:
+        _check_paused(options)
     if not options.target:
         raise _usage("name a program to run: a script, -m MODULE or -c CODE")
     options.arguments = words
     return options
+
+
+def _check_paused(options: _Options) -> None:
+    """What is said of a trace is attach's to say."""
+    asked = {"--output": options.output, "--force": options.force, "--exact": options.exact}
+    for name, value in asked.items():
+        if value:
+            raise _usage(f"--paused and {name} contradict each other: give {name} to pymemtrace attach")
+    if options.alone:
+        raise _usage("--paused and --no-follow contradict each other: attach traces one process")
 
 
 def _check_script(options: _Options) -> None:
@@ -150,13 +163,14 @@ def _check_script(options: _Options) -> None:
 
 
 def _default_name(options: _Options, pid: int) -> str:
+    from pymemtrace.process.output import default_path
+
     name = options.target
     if options.kind == "code":
         name = "code"
     elif options.kind == "script":
         name = os.path.basename(os.path.abspath(name)).removesuffix(".py")
-    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)[:_NAME_LIMIT]
-    return f"pymemtrace-{safe}.{pid}.pmt"
+    return default_path(name, pid)
 
 
 def _create(options: _Options, pid: int) -> tuple[str, int]:
@@ -168,9 +182,9 @@ def _create(options: _Options, pid: int) -> tuple[str, int]:
     import stat
 
     from pymemtrace.errors import UsageError
+    from pymemtrace.process.output import create
 
     path = options.output if options.output is not None else _default_name(options, pid)
-    flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if options.force else os.O_EXCL)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
             # The program would wait for whoever reads a pipe, and no report reads anything but a file.
@@ -178,10 +192,7 @@ def _create(options: _Options, pid: int) -> tuple[str, int]:
     except OSError:
         pass  # it is to be made
     try:
-        fd = os.open(path, flags, 0o600)
-        if options.force:
-            os.fchmod(fd, 0o600)  # an older file keeps its mode otherwise
-        return path, fd
+        return path, create(path, options.force)
     except FileExistsError:
         raise UsageError(f"{path} exists: overwrite it with -f, or name another file with -o") from None
     except OSError as error:
@@ -222,6 +233,8 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
         program = Program()
     except OSError as error:
         _run_untraced(options, error)
+    if options.paused:
+        return _run_paused(options, program)
     try:
         path, output = _create(options, program.pid)
         recorder = _record(options, path, output)
@@ -242,6 +255,20 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
     if not options.quiet:
         _summarise(path)
     return status, signal_number
+
+
+def _run_paused(options: _Options, program: "Program") -> tuple[int | None, int | None]:
+    """No recorder: the program only listens."""
+    if not options.quiet:
+        _notice(f"process {program.pid} runs untraced until `pymemtrace attach {program.pid}`")
+    words = "paused,quiet" if options.quiet else "paused"
+    try:
+        program.start("-", words, options.kind, options.target, options.arguments)
+    except OSError as error:
+        from pymemtrace.errors import PymemtraceError
+
+        raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
+    return program.wait()
 
 
 def _summarise(path: str) -> None:
@@ -294,17 +321,7 @@ def _run_untraced(options: _Options, error: OSError) -> "NoReturn":
 
 def _describe(recorder: "Recorder", options: _Options) -> None:
     """Tell the recorder what a reader wants to know about the run."""
-    from pymemtrace import __version__
+    from pymemtrace.process.recorder import facts
 
-    system = os.uname()
-    facts = {
-        "command": "\0".join([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments]),
-        "python": sys.version.split()[0],
-        "implementation": sys.implementation.name,
-        "kernel": f"{system.sysname} {system.release}",
-        "pymemtrace": __version__,
-        "cwd": os.getcwd(),
-        "user": str(os.geteuid()),
-    }
-    for key, value in facts.items():
+    for key, value in facts([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments]).items():
         recorder.meta(key, value)

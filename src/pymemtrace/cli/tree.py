@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
     from pymemtrace.report import tree
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
     trace = Trace(args.trace, args.pid)
     if args.json:

@@ -1,6 +1,6 @@
 """The recorder process: started before the program, told how it ended, waited for.
 
-Imported by `pymemtrace run` only. For the sake of start-up time it takes sockets from the C module below `socket`,
+For the sake of start-up time it takes sockets from the C module below `socket`,
 whose own import costs 6 ms.
 """
 
@@ -8,6 +8,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import _socket as socket
 import fcntl
 import os
+import sys
 
 CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/main.c
 META, END, GOING_ON = b"K", b"X", b"G"  # messages, core/format/records.h
@@ -20,6 +21,22 @@ class Left:
     def __init__(self, problem: str | None, processes: int) -> None:
         self.problem = problem
         self.processes = processes
+
+
+def facts(command: list[str]) -> dict[str, str]:
+    """What a reader of the trace wants to know about the run: docs/format.md section 8."""
+    from pymemtrace import __version__
+
+    system = os.uname()
+    return {
+        "command": "\0".join(command),
+        "python": sys.version.split()[0],
+        "implementation": sys.implementation.name,
+        "kernel": f"{system.sysname} {system.release}",
+        "pymemtrace": __version__,
+        "cwd": os.getcwd(),
+        "user": str(os.geteuid()),
+    }
 
 
 class Recorder:

@@ -10,7 +10,7 @@ from pymemtrace.report.text import Shortener, clean, clip, quote_argument
 from pymemtrace.report.units import duration, kib, optional_size, share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
 _COMMAND_LIMIT = 1000
 

@@ -12,7 +12,7 @@ from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import ProcessRow
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
 _THREADS_SHOWN = 50
 

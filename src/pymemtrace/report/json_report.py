@@ -9,7 +9,7 @@ from pymemtrace.report import facts
 from pymemtrace.report.model import FunctionRow, LineRow, ModuleRow, TreeNode
 
 if TYPE_CHECKING:
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
 SCHEMA = 1
 QUANTITY = "touched"

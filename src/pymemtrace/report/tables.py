@@ -13,7 +13,7 @@ from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import count, optional_size, share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
 _Row = TypeVar("_Row")
 

@@ -13,7 +13,7 @@ from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.trace import Trace
+    from pymemtrace.tracefile import Trace
 
 # Deeper levels are not indented further, their depth is printed instead.
 _INDENTED_LEVELS = 30

@@ -1,0 +1,239 @@
+"""Tracing from inside a program: `with trace()`, `@trace()`, `start()` and `stop()`.
+
+One trace at a time is made of a process. Whoever asks for another while one runs gets the same one, and it ends when
+the last who asked is done; blocks that overlap, as those of coroutines and threads do, are one trace.
+"""
+
+import _thread
+import atexit
+import functools
+import os
+
+from pymemtrace import _capture
+from pymemtrace.recording import Options, Recording
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from types import TracebackType
+    from typing import Any, ParamSpec, TypeVar, overload
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Path = str | os.PathLike[str]
+
+_lock = _thread.RLock()
+_running: Recording | None = None
+_users = 0  # of _running: blocks, decorated calls and start()s that are not over
+_started: list[Recording] = []  # by start(), not yet stopped
+_exit_watched = False
+
+
+def enter(options: Options) -> Recording:
+    """The trace that runs, or a new one; leave() takes it back."""
+    global _running, _users
+    with _lock:
+        if _running is not None and _running.pid != os.getpid() and _capture.engine() is None:
+            _running = None  # a fork parent's, in which this process has no part
+        if _running is None:
+            _watch_exit()
+            _running, _users = Recording(options), 0
+        _users += 1
+        return _running
+
+
+def leave(recording: Recording) -> None:
+    """One of the trace's users is done."""
+    global _running, _users
+    with _lock:
+        if recording is not _running:
+            return
+        _users -= 1
+        if _users == 0:
+            _running = None
+            recording.end()
+
+
+def running() -> Recording | None:
+    """This process's own trace, if one runs."""
+    return _running
+
+
+def is_changing() -> bool:
+    """Whether this thread is in the middle of enter() or leave(): asked by handlers of signals."""
+    owned: bool = _lock._is_owned()  # type: ignore[attr-defined]
+    return owned
+
+
+def _watch_exit() -> None:
+    global _exit_watched
+    if not _exit_watched:
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_go_on_in_child)
+        _exit_watched = True
+
+
+def _at_exit() -> None:
+    if _running is not None:
+        _running.abandon()
+
+
+def _go_on_in_child() -> None:
+    """A fork child is part of its parent's trace. The thread that held the lock may be missing in it."""
+    global _lock
+    _lock = _thread.RLock()
+    if _running is not None:
+        _running.follow()
+
+
+class Tracer:
+    """What trace() returns: a context manager, and a decorator. May be used any number of times, also at once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._entered: list[Recording] = []
+
+    def __enter__(self) -> Recording:
+        recording = enter(self._options)
+        self._entered.append(recording)
+        return recording
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
+    ) -> None:
+        leave(self._entered.pop())
+
+    def __call__(self, function: "Callable[P, R]") -> "Callable[P, R]":
+        """`function`, each call of which is traced: from its start to its end, awaits and yields included."""
+        if not callable(function):
+            raise TypeError(f"trace() decorates functions, not {type(function).__name__}")
+        import inspect
+
+        wrapper: Any
+        if inspect.isasyncgenfunction(function):
+            wrapper = self._around_async_generator(function)
+        elif inspect.iscoroutinefunction(function):
+            wrapper = self._around_coroutine(function)
+        elif inspect.isgeneratorfunction(function):
+            wrapper = self._around_generator(function)
+        else:
+            wrapper = self._around_call(function)
+        return functools.wraps(function)(wrapper)
+
+    def _around_call(self, function: "Any") -> "Callable[..., Any]":
+        def traced(*args: "Any", **kwargs: "Any") -> "Any":
+            with self:
+                return function(*args, **kwargs)
+
+        return traced
+
+    def _around_generator(self, function: "Any") -> "Callable[..., Any]":
+        def traced(*args: "Any", **kwargs: "Any") -> "Generator[Any, Any, Any]":
+            with self:
+                return (yield from function(*args, **kwargs))
+
+        return traced
+
+    def _around_coroutine(self, function: "Any") -> "Callable[..., Any]":
+        async def traced(*args: "Any", **kwargs: "Any") -> "Any":
+            with self:
+                return await function(*args, **kwargs)
+
+        return traced
+
+    def _around_async_generator(self, function: "Any") -> "Callable[..., Any]":
+        async def traced(*args: "Any", **kwargs: "Any") -> "AsyncGenerator[Any, Any]":
+            with self:
+                inner = function(*args, **kwargs)
+                step = inner.__anext__()
+                try:
+                    while True:
+                        try:
+                            item = await step
+                        except StopAsyncIteration:
+                            return
+                        try:
+                            step = inner.asend((yield item))
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:
+                            step = inner.athrow(error)
+                finally:
+                    await inner.aclose()
+
+        return traced
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def trace(path: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def trace(
+        path: Path | None = None,
+        *,
+        exact: bool = False,
+        overwrite: bool = False,
+        max_size: int | None = None,
+        quiet: bool = False,
+    ) -> Tracer: ...
+
+
+def trace(
+    path: "Any" = None,
+    *,
+    exact: bool = False,
+    overwrite: bool = False,
+    max_size: int | None = None,
+    quiet: bool = False,
+) -> "Any":
+    """Trace a block of code, or each call of a function::
+
+        with pymemtrace.trace("job.pmt") as t:
+            work()
+        t.read().by_line[:10]
+
+        @pymemtrace.trace()
+        def work(): ...
+
+    Functions may be plain, async, generators or async generators. All threads of the process are traced, those that
+    run already too. Inside a trace that runs, another trace() is that one and its options count for nothing; in a
+    program that `pymemtrace run` traces no other trace is made.
+
+    path: the trace's file; by default pymemtrace-NAME.PID.pmt in the current folder, then pymemtrace-NAME.PID-2.pmt
+        and so on.
+    exact: a signal at every page fault, whatever it costs, instead of one in up to 16.
+    overwrite: replace the file if it is there.
+    max_size: bytes that the file may have.
+    quiet: no warnings.
+
+    Yields a Recording. Raises TypeError or ArgumentError for a wrong argument and TracePathError if the file exists or
+    cannot be written. Whatever else prevents tracing is told in one TraceWarning and in the Recording's `engine` and
+    `engine_reason`, and the program goes on.
+    """
+    if callable(path) and not isinstance(path, (str, os.PathLike)):
+        return Tracer(Options(None, exact, overwrite, max_size, quiet))(path)
+    return Tracer(Options(path, exact, overwrite, max_size, quiet))
+
+
+def start(
+    path: "Path | None" = None,
+    *,
+    exact: bool = False,
+    overwrite: bool = False,
+    max_size: int | None = None,
+    quiet: bool = False,
+) -> Recording:
+    """Trace from here to stop(), or to the end of the program. The options and errors are trace()'s."""
+    recording = enter(Options(path, exact, overwrite, max_size, quiet))
+    _started.append(recording)
+    return recording
+
+
+def stop() -> Recording | None:
+    """Take back the last start(): the trace ends if nobody else asked for it. None: there was none to take back."""
+    if not _started:
+        return None
+    recording = _started.pop()
+    leave(recording)
+    return recording
