@@ -41,7 +41,8 @@ def wait(way):
         sum(range(1 << 50))
     if way == "fork":
         child = os.fork()
-        print("child", child, flush=True)
+        if child:
+            print("child", child, flush=True)
         time.sleep(600)
     if way == "exec":
         sys.stdout.flush()
