@@ -218,8 +218,11 @@ static PyObject *
 capture_rss_peak(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, now = 0;
     int err = pmt_rss_probe_peak(&bytes);
+    if (err == 0 && pmt_rss_probe(&now) == 0 && now > bytes) {
+        bytes = now;  // the kernel's mark is up to date only when RSS falls, and lags behind the exact number
+    }
     return rss_result(err, bytes);
 }
 

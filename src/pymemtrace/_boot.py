@@ -12,6 +12,7 @@ if not sys.flags.safe_path:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _OWN_WORDS = 5  # this file, address, options, kind, target
@@ -25,13 +26,13 @@ def _load_inside() -> "Any":
 
     name, path = "pymemtrace._inside", f"{__file__.rpartition('/')[0]}/_inside.py"
     spec = ModuleSpec(name, SourceFileLoader(name, path), origin=path)
-    spec.has_location = True  # type: ignore[attr-defined]
+    spec.has_location = True
     module = load(spec)
     del sys.modules[name]
     return module
 
 
-def _first_path(kind: str, target: str, absolute: "Any") -> str | None:
+def _first_path(kind: str, target: str, absolute: "Callable[[str], str]") -> str | None:
     """What the interpreter puts at sys.path[0], or None."""
     import os
 

@@ -57,7 +57,8 @@ class Recording:
 
     path: the trace's file, as it was given or by default; None if the process is traced by `pymemtrace run` already,
         whose trace then goes on and no other is made: `engine` is that one's, and `engine_reason` says so.
-    engine: "faults" if page faults are trapped, "timer" if growth goes to what runs at ticks, "none" if memory is only sampled or nothing is recorded at all.
+    engine: "faults" if page faults are trapped, "timer" if growth goes to what runs at ticks, "none" if memory is only
+        sampled or nothing is recorded at all.
     engine_reason: why the engine is not "faults"; "" if it is.
     running: whether it still records.
     problem: what is wrong with the file, known when the trace has ended; None if it is complete.
