@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -29,6 +30,7 @@ enum { CODE_PERF = 6, SIGNAL_FLAG_ASYNC = 1 };  // TRAP_PERF, TRAP_PERF_FLAG_ASY
 
 static bool (*trap_handler)(const pmt_fault_signal_t *signal);
 static struct sigaction trap_previous;
+static void *main_thread;  // its thread pointer; a start elsewhere only makes the main thread stand back too
 static _Atomic int trap_foreign = PMT_TRAP_HANDLED;
 
 static void
@@ -40,6 +42,23 @@ chain(int signo, siginfo_t *info, void *context)
         to = (struct sigaction){.sa_handler = foreign == PMT_TRAP_IGNORED ? SIG_IGN : SIG_DFL};
     }
     pmt_handler_chain(&to, signo, info, context);
+}
+
+// A thread that comes out of the kernel takes what is pending for the process as well, and one that faults all the time comes first: a SIGINT would then wake no
+// main thread from its sleep, which is where Python acts on it. While the handler runs such signals are blocked; if one is there that this thread would take
+// on its return, it stands back for a moment.
+static void
+let_main_thread_take(const ucontext_t *interrupted)
+{
+    static const struct timespec MOMENT = {0, 200000};
+    sigset_t pending;
+    if (__builtin_thread_pointer() == main_thread || sigpending(&pending) < 0) {
+        return;
+    }
+    const uint64_t *waiting = (const void *)&pending, *blocked = (const void *)&interrupted->uc_sigmask;  // the kernel's 64 signals
+    if (PMT_UNLIKELY(*waiting & ~*blocked)) {
+        nanosleep(&MOMENT, NULL);
+    }
 }
 
 static void
@@ -56,6 +75,7 @@ on_sigtrap(int signo, siginfo_t *siginfo, void *context)
     if (PMT_UNLIKELY(info->code != CODE_PERF) || PMT_UNLIKELY(!trap_handler(&signal))) {
         chain(signo, siginfo, context);
     }
+    let_main_thread_take(context);
     errno = saved_errno;
 }
 
@@ -67,6 +87,11 @@ take_over(struct sigaction *previous)
     action.sa_sigaction = on_sigtrap;
     // NODEFER: a blocked SIGTRAP would be delivered late. RESTART: the program's system calls go on. ONSTACK: it may have a small stack.
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
+    static const int own[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT};  // of an instruction of the thread itself
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        sigdelset(&action.sa_mask, own[i]);
+    }
     sigaction(SIGTRAP, &action, previous);
 }
 
@@ -74,6 +99,7 @@ void
 pmt_prim_trap_install(bool (*handler)(const pmt_fault_signal_t *signal))
 {
     trap_handler = handler;
+    main_thread = __builtin_thread_pointer();
     struct sigaction present;
     sigaction(SIGTRAP, NULL, &present);
     if (!(present.sa_flags & SA_SIGINFO) || present.sa_sigaction != on_sigtrap) {  // on top of itself it would chain to itself
