@@ -1,4 +1,4 @@
-"""Threads that touch memory without pause, without the interpreter's lock, while the main thread sleeps until it is interrupted."""
+"""Threads that touch memory without pause or lock, while the main thread sleeps until it is interrupted."""
 
 import ctypes
 import mmap
