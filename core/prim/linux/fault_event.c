@@ -46,17 +46,19 @@ chain(int signo, siginfo_t *info, void *context)
 
 // A thread that comes out of the kernel takes what is pending for the process as well, and one that faults all the time comes first: a SIGINT would then wake no
 // main thread from its sleep, which is where Python acts on it. While the handler runs such signals are blocked; if one is there that this thread would take
-// on its return, it stands back for a moment.
+// on its return, it stands back, for 10 ms at most.
 static void
 let_main_thread_take(const ucontext_t *interrupted)
 {
+    enum { MOMENTS = 50 };
     static const struct timespec MOMENT = {0, 200000};
-    sigset_t pending;
-    if (__builtin_thread_pointer() == main_thread || sigpending(&pending) < 0) {
-        return;
-    }
-    const uint64_t *waiting = (const void *)&pending, *blocked = (const void *)&interrupted->uc_sigmask;  // the kernel's 64 signals
-    if (PMT_UNLIKELY(*waiting & ~*blocked)) {
+    const uint64_t *blocked = (const void *)&interrupted->uc_sigmask;  // the kernel's 64 signals
+    for (int i = 0; i < MOMENTS && __builtin_thread_pointer() != main_thread; i++) {
+        sigset_t pending;
+        const uint64_t *waiting = (const void *)&pending;
+        if (PMT_LIKELY(sigpending(&pending) < 0 || (*waiting & ~*blocked) == 0)) {
+            break;
+        }
         nanosleep(&MOMENT, NULL);
     }
 }
