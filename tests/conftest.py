@@ -1,4 +1,4 @@
-"""Makes `from oracle import pmt, synth` work from every test."""
+"""Makes `from oracle import encode, pmt, synth` work from every test."""
 
 import signal
 import sys

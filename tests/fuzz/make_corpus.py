@@ -13,7 +13,7 @@ from pathlib import Path
 import zstandard
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from oracle import synth
+from oracle import encode, synth
 
 HEADER, BLOCK_HEADER = 64, 20
 
@@ -36,9 +36,9 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     for name, file in files.items():
         yield f"file-{name}", file
         yield f"records-{name}", records(file)
-    for name, refused in synth.REFUSED.items():
+    for name, refused in encode.REFUSED.items():
         yield "refused-" + name.replace(" ", "-"), refused
-    yield "file-newer", synth.header(major=2)
+    yield "file-newer", encode.header(major=2)
     yield "file-zero-tail", files["small"] + bytes(40)
     yield "file-cut", files["small"][:-5]
 

@@ -11,12 +11,12 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from oracle import pmt, synth
+from oracle import encode, pmt, synth
 from pymemtrace._analysis import pack_lines
 
 
 def decoded(*records: bytes) -> pmt.Trace:
-    return pmt.decode(synth.build(b"".join(records)))
+    return pmt.decode(encode.build(b"".join(records)))
 
 
 # Round trips
@@ -138,7 +138,7 @@ def test_total_counts_a_frame_once_a_stack() -> None:
 
 def test_by_time_of_a_fault_without_rise() -> None:
     for rise, expected in ((0, 0), (1, 0), (2, 4096)):
-        result = pmt.aggregate(decoded(synth.ROOTED, synth.fault(0, 0, rise, 1, 0, by_time=True)))
+        result = pmt.aggregate(decoded(encode.ROOTED, encode.fault(0, 0, rise, 1, 0, by_time=True)))
         assert result.touched_by_time == expected
 
 
@@ -146,7 +146,7 @@ def test_code_of_each_process_is_its_own() -> None:
     w = synth.Writer()
     for index, name in enumerate(("first", "second")):
         w.process(10 + index)
-        w.raw(synth.code(index, 1, 5, "x.py", name))
+        w.raw(encode.code(index, 1, 5, "x.py", name))
         w.batch(w.thread(index, 10 + index))
         w.fault(0, 0, 1, w.node(w.root(index), 1, 0))
     names = [frame.name for frame in pmt.aggregate(pmt.decode(w.finish())).lines]
@@ -155,8 +155,8 @@ def test_code_of_each_process_is_its_own() -> None:
 
 def test_worked_example() -> None:
     example = bytes.fromhex("26904e804002")
-    assert synth.fault(5_000, 4_096, 2) == example
-    trace = decoded(synth.ROOTED, synth.fault(100, 4096, 1, 1, 0), example)
+    assert encode.fault(5_000, 4_096, 2) == example
+    trace = decoded(encode.ROOTED, encode.fault(100, 4096, 1, 1, 0), example)
     assert trace.faults[1][:6] == (5_100, 0, 8_192, 2, 0, 0)
 
 
@@ -207,37 +207,37 @@ def test_every_flipped_bit_is_noticed() -> None:
 )
 def test_header_refused(changes: dict[str, typing.Any]) -> None:
     with pytest.raises(pmt.FormatError):
-        pmt.decode(synth.header(**changes))
+        pmt.decode(encode.header(**changes))
 
 
 def test_header_accepted() -> None:
-    trace = pmt.decode(synth.header(minor=9, features=1 << 32 | 1 << 63))
+    trace = pmt.decode(encode.header(minor=9, features=1 << 32 | 1 << 63))
     assert (trace.version, trace.good_bytes, trace.complete) == ((1, 9), 64, False)
 
 
-@pytest.mark.parametrize("records", synth.REFUSED.values(), ids=synth.REFUSED.keys())
+@pytest.mark.parametrize("records", encode.REFUSED.values(), ids=encode.REFUSED.keys())
 def test_records_refused(records: bytes) -> None:
     with pytest.raises(pmt.FormatError):
         decoded(records)
 
 
 def test_block_refused() -> None:
-    frame = synth.block(0, synth.ROOTED)[20:]
+    frame = encode.block(0, encode.ROOTED)[20:]
     for bad in (
-        synth.stored_block(1, len(synth.ROOTED), frame),
-        synth.stored_block(0, len(synth.ROOTED) + 1, frame),
-        synth.stored_block(0, len(synth.ROOTED) - 1, frame),
-        synth.stored_block(0, 0, frame),
-        synth.stored_block(0, (1 << 20) + 1, frame),
-        synth.stored_block(0, len(synth.ROOTED), frame, b"QBLK"),
-        synth.stored_block(0, len(synth.ROOTED), b"?" + frame[1:]),
+        encode.stored_block(1, len(encode.ROOTED), frame),
+        encode.stored_block(0, len(encode.ROOTED) + 1, frame),
+        encode.stored_block(0, len(encode.ROOTED) - 1, frame),
+        encode.stored_block(0, 0, frame),
+        encode.stored_block(0, (1 << 20) + 1, frame),
+        encode.stored_block(0, len(encode.ROOTED), frame, b"QBLK"),
+        encode.stored_block(0, len(encode.ROOTED), b"?" + frame[1:]),
     ):
         with pytest.raises(pmt.FormatError):
-            pmt.decode(synth.header() + bad)
+            pmt.decode(encode.header() + bad)
 
 
 def test_fields_to_come_are_ignored() -> None:
-    more = synth.cold(0x41, synth.u(7), synth.u(1), synth.u(0), b"\xff\xff")
+    more = encode.cold(0x41, encode.u(7), encode.u(1), encode.u(0), b"\xff\xff")
     assert decoded(more).processes == [pmt.Process(7, 1, 0)]
 
 
@@ -274,15 +274,15 @@ def test_lines_of_every_kind_of_run() -> None:
     rng = random.Random(1)
     for _ in range(200):
         first = rng.randint(1, 1000)
-        table, lines = synth.random_linetable(rng, first, 30)
+        table, lines = encode.random_linetable(rng, first, 30)
         assert [pmt.line_of(table, first, 2 * unit) for unit in range(len(lines))] == lines
 
 
 def test_lines_of_a_bad_table() -> None:
-    table = synth.line_run(1, 1) + synth.line_run(2, None) + synth.line_run(1, -2)
+    table = encode.line_run(1, 1) + encode.line_run(2, None) + encode.line_run(1, -2)
     assert [pmt.line_of(table, 5, offset) for offset in (0, 1, 2, 5, 6, 8)] == [6, 6, 0, 0, 4, 0]
     assert pmt.line_of(b"", 5, 0) == 0
-    assert pmt.line_of(synth.line_run(1, 3)[:-1], 5, 0) == 0
+    assert pmt.line_of(encode.line_run(1, 3)[:-1], 5, 0) == 0
 
 
 def test_a_cut_table_is_packed_up_to_the_cut() -> None:

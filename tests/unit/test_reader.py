@@ -8,7 +8,7 @@ import pytest
 from reader_check import check
 from reader_child import Case, Reader
 
-from oracle import pmt, synth
+from oracle import encode, pmt, synth
 
 
 def test_small_trace(reader: Reader) -> None:
@@ -34,7 +34,7 @@ def test_processes_alone(reader: Reader) -> None:
 
 def test_unknown_pid(reader: Reader) -> None:
     data = synth.small_trace()
-    for outcome in reader.run([(data, 102), (data, 0), (data, -1), (synth.header(), 1)]):
+    for outcome in reader.run([(data, 102), (data, 0), (data, -1), (encode.header(), 1)]):
         assert outcome.kind == "ValueError"
     assert reader.run([(data, 1 << 70)])[0].kind in ("ValueError", "OverflowError")
 
@@ -54,8 +54,8 @@ def test_many_faults(reader: Reader) -> None:
     for _ in range(300):
         nodes.append(writer.node(rng.choice(nodes[-20:]), rng.randrange(1, 30), rng.randrange(0, 90, 2)))
     for ident in range(1, 25):
-        writer.raw(synth.code(process, ident, ident, "many.py", f"f{ident}"))
-        writer.raw(synth.code_lines(process, ident, synth.random_linetable(rng, ident, 30)[0]))
+        writer.raw(encode.code(process, ident, ident, "many.py", f"f{ident}"))
+        writer.raw(encode.code_lines(process, ident, encode.random_linetable(rng, ident, 30)[0]))
     for time in range(100_000):
         writer.fault(time * 99_000_000, rng.randrange(1 << 64), rng.randrange(1 << 20), rng.choice(nodes))
     data = writer.finish(1 << 44)
@@ -65,21 +65,21 @@ def test_many_faults(reader: Reader) -> None:
 
 
 def test_tiny_traces(reader: Reader) -> None:
-    root = synth.ROOTED
+    root = encode.ROOTED
     files = [
-        synth.header(),
-        synth.header(minor=9, features=1 << 32 | 1 << 63),
-        synth.build(synth.trailer(5)),
-        synth.build(b"\0"),
-        synth.build(b"\0" * (1 << 20)),
-        synth.build(synth.cold(0x7D), synth.cold(0xFF, bytes(1000))),
-        synth.build(synth.process(7, 1, 3)),
-        synth.build(synth.process(7, 1, 3) + synth.node(1, 0, 0) + synth.node(1, 1, 0)),
-        synth.build(synth.cold(0x41, synth.u(7), synth.u(1), synth.u(0), b"\xff\xff")),
-        synth.build(root + synth.sample(0, 5, 10, 20, 30, 40), synth.sample(0, 5, -10, -20, -30, -40)),
-        synth.build(root + synth.fault(5, 5, 0, 1, 0, by_time=True)),
-        synth.build(root + synth.fault(5, -5, 1, 1, 0, by_time=True) + bytes.fromhex("26904e804002")),
-        synth.build(root + synth.fault(5, 1 << 63, 2, 1, 0, more=0xFF, caller=0) + synth.fault(-2, 1 << 63)),
+        encode.header(),
+        encode.header(minor=9, features=1 << 32 | 1 << 63),
+        encode.build(encode.trailer(5)),
+        encode.build(b"\0"),
+        encode.build(b"\0" * (1 << 20)),
+        encode.build(encode.cold(0x7D), encode.cold(0xFF, bytes(1000))),
+        encode.build(encode.process(7, 1, 3)),
+        encode.build(encode.process(7, 1, 3) + encode.node(1, 0, 0) + encode.node(1, 1, 0)),
+        encode.build(encode.cold(0x41, encode.u(7), encode.u(1), encode.u(0), b"\xff\xff")),
+        encode.build(root + encode.sample(0, 5, 10, 20, 30, 40), encode.sample(0, 5, -10, -20, -30, -40)),
+        encode.build(root + encode.fault(5, 5, 0, 1, 0, by_time=True)),
+        encode.build(root + encode.fault(5, -5, 1, 1, 0, by_time=True) + bytes.fromhex("26904e804002")),
+        encode.build(root + encode.fault(5, 1 << 63, 2, 1, 0, more=0xFF, caller=0) + encode.fault(-2, 1 << 63)),
     ]
     for data, outcome in zip(files, reader.run_bytes(files), strict=True):
         check(outcome, data)
@@ -111,14 +111,14 @@ def test_paths(reader: Reader, tmp_path: Path) -> None:
 
 def test_pid_twice(reader: Reader) -> None:
     """A pid used again: no promise which process is meant, but one is."""
-    data = synth.build(synth.ROOTED + synth.process(7, 1, 5))
+    data = encode.build(encode.ROOTED + encode.process(7, 1, 5))
     assert reader.run([(data, 7)])[0].kind == "ok"
 
 
 def test_no_leak(reader: Reader) -> None:
     """Good, cut, corrupt and refused files over and over: the second half of the calls needs no more memory."""
     good = synth.random_trace(2).finish(1 << 40)
-    corrupt = synth.build(*[synth.ROOTED] * 3, b"\x09")
+    corrupt = encode.build(*[encode.ROOTED] * 3, b"\x09")
     missing = str(reader.path.with_name("missing"))
     cases: list[Case] = [(good, None), (good, 1), (good[:-9], None), (corrupt, None), (missing, None)]
     reader.run(cases * 200)

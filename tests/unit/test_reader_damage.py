@@ -6,7 +6,7 @@ import zstandard
 from reader_check import check
 from reader_child import Reader, refused
 
-from oracle import pmt, synth
+from oracle import encode, pmt, synth
 
 
 def test_every_cut(reader: Reader) -> None:
@@ -55,16 +55,16 @@ def test_garbage_behind_the_trace(reader: Reader) -> None:
 
 
 def test_headers_refused(reader: Reader) -> None:
-    good = synth.header()
+    good = encode.header()
     files = {
         "empty": b"",
         "text": b"import sys\n" * 50,
-        "magic": synth.header(magic=b"\x89PNG\r\n\x1a\n"),
-        "major 2": synth.header(major=2),
-        "major 65535": synth.header(major=0xFFFF),
-        "feature 0": synth.header(features=1),
-        "feature 31": synth.header(features=1 << 31),
-        "byte order": synth.header(order=0x04030201),
+        "magic": encode.header(magic=b"\x89PNG\r\n\x1a\n"),
+        "major 2": encode.header(major=2),
+        "major 65535": encode.header(major=0xFFFF),
+        "feature 0": encode.header(features=1),
+        "feature 31": encode.header(features=1 << 31),
+        "byte order": encode.header(order=0x04030201),
         "crc": good[:60] + bytes(4),
     }
     for (name, _), outcome in zip(files.items(), reader.run_bytes(files.values()), strict=True):
@@ -75,7 +75,7 @@ def test_odd_page_sizes(reader: Reader) -> None:
     """Free to refuse, not to crash."""
     data = synth.small_trace()[64:]
     for page_size in (0, 1, 3, 1 << 31, 0xFFFFFFFF):
-        (outcome,) = reader.run_bytes([synth.header(page_size=page_size) + data])
+        (outcome,) = reader.run_bytes([encode.header(page_size=page_size) + data])
         assert outcome.kind in ("ok", "format")
 
 
@@ -87,30 +87,30 @@ def bombs() -> dict[str, bytes]:
     unsized = zstandard.ZstdCompressor(level=1, write_content_size=False).compress(zeros)
     window = zstandard.ZstdCompressionParameters.from_level(1, window_log=27, write_content_size=False)
     wide = zstandard.ZstdCompressor(compression_params=window).compress(zeros)
-    records = synth.ROOTED
+    records = encode.ROOTED
     frame = zstandard.ZstdCompressor().compress(records)
     return {
-        "a small raw length": synth.stored_block(0, 100, sized),
-        "the largest raw length": synth.stored_block(0, 1 << 20, sized),
-        "no content size": synth.stored_block(0, 1 << 20, unsized),
-        "a wide window": synth.stored_block(0, 1 << 20, wide),
-        "a raw length beyond the limit": synth.stored_block(0, 256 << 20, sized),
-        "a raw length of 4 GiB": synth.stored_block(0, 0xFFFFFFFF, sized),
-        "raw length 0": synth.stored_block(0, 0, frame),
-        "one byte more": synth.stored_block(0, len(records) + 1, frame),
-        "one byte less": synth.stored_block(0, len(records) - 1, frame),
-        "an empty frame": synth.stored_block(0, 1, b""),
-        "a cut frame": synth.stored_block(0, len(records), frame[:-1]),
-        "no frame": synth.stored_block(0, len(records), records),
-        "only a skippable frame": synth.stored_block(0, 8, b"\x50\x2a\x4d\x18\x08\0\0\0" + bytes(8)),
-        "a stored length beyond the limit": synth.stored_block(0, 1, bytes((2 << 20) + 1)),
-        "another sequence number": synth.stored_block(1, len(records), frame),
-        "another magic": synth.stored_block(0, len(records), frame, b"QBLK"),
+        "a small raw length": encode.stored_block(0, 100, sized),
+        "the largest raw length": encode.stored_block(0, 1 << 20, sized),
+        "no content size": encode.stored_block(0, 1 << 20, unsized),
+        "a wide window": encode.stored_block(0, 1 << 20, wide),
+        "a raw length beyond the limit": encode.stored_block(0, 256 << 20, sized),
+        "a raw length of 4 GiB": encode.stored_block(0, 0xFFFFFFFF, sized),
+        "raw length 0": encode.stored_block(0, 0, frame),
+        "one byte more": encode.stored_block(0, len(records) + 1, frame),
+        "one byte less": encode.stored_block(0, len(records) - 1, frame),
+        "an empty frame": encode.stored_block(0, 1, b""),
+        "a cut frame": encode.stored_block(0, len(records), frame[:-1]),
+        "no frame": encode.stored_block(0, len(records), records),
+        "only a skippable frame": encode.stored_block(0, 8, b"\x50\x2a\x4d\x18\x08\0\0\0" + bytes(8)),
+        "a stored length beyond the limit": encode.stored_block(0, 1, bytes((2 << 20) + 1)),
+        "another sequence number": encode.stored_block(1, len(records), frame),
+        "another magic": encode.stored_block(0, len(records), frame, b"QBLK"),
     }
 
 
 def test_blocks_refused(reader: Reader) -> None:
-    files = [synth.header() + block for block in bombs().values()]
+    files = [encode.header() + block for block in bombs().values()]
     for name, outcome in zip(bombs(), reader.run_bytes(files), strict=True):
         assert refused(outcome), (name, outcome)
     assert reader.growth_kib[0] < 64 << 10

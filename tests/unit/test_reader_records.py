@@ -7,61 +7,63 @@ import zstandard
 from reader_check import check
 from reader_child import Reader, refused
 
-from oracle import pmt, synth
+from oracle import encode, pmt, synth
 
 
 def test_records_refused(reader: Reader) -> None:
-    files = [synth.build(records) for records in synth.REFUSED.values()]
-    files += [synth.build(synth.meta(0, "cwd", "/"), records) for records in synth.REFUSED.values()]
-    for name, outcome in zip([*synth.REFUSED, *synth.REFUSED], reader.run_bytes(files), strict=True):
+    files = [encode.build(records) for records in encode.REFUSED.values()]
+    files += [encode.build(encode.meta(0, "cwd", "/"), records) for records in encode.REFUSED.values()]
+    for name, outcome in zip([*encode.REFUSED, *encode.REFUSED], reader.run_bytes(files), strict=True):
         assert refused(outcome), (name, outcome)
 
 
 def test_records_of_doubt(reader: Reader) -> None:
     """What the format does not rule on: refused, or read as the oracle reads it if it does."""
-    root, hit, huge = synth.ROOTED, synth.fault(1, 1, 1, 2, 0), synth.U64
+    root, hit, huge = encode.ROOTED, encode.fault(1, 1, 1, 2, 0), encode.U64
     files = {
-        "not UTF-8": root + synth.cold(0x40, synth.u(0), synth.text(b"\xff\xc0\x80"), synth.text(b"\xf8")),
-        "cut UTF-8": root + synth.cold(0x44, synth.u(0), synth.text(b"\xe2\x82")),
-        "code id 0": root + synth.code(0, 0, 1, "f", "n"),
-        "code id of 64 bits": root + synth.code(0, huge, 1, "f", "n") + synth.node(1, huge, 0) + hit,
-        "code id 2**32 + 1": root + synth.code(0, 1, 1, "f", "n") + synth.node(1, 1 + (1 << 32), 0) + hit,
-        "code twice": root + synth.code(0, 1, 1, "f", "n") * 2 + synth.node(1, 1, 0) + hit,
-        "first line of 64 bits": root + synth.code(0, 1, huge, "f", "n") + synth.node(1, 1, 0) + hit,
-        "offset of 64 bits": root + synth.code(0, 1, 1, "f", "n") + synth.node(1, 1, huge) + hit,
-        "frame without a process": root + synth.node(2, 1, 0) + hit,
-        "process root below a frame": root + synth.node(1, 0, 0) + hit,
-        "node 0": root + synth.fault(1, 1, 1, 0, 0),
-        "first FAULT with SAME_SITE": root + synth.fault(1, 1, 1, 1),
-        "time before the start": root + synth.fault(-1, 1, 1, 1, 0),
+        "not UTF-8": root + encode.cold(0x40, encode.u(0), encode.text(b"\xff\xc0\x80"), encode.text(b"\xf8")),
+        "cut UTF-8": root + encode.cold(0x44, encode.u(0), encode.text(b"\xe2\x82")),
+        "code id 0": root + encode.code(0, 0, 1, "f", "n"),
+        "code id of 64 bits": root + encode.code(0, huge, 1, "f", "n") + encode.node(1, huge, 0) + hit,
+        "code id 2**32 + 1": root + encode.code(0, 1, 1, "f", "n") + encode.node(1, 1 + (1 << 32), 0) + hit,
+        "code twice": root + encode.code(0, 1, 1, "f", "n") * 2 + encode.node(1, 1, 0) + hit,
+        "first line of 64 bits": root + encode.code(0, 1, huge, "f", "n") + encode.node(1, 1, 0) + hit,
+        "offset of 64 bits": root + encode.code(0, 1, 1, "f", "n") + encode.node(1, 1, huge) + hit,
+        "frame without a process": root + encode.node(2, 1, 0) + hit,
+        "process root below a frame": root + encode.node(1, 0, 0) + hit,
+        "node 0": root + encode.fault(1, 1, 1, 0, 0),
+        "first FAULT with SAME_SITE": root + encode.fault(1, 1, 1, 1),
+        "time before the start": root + encode.fault(-1, 1, 1, 1, 0),
         "overlong number": root + b"\x01\x80\x80\x00",
-        "weight 0": root + synth.weight(0) + synth.fault(1, 1, 1, 1, 0),
-        "weight of 64 bits": root + synth.weight(huge) + synth.fault(1, 1, 1, 1, 0) + synth.fault(1, 1),
-        "rise of 64 bits": root + synth.fault(1, 1, huge, 1, 0) + synth.fault(1, 1, huge, by_time=True),
-        "mark of unknown kind": root + synth.mark(0, 1, 3, 7),
-        "mark of 64 bits": root + synth.mark(0, huge, 1, huge),
-        "sample of 64 bits": root + synth.sample(0, huge, *[1 << 63] * 4) * 3,
-        "sample below 0": root + synth.sample(0, 1, -1, -1, -1, -1),
-        "cgroup of 64 bits": root + synth.cgroup(huge, -1 << 63, huge) * 3,
-        "counters of 64 bits": root + synth.counter(0, "unowned_pages", huge) + synth.counter(0, "tracer_pages", huge),
-        "pid of 64 bits": synth.process(huge, huge, huge) + synth.thread(0, huge, huge, ""),
-        "end of 64 bits": root + synth.process_end(0, huge, huge, huge),
-        "lost of 64 bits": root + synth.lost(0, huge, huge) * 2,
-        "left out of 64 bits": root + synth.left_out(huge, huge, huge, huge) * 2,
-        "period of 64 bits": root + synth.period(0, huge, huge),
-        "trailer of 64 bits": root + synth.trailer(huge),
-        "record behind the trailer": root + synth.trailer(5) + root,
-        "two trailers": root + synth.trailer(5) * 2,
+        "weight 0": root + encode.weight(0) + encode.fault(1, 1, 1, 1, 0),
+        "weight of 64 bits": root + encode.weight(huge) + encode.fault(1, 1, 1, 1, 0) + encode.fault(1, 1),
+        "rise of 64 bits": root + encode.fault(1, 1, huge, 1, 0) + encode.fault(1, 1, huge, by_time=True),
+        "mark of unknown kind": root + encode.mark(0, 1, 3, 7),
+        "mark of 64 bits": root + encode.mark(0, huge, 1, huge),
+        "sample of 64 bits": root + encode.sample(0, huge, *[1 << 63] * 4) * 3,
+        "sample below 0": root + encode.sample(0, 1, -1, -1, -1, -1),
+        "cgroup of 64 bits": root + encode.cgroup(huge, -1 << 63, huge) * 3,
+        "counters of 64 bits": root
+        + encode.counter(0, "unowned_pages", huge)
+        + encode.counter(0, "tracer_pages", huge),
+        "pid of 64 bits": encode.process(huge, huge, huge) + encode.thread(0, huge, huge, ""),
+        "end of 64 bits": root + encode.process_end(0, huge, huge, huge),
+        "lost of 64 bits": root + encode.lost(0, huge, huge) * 2,
+        "left out of 64 bits": root + encode.left_out(huge, huge, huge, huge) * 2,
+        "period of 64 bits": root + encode.period(0, huge, huge),
+        "trailer of 64 bits": root + encode.trailer(huge),
+        "record behind the trailer": root + encode.trailer(5) + root,
+        "two trailers": root + encode.trailer(5) * 2,
         "module of 64 bits": root
-        + synth.module(0, huge, huge, huge, "m")
-        + synth.site(1, 1)
-        + synth.fault(1, 1, 1, 1, 1),
+        + encode.module(0, huge, huge, huge, "m")
+        + encode.site(1, 1)
+        + encode.fault(1, 1, 1, 1, 1),
     }
-    blocks = [synth.build(records) for records in files.values()]
+    blocks = [encode.build(records) for records in files.values()]
     for (name, records), outcome in zip(files.items(), reader.run_bytes(blocks), strict=True):
         if outcome.kind == "ok" and "64 bits" not in name:
             try:
-                trace = pmt.decode(synth.build(records))
+                trace = pmt.decode(encode.build(records))
             except pmt.FormatError:
                 continue
             check(outcome, b"", trace=trace)
@@ -73,7 +75,7 @@ def test_bad_linetables(reader: Reader) -> None:
     rng = random.Random(5)
     files = []
     for _ in range(300):
-        table = bytearray(synth.random_linetable(rng, 50, 12)[0])
+        table = bytearray(encode.random_linetable(rng, 50, 12)[0])
         for _ in range(rng.randrange(1, 6)):
             table[rng.randrange(len(table))] = rng.randrange(256)
         table = table[: rng.randint(1, len(table))]
@@ -81,7 +83,7 @@ def test_bad_linetables(reader: Reader) -> None:
         w = synth.Writer()
         p = w.process(1)
         w.batch(w.thread(p, 1))
-        w.raw(synth.code(p, 1, 50, "f", "n") + synth.code_lines(p, 1, bytes(table)))
+        w.raw(encode.code(p, 1, 50, "f", "n") + encode.code_lines(p, 1, bytes(table)))
         root = w.root(p)
         for offset in range(0, 200, 2):
             w.fault(offset, offset, 1, w.node(root, 1, offset))
@@ -98,21 +100,21 @@ def test_deltas_that_run_over(reader: Reader) -> None:
     def repeat(head: bytes, record: bytes, times: int) -> bytes:
         each = (1 << 20) // len(record)
         frame = zstandard.ZstdCompressor(level=1).compress(record * each)
-        blocks = [synth.stored_block(n, each * len(record), frame) for n in range(1, -(-times // each) + 1)]
-        return synth.header() + synth.block(0, head) + b"".join(blocks)
+        blocks = [encode.stored_block(n, each * len(record), frame) for n in range(1, -(-times // each) + 1)]
+        return encode.header() + encode.block(0, head) + b"".join(blocks)
 
     files = [
-        repeat(synth.ROOTED, synth.round_((1 << 64) - 1), 10_000_000),
-        repeat(synth.ROOTED + synth.fault(0, 0, 1, 1, 0), synth.fault(widest, widest, widest), 2_000_000),
+        repeat(encode.ROOTED, encode.round_((1 << 64) - 1), 10_000_000),
+        repeat(encode.ROOTED + encode.fault(0, 0, 1, 1, 0), encode.fault(widest, widest, widest), 2_000_000),
         repeat(
-            synth.ROOTED + synth.fault(0, 0, 1, 1, 0),
-            synth.fault(-widest, -widest, (1 << 64) - 1, by_time=True),
+            encode.ROOTED + encode.fault(0, 0, 1, 1, 0),
+            encode.fault(-widest, -widest, (1 << 64) - 1, by_time=True),
             2_000_000,
         ),
-        repeat(synth.ROOTED, synth.site(widest, 0), 100_000),
-        repeat(synth.ROOTED, synth.cgroup(widest, widest, widest), 500_000),
-        repeat(synth.ROOTED, synth.sample(0, widest, widest, -widest, widest, -widest), 20_000),
-        repeat(synth.ROOTED, synth.lost(0, widest, widest), 500_000),
+        repeat(encode.ROOTED, encode.site(widest, 0), 100_000),
+        repeat(encode.ROOTED, encode.cgroup(widest, widest, widest), 500_000),
+        repeat(encode.ROOTED, encode.sample(0, widest, widest, -widest, widest, -widest), 20_000),
+        repeat(encode.ROOTED, encode.lost(0, widest, widest), 500_000),
     ]
     for outcome in reader.run_bytes(files):
         assert outcome.kind in ("ok", "format"), outcome
@@ -160,7 +162,7 @@ def test_damaged_records(reader: Reader, seed: int) -> None:
     rng = random.Random(seed)
     bases = [zstandard.ZstdDecompressor().decompress(data) for data in small_frames()]
     whole = b"".join(bases)
-    files = [synth.build(damaged(rng, whole)) for _ in range(600)]
+    files = [encode.build(damaged(rng, whole)) for _ in range(600)]
     agreed = 0
     for number, (data, outcome) in enumerate(zip(files, reader.run_bytes(files), strict=True)):
         assert outcome.kind == "ok" or refused(outcome), (number, outcome)
@@ -182,7 +184,7 @@ def small_frames() -> list[bytes]:
 
 def test_random_bytes(reader: Reader) -> None:
     rng = random.Random(3)
-    files = [synth.build(synth.ROOTED + rng.randbytes(rng.randrange(400))) for _ in range(2_000)]
-    files += [synth.header() + rng.randbytes(rng.randrange(20, 400)) for _ in range(200)]
+    files = [encode.build(encode.ROOTED + rng.randbytes(rng.randrange(400))) for _ in range(2_000)]
+    files += [encode.header() + rng.randbytes(rng.randrange(20, 400)) for _ in range(200)]
     for outcome in reader.run_bytes(files):
         assert outcome.kind == "ok" or refused(outcome), outcome

@@ -1,0 +1,265 @@
+"""Encodes one record each from the numbers that stand in the file, right or wrong, and the blocks around them."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+
+import zstandard
+
+MAGIC = b"\x89PMT\r\n\x1a\n"
+BLOCK_MAGIC = b"PBLK"
+LEFT_OUT = 0xFFFFFFFF
+U64 = (1 << 64) - 1
+
+ONE, SAME_NODE, SAME_SITE, BY_TIME, MORE = 1, 2, 4, 8, 16
+COMPACT = ONE | SAME_NODE | SAME_SITE
+
+# Primitives
+
+
+def u(value: int) -> bytes:
+    if not 0 <= value <= U64:
+        raise ValueError(value)
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def s(value: int) -> bytes:
+    """A signed number; differences of 64-bit addresses wrap."""
+    value = (value + (1 << 63) & U64) - (1 << 63)
+    return u(((value << 1) ^ (value >> 63)) & U64)
+
+
+def text(value: str | bytes) -> bytes:
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return u(len(data)) + data
+
+
+def cold(kind: int, *fields: bytes) -> bytes:
+    body = b"".join(fields)
+    return bytes([kind]) + u(len(body)) + body
+
+
+# Definitions
+
+
+def meta(scope: int, key: str, value: str) -> bytes:
+    return cold(0x40, u(scope), text(key), text(value))
+
+
+def process(pid: int, parent: int, time: int) -> bytes:
+    return cold(0x41, u(pid), u(parent), u(time))
+
+
+def process_end(index: int, kind: int, status: int, time: int) -> bytes:
+    return cold(0x42, u(index), u(kind), u(status), u(time))
+
+
+def thread(process: int, tid: int, time: int, name: str) -> bytes:
+    return cold(0x43, u(process), u(tid), u(time), text(name))
+
+
+def thread_name(index: int, name: str) -> bytes:
+    return cold(0x44, u(index), text(name))
+
+
+def code(process: int, ident: int, first_line: int, file: str, name: str) -> bytes:
+    return cold(0x45, u(process), u(ident), u(first_line), text(file), text(name))
+
+
+def code_lines(process: int, ident: int, piece: bytes) -> bytes:
+    return cold(0x46, u(process), u(ident), text(piece))
+
+
+def module(process: int, start: int, size: int, offset: int, path: str) -> bytes:
+    return cold(0x47, u(process), u(start), u(size), u(offset), text(path))
+
+
+def mark(process: int, time: int, kind: int, rss: int) -> bytes:
+    return cold(0x48, u(process), u(time), u(kind), u(rss))
+
+
+def period(process: int, time: int, value: int) -> bytes:
+    return cold(0x49, u(process), u(time), u(value))
+
+
+def lost(thread: int, time: int, faults: int) -> bytes:
+    return cold(0x4A, u(thread), u(time), u(faults))
+
+
+def counter(process: int, name: str, value: int) -> bytes:
+    return cold(0x4B, u(process), text(name), u(value))
+
+
+def left_out(time: int, faults: int, pages: int, error: int) -> bytes:
+    return cold(0x4D, u(time), u(faults), u(pages), u(error))
+
+
+def trailer(time: int) -> bytes:
+    return cold(0x4C, u(time))
+
+
+# The stream
+
+
+def round_(delta: int) -> bytes:
+    return b"\x01" + u(delta)
+
+
+def batch(thread: int) -> bytes:
+    return b"\x02" + u(thread)
+
+
+def node(back: int, code: int, offset: int) -> bytes:
+    return b"\x03" + u(back) + u(code) + u(offset)
+
+
+def node_reset() -> bytes:
+    return b"\x04"
+
+
+def site(delta: int, module: int) -> bytes:
+    return b"\x05" + s(delta) + u(module)
+
+
+def sample(process: int, delta: int, *sizes: int) -> bytes:
+    return b"\x06" + u(process) + u(delta) + b"".join(map(s, sizes))
+
+
+def cgroup(delta: int, usage: int, limit: int) -> bytes:
+    return b"\x07" + u(delta) + s(usage) + u(limit)
+
+
+def weight(value: int) -> bytes:
+    return b"\x08" + u(value)
+
+
+def fault(
+    time: int,
+    address: int,
+    rise: int | None = None,
+    node: int | None = None,
+    site: int | None = None,
+    *,
+    by_time: bool = False,
+    more: int | None = None,
+    caller: int | None = None,
+) -> bytes:
+    """Deltas of time and address; what is None is left out and its flag set."""
+    flags = (rise is None) * ONE | (node is None) * SAME_NODE | (site is None) * SAME_SITE
+    flags |= by_time * BY_TIME | (more is not None) * MORE
+    out = bytes([0x20 | flags]) + (b"" if more is None else bytes([more])) + s(time) + s(address)
+    return out + b"".join(u(value) for value in (rise, node, site, caller) if value is not None)
+
+
+# The file
+
+
+def header(
+    *,
+    major: int = 1,
+    minor: int = 0,
+    features: int = 0,
+    t0: int = 1_000,
+    wall: int = 1_700_000_000_000_000_000,
+    page_size: int = 4096,
+    magic: bytes = MAGIC,
+    order: int = 0x01020304,
+) -> bytes:
+    head = struct.pack("<8sHHIQQQI16x", magic, major, minor, order, features, t0, wall, page_size)
+    return head + struct.pack("<I", zlib.crc32(head))
+
+
+def stored_block(sequence: int, raw_length: int, frame: bytes, magic: bytes = BLOCK_MAGIC) -> bytes:
+    """A block whose CRC holds, whatever the rest says."""
+    head = struct.pack("<4sIII", magic, sequence, len(frame), raw_length)
+    return head + struct.pack("<I", zlib.crc32(head + frame)) + frame
+
+
+def block(sequence: int, records: bytes, level: int = 3) -> bytes:
+    return stored_block(sequence, len(records), zstandard.ZstdCompressor(level=level).compress(records))
+
+
+def build(*blocks: bytes) -> bytes:
+    """A file of blocks given as raw records, under a plain header."""
+    return header() + b"".join(block(sequence, records) for sequence, records in enumerate(blocks))
+
+
+ROOTED = process(7, 1, 0) + thread(0, 7, 0, "t") + batch(0) + node(1, 0, 0)  # a process, its thread's batch, its root
+
+# Records that make their block corrupt, each for one reason
+REFUSED = {
+    "unknown stream record": ROOTED + b"\x09",
+    "BATCH of undefined thread": batch(0),
+    "BATCH beyond 32 bits": ROOTED + batch(1 << 32),
+    "THREAD of undefined process": thread(0, 1, 0, ""),
+    "THREAD_NAME of undefined thread": ROOTED + thread_name(1, "x"),
+    "META of undefined process": ROOTED + meta(2, "k", "v"),
+    "META beyond 64 bits": ROOTED + meta(U64, "k", "v"),
+    "PROCESS_END of undefined process": ROOTED + process_end(1, 0, 0, 0),
+    "CODE of undefined process": ROOTED + code(1, 1, 1, "f", "n"),
+    "CODE of process beyond 32 bits": ROOTED + code(1 << 32, 1, 1, "f", "n"),
+    "CODE_LINES of undefined process": ROOTED + code_lines(1, 1, b""),
+    "MODULE of undefined process": ROOTED + module(1, 0, 1, 0, "m"),
+    "MARK of undefined process": ROOTED + mark(1, 0, 1, 0),
+    "PERIOD of undefined process": ROOTED + period(1, 0, 1),
+    "LOST of undefined thread": ROOTED + lost(1, 0, 1),
+    "COUNTER of undefined process": ROOTED + counter(1, "lost", 1),
+    "SAMPLE of undefined process": ROOTED + sample(1, 0, 0, 0, 0, 0),
+    "SITE of undefined module": ROOTED + site(0, 1),
+    "SITE of module beyond 32 bits": ROOTED + site(0, 1 << 32),
+    "NODE beyond node 0": ROOTED + node(3, 1, 0),
+    "NODE far beyond node 0": ROOTED + node(U64, 1, 0),
+    "NODE back 0": ROOTED + node(0, 1, 0),
+    "NODE back 32 bits and 1": ROOTED + node((1 << 32) + 1, 1, 0),
+    "process root of undefined process": ROOTED + node(2, 0, 1),
+    "FAULT before BATCH": process(7, 1, 0) + thread(0, 7, 0, "t") + fault(0, 0, 1, 1, 0),
+    "FAULT of undefined node": ROOTED + fault(0, 0, 1, 2, 0),
+    "FAULT of node beyond 32 bits": ROOTED + fault(0, 0, 1, (1 << 32) + 1, 0),
+    "FAULT of undefined site": ROOTED + fault(0, 0, 1, 1, 1),
+    "FAULT of site beyond 32 bits": ROOTED + fault(0, 0, 1, 1, 1 << 32),
+    "FAULT of a node before NODE_RESET": ROOTED + node_reset() + fault(0, 0, 1, 1, 0),
+    "first FAULT with SAME_NODE": ROOTED + fault(0, 0, 1, None, 0),
+    "SAME_NODE after NODE_RESET": ROOTED + fault(0, 0, 1, 1, 0) + node_reset() + node(1, 0, 0) + fault(0, 0, 1),
+    "number of 11 bytes": ROOTED + b"\x01" + b"\x80" * 10 + b"\0",
+    "number without end": ROOTED + b"\x01" + b"\xff" * 4000,
+    "number of 65 bits": ROOTED + b"\x01" + b"\xff" * 9 + b"\x02",
+    "number over the block's end": ROOTED + b"\x01\x80",
+    "FAULT over the block's end": ROOTED + fault(0, 0, 1 << 60, 1, 0)[:-1],
+    "MORE over the block's end": ROOTED + b"\x30",
+    "type without length": ROOTED + b"\x60",
+    "unknown record over the block's end": ROOTED + b"\x60\x05abcd",
+    "unknown record of 64 bits": ROOTED + b"\x60" + u(U64) + b"abcd",
+    "unknown record of 63 bits": ROOTED + b"\x60" + u((1 << 63) - 1) + b"abcd",
+    "record shorter than its fields": ROOTED + cold(0x41, u(1), u(1)) + b"\0\0\0",
+    "empty record": ROOTED + cold(0x43) + b"\0\0\0",
+    "string over the record's end": ROOTED + cold(0x40, u(0), u(5), b"abc") + bytes(9),
+    "string of 64 bits": ROOTED + cold(0x40, u(0), u(U64), b"abc") + bytes(9),
+    "string of 32 bits and 1": ROOTED + cold(0x40, u(0), u((1 << 32) + 1), b"abc", text("v")) + bytes(9),
+    "linetable of 63 bits": ROOTED + cold(0x46, u(0), u(1), u(1 << 63), b"abc") + bytes(9),
+}
+
+# Packed line tables
+
+
+def line_run(units: int, delta: int | None) -> bytes:
+    """A run of code units whose line is `delta` further than the last run's, or that has none."""
+    return u(units) + (u(0) if delta is None else u(1 + (delta << 1 if delta >= 0 else -delta * 2 - 1)))
+
+
+def random_linetable(rng: random.Random, first_line: int, runs: int) -> tuple[bytes, list[int]]:
+    """A table and the line (0: none) of every code unit in it."""
+    table, lines, line = b"", [], first_line
+    for _ in range(runs):
+        units = rng.randint(1, 200)
+        delta = rng.choice((None, rng.randint(1 - line, 40), rng.randint(0, 5), 5_000))
+        line += delta or 0
+        table += line_run(units, delta)
+        lines += [0 if delta is None else line] * units
+    return table, lines
