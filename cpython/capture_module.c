@@ -16,6 +16,14 @@
 
 enum { META_MAX = 16 };
 
+// Raises OSError for a -errno.
+static PyObject *
+os_error(int err)
+{
+    errno = -err;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None) -> (engine, reason)\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
                         "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace,\n"
@@ -357,8 +365,7 @@ capture_listen(PyObject *module, PyObject *args)
     }
     int err = pmt_prim_summons_install(signo, cookie, run_python_handler_sigsafe);
     if (err < 0) {
-        errno = -err;
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return os_error(err);
     }
     Py_RETURN_NONE;
 }
@@ -381,8 +388,7 @@ capture_free_signal(PyObject *module, PyObject *ignored)
     (void)module, (void)ignored;
     int signo = pmt_prim_summons_free_signal();
     if (signo < 0) {
-        errno = -signo;
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return os_error(signo);
     }
     return PyLong_FromLong(signo);
 }
@@ -401,8 +407,7 @@ capture_summon(PyObject *module, PyObject *args)
     }
     int err = pmt_prim_summons_send(pid, signo, cookie, insist);
     if (err < 0) {
-        errno = -err;
-        return PyErr_SetFromErrno(PyExc_OSError);
+        return os_error(err);
     }
     Py_RETURN_NONE;
 }

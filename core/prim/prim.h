@@ -37,6 +37,8 @@ int pmt_prim_file_open(const char *path, uint64_t *size);  // for reading; not a
 int64_t pmt_prim_file_read(int fd, void *out, size_t size, uint64_t offset);  // bytes read, fewer only at the end of the file
 int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
 int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next write goes
+// Reads a small text file of the kernel's whole: bytes read, 0 if it cannot be read; `out` ends with a NUL.
+size_t pmt_prim_file_text(const char *path, char *out, size_t size);
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: this process's resident set ----

@@ -71,7 +71,6 @@ def _name_threads(capture: "Any") -> None:
     for module in (_thread, threading):
         if module is not None:
             module.get_native_id = stand_in  # type: ignore[attr-defined]
-    capture.name_thread("MainThread")
 
 
 def wanted_engine(options: list[str]) -> str:
@@ -95,21 +94,24 @@ def start(capture: "Any", address: str, options: list[str], *, confirm: bool) ->
     """
     import atexit
 
+    # All of ours comes before the start: what it brings in is the tracer's, not a line of the program's.
     capture.guard_trap()
+    _name_threads(capture)
+    atexit.register(capture.stop)
+    if "alone" not in options:
+        _follow(capture, address, options)
     try:
         answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), wanted_engine(options))
     except OSError:
         capture.release_trap()
+        _lead_no_more()
         raise
+    capture.name_thread("MainThread")
     engine, reason = answer
     if engine != "faults":
         capture.release_trap()
     if engine == "timer":
         _keep_ticks_apart(capture)
-    _name_threads(capture)
-    atexit.register(capture.stop)
-    if "alone" not in options:
-        _follow(capture, address, options)
     return engine, reason
 
 
@@ -132,6 +134,18 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
     folder = f"{_folder}/_follow"
     os.putenv("PYTHONPATH", f"{folder}:{paths}" if paths else folder)
     os.putenv(FOLLOW, f"{address} {','.join(options)}")
+
+
+def _lead_no_more() -> None:
+    """Take back what _follow() told the C library's environment."""
+    import os
+
+    os.unsetenv(FOLLOW)
+    paths = os.environ.get("PYTHONPATH")
+    if paths is None:
+        os.unsetenv("PYTHONPATH")
+    else:
+        os.putenv("PYTHONPATH", paths)
 
 
 def hide_environment(folder: str) -> None:

@@ -201,13 +201,7 @@ static int
 paranoid_level(void)
 {
     char text[16];
-    int fd = open("/proc/sys/kernel/perf_event_paranoid", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
-    return n > 0 ? atoi(text) : -1;
+    return pmt_prim_file_text("/proc/sys/kernel/perf_event_paranoid", text, sizeof text) ? atoi(text) : -1;
 }
 
 void

@@ -74,3 +74,14 @@ pmt_prim_close_sigsafe(int fd)
         close(fd);
     }
 }
+
+size_t
+pmt_prim_file_text(const char *path, char *out, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+    pmt_prim_close_sigsafe(fd);
+    size_t got = n > 0 ? (size_t)n : 0;
+    out[got] = '\0';
+    return got;
+}

@@ -79,12 +79,7 @@ zombie_end(uint32_t pid)
 {
     char path[32], text[1024];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
+    pmt_prim_file_text(path, text, sizeof text);
     const char *state = strrchr(text, ')'), *last = strrchr(text, ' ');
     return state && state[1] == ' ' && state[2] == 'Z' && last ? atoi(last) : -ESRCH;
 }
@@ -142,12 +137,7 @@ pmt_prim_process_arguments(uint32_t pid, char *out, size_t size)
 {
     char path[32];
     snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return n > 0 ? (size_t)n : 0;
+    return pmt_prim_file_text(path, out, size);
 }
 
 // start-end perms offset device inode   path

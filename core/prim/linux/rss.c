@@ -120,12 +120,7 @@ uint64_t
 pmt_prim_rss_peak(void)
 {
     char text[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
+    pmt_prim_file_text("/proc/self/status", text, sizeof text);
     const char *line = strstr(text, "\nVmHWM:");
     return line ? strtoull(line + strlen("\nVmHWM:"), NULL, 10) : 0;
 }

@@ -121,13 +121,7 @@ int
 pmt_prim_tracer_pid(void)
 {
     char text[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
+    pmt_prim_file_text("/proc/self/status", text, sizeof text);
     const char *line = strstr(text, "\nTracerPid:");
     return line ? atoi(line + strlen("\nTracerPid:")) : 0;
 }
@@ -137,15 +131,10 @@ pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%u/task/%u/comm", pid, tid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
+    size_t n = pmt_prim_file_text(path, out, size);
     while (n > 0 && out[n - 1] == '\n') {
-        n--;
+        out[--n] = '\0';
     }
-    out[n > 0 ? n : 0] = '\0';
 }
 
 void
