@@ -2,6 +2,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -21,6 +22,14 @@ pmt_handler_interrupted_at(const void *context, uint64_t *instruction, uint64_t 
 #else
 #error "add the interrupted instruction's place in this architecture's ucontext"
 #endif
+}
+
+// Nobody has asked for the signal.
+static inline bool
+pmt_handler_is_free(int signo)
+{
+    struct sigaction present;
+    return sigaction(signo, NULL, &present) == 0 && !(present.sa_flags & SA_SIGINFO) && present.sa_handler == SIG_DFL;
 }
 
 // A signal that is not ours goes where it would have gone.

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "prim/linux/handler.h"
 #include "prim/prim.h"
 
 enum { INSIST = 1 };  // the lowest bit of the signal's value
@@ -29,20 +30,6 @@ take_over(int signo, bool restart, struct sigaction *previous)
     return sigaction(signo, &action, previous) < 0 ? -errno : 0;
 }
 
-// Anyone else's signal does what it would have done.
-static void
-chain(int signo, siginfo_t *info, void *context)
-{
-    if (summons.previous.sa_flags & SA_SIGINFO) {
-        summons.previous.sa_sigaction(signo, info, context);
-    } else if (summons.previous.sa_handler == SIG_DFL) {
-        signal(signo, SIG_DFL);
-        raise(signo);
-    } else if (summons.previous.sa_handler != SIG_IGN) {
-        summons.previous.sa_handler(signo);
-    }
-}
-
 static void
 on_summons(int signo, siginfo_t *info, void *context)
 {
@@ -50,7 +37,7 @@ on_summons(int signo, siginfo_t *info, void *context)
     uint64_t value = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
     bool known = info->si_code == SI_QUEUE && (value & ~(uint64_t)INSIST) == summons.cookie;
     if (!known || (info->si_uid != geteuid() && info->si_uid != 0)) {
-        chain(signo, info, context);
+        pmt_handler_chain(&summons.previous, signo, info, context);
     } else if (value & INSIST) {
         take_over(signo, false, NULL);  // the next one ends a system call that waits
     } else {
@@ -63,8 +50,7 @@ int
 pmt_prim_summons_free_signal(void)
 {
     for (int signo = SIGRTMAX - 1; signo >= SIGRTMIN; signo--) {
-        struct sigaction present;
-        if (sigaction(signo, NULL, &present) == 0 && !(present.sa_flags & SA_SIGINFO) && present.sa_handler == SIG_DFL) {
+        if (pmt_handler_is_free(signo)) {
             return signo;
         }
     }

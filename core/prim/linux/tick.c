@@ -74,10 +74,9 @@ pmt_prim_tick_install(void (*handler)(const pmt_tick_signal_t *signal))
     }
     sigprocmask(SIG_BLOCK, NULL, &blocked);
     for (int signo = SIGRTMAX - LEFT_TO_PROGRAMS; signo >= SIGRTMIN + LEFT_TO_PROGRAMS; signo--) {
-        bool unused = sigaction(signo, NULL, &present) == 0 && !(present.sa_flags & SA_SIGINFO) && present.sa_handler == SIG_DFL;
-        if (unused && !sigismember(&blocked, signo)) {
+        if (pmt_handler_is_free(signo) && !sigismember(&blocked, signo)) {
             tick_signal = signo;
-            tick_previous = present;
+            tick_previous = (struct sigaction){.sa_handler = SIG_DFL};
             take_over(signo);
             return 0;
         }
