@@ -258,7 +258,7 @@ rest(recorder_t *recorder)
     }
     if (count == 0) {
         const pmt_process_t *first = recorder->trace.processes;
-        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first ? first->watch_fd : -1};
+        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first && !first->ended ? first->watch_fd : -1};
         pmt_prim_poll(fds, 3, (int)(left / 1000000u) + 1);
     } else if (left) {
         for (unsigned i = 0; i < count; i++) {
