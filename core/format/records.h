@@ -46,7 +46,8 @@ enum pmt_raw_e {
 };
 
 // The low bits of a fault's flags are the binary logarithm of its period. TICK: no fault, but a tick of the timer engine; its address is 0.
-enum pmt_raw_fault_e { PMT_RAW_FAULT_PERIOD = 0x0f, PMT_RAW_FAULT_BY_TIME = 0x10, PMT_RAW_FAULT_ASYNC = 0x20, PMT_RAW_FAULT_TICK = 0x40 };
+// PLACED: two words more, the head of the thread's lane at that moment (lanes.h) and RSS in pages; while hooks are on.
+enum pmt_raw_fault_e { PMT_RAW_FAULT_PERIOD = 0x0f, PMT_RAW_FAULT_BY_TIME = 0x10, PMT_RAW_FAULT_ASYNC = 0x20, PMT_RAW_FAULT_TICK = 0x40, PMT_RAW_FAULT_PLACED = 0x80 };
 
 typedef struct pmt_shared_s {
     uint32_t version;                // PMT_SHARED_VERSION
@@ -98,6 +99,7 @@ enum pmt_message_e {
     PMT_MESSAGE_HELLO = 'H',   // program: pmt_hello_t with the shared memory's descriptor
     PMT_MESSAGE_META = 'K',    // program or launcher: key NUL value
     PMT_MESSAGE_EVENTS = 'E',  // program: pmt_events_t with perf descriptors; those of older generations are to be closed
+    PMT_MESSAGE_LANES = 'L',   // program: pmt_lanes_message_t with the descriptor of its lanes (lanes.h), when hooks are switched on for the first time
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
     PMT_MESSAGE_NAME = 'N',    // program: pmt_name_message_t: a thread that it had before it was traced
@@ -118,6 +120,11 @@ typedef struct pmt_events_s {
     uint32_t pid;
     uint32_t generation;
 } pmt_events_t;
+
+typedef struct pmt_lanes_message_s {
+    char kind;
+    uint32_t pid;
+} pmt_lanes_message_t;
 
 typedef struct pmt_bye_s {
     char kind;

@@ -42,6 +42,8 @@ enum pmt_wire_type_e {
     PMT_WIRE_COUNTER = 0x4b,
     PMT_WIRE_TRAILER = 0x4c,
     PMT_WIRE_LEFT_OUT = 0x4d,
+    PMT_WIRE_EVENTS = 0x4e,
+    PMT_WIRE_NOTE = 0x4f,
 };
 
 enum pmt_wire_fault_e {
@@ -51,7 +53,25 @@ enum pmt_wire_fault_e {
     PMT_FAULT_BY_TIME = 8,
     PMT_FAULT_MORE = 16,      // a byte of further flags follows
 };
-enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2, PMT_FAULT_TICK = 4 };
+enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2, PMT_FAULT_TICK = 4, PMT_FAULT_RSS = 8 };
+
+// Kinds of events in an EVENTS record.
+enum pmt_wire_event_e {
+    PMT_WIRE_CALL = 1,
+    PMT_WIRE_RETURN = 2,
+    PMT_WIRE_YIELD = 3,
+    PMT_WIRE_RESUME = 4,
+    PMT_WIRE_THROW = 5,
+    PMT_WIRE_UNWIND = 6,
+    PMT_WIRE_C_CALL = 7,
+    PMT_WIRE_C_RETURN = 8,
+    PMT_WIRE_C_RAISE = 9,
+    PMT_WIRE_LINE = 10,
+    PMT_WIRE_RSS = 11,
+    PMT_WIRE_OPEN = 12,
+    PMT_WIRE_DROP = 13,
+};
+enum { PMT_WIRE_EVENTS_MAX = 8192, PMT_WIRE_EVENT_NS = 8 };  // events in a record; the unit of their times
 
 enum pmt_end_e { PMT_END_EXIT = 0, PMT_END_SIGNAL = 1, PMT_END_UNKNOWN = 2, PMT_END_EXEC = 3 };
 enum pmt_mark_e { PMT_MARK_START = 1, PMT_MARK_END = 2 };
