@@ -15,7 +15,7 @@
 // A perf event's cookie: our mark, and below it the binary logarithm of its period. While events are renewed the old ones go on for a moment; a signal of one hides
 // that of the other at the same fault, so each is recorded for what it stands for.
 static const uint64_t COOKIE = 0x706d656d74720000ull, COOKIE_PERIOD = 0xf;
-enum { HUGE_BLOCK = 2 << 20, SELF_TEST_PAGES = 32, SELF_TEST_TIMED = SELF_TEST_PAGES / 2 };
+enum { HUGE_BLOCK = 2 << 20, HUGE_PAGES = 512, SELF_TEST_PAGES = 32, SELF_TEST_TIMED = SELF_TEST_PAGES / 2 };
 
 static struct {
     _Atomic bool running;
@@ -36,10 +36,23 @@ huge_page_at(const pmt_thread_t *thread, uint64_t address)
     return page > 0 && page & PMT_PAGE_HUGE && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
 }
 
+static bool
+anonymous_at(uint64_t address)
+{
+    int page = pmt_prim_page_sigsafe(address);
+    return page > 0 && page & PMT_PAGE_PRESENT && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
+}
+
 typedef struct rise_s {
     uint32_t pages;
     bool by_time;
 } rise_t;
+
+static uint32_t
+rise_of(pmt_rss_step_t step)
+{
+    return (uint32_t)((step.anon > 0 ? step.anon : 0) + (step.shared > 0 ? step.shared : 0));
+}
 
 // Two threads fault at the same moment, one reads both pages: it leaves the other's here, and the other, which sees no rise, takes it.
 static uint32_t
@@ -85,15 +98,11 @@ faulted_silently(pmt_thread_t *thread)
 // What this fault added to RSS, where that is not simply one page. Normally the step since the last reading; but memory released in between hides the fault's own
 // page or pages, and other threads' pages and those of system calls come on top.
 static PMT_COLD rise_t
-rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
+rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step)
 {
-    enum { SHARED_MAX = 8, HUGE_PAGES = 512, JUST_NOW_NS = 200000 };
-    int64_t up = (step.anon > 0 ? step.anon : 0) + (step.shared > 0 ? step.shared : 0);
+    enum { SHARED_MAX = 8, JUST_NOW_NS = 200000 };
+    uint32_t up = rise_of(step);
     bool lost = thread->producer.lost > 0;  // faults whose rise is in this step
-    if (period > 1) {
-        bool released = step.anon < 0 || step.shared < 0;
-        return (rise_t){.pages = up == 0 && released ? period : (uint32_t)up, .by_time = lost && up > 0};
-    }
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t released_at = atomic_load_explicit(&session->released_at, memory_order_relaxed);
     if (step.anon < 0) {
@@ -107,8 +116,7 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
     if (threads && !silent && !lost && step.shared == 0 && step.anon >= 0 && step.anon <= SHARED_MAX) {
         uint32_t pages = share_rise(session, thread, step.anon);
         if (pages == 0 && now - released_at < JUST_NOW_NS) {  // another thread's release hid it
-            int page = pmt_prim_page_sigsafe(address);
-            pages = page > 0 && page & PMT_PAGE_PRESENT && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
+            pages = anonymous_at(address);
         }
         return (rise_t){.pages = pages};
     }
@@ -116,7 +124,46 @@ rise_slow(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rs
         return (rise_t){.pages = step.anon < 0 || step.shared < 0};
     }
     bool others = threads && step.anon > 1 && step.anon != HUGE_PAGES;
-    return (rise_t){.pages = (uint32_t)up, .by_time = silent || others || lost || up > HUGE_PAGES};
+    return (rise_t){.pages = up, .by_time = silent || others || lost || up > HUGE_PAGES};
+}
+
+// Of threads that touch memory at once each has up to a period's pages in RSS that it has not signalled yet. The reading of one thread that finds more than its own
+// period leaves them, and one that finds less takes them: without releases there are always enough.
+static uint32_t
+even_out(pmt_session_t *session, uint32_t up, uint32_t period)
+{
+    uint32_t room = (atomic_load_explicit(&session->shared->rings_used, memory_order_relaxed) - 1) * period;
+    uint32_t found = atomic_load_explicit(&session->found_pages, memory_order_relaxed), left;
+    do {
+        uint32_t sum = up + found;
+        left = sum > period ? sum - period : 0;
+        left = left < room ? left : room;
+    } while (!atomic_compare_exchange_weak_explicit(&session->found_pages, &found, left, memory_order_relaxed, memory_order_relaxed));
+    return up + found - left;
+}
+
+// The same for a signal that stands for many faults. Memory that is brought in and released between two signals is in no step; but where RSS has fallen lately, or
+// the page of the last signal comes in again, and this one is the thread's own, so were the other faults'.
+static PMT_COLD rise_t
+rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
+{
+    static const uint64_t LATELY_NS = 20000000;
+    uint32_t up = rise_of(step);
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    bool fell = step.anon < 0 || step.shared < 0;
+    if (fell || address == thread->last_address) {
+        atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
+    }
+    if (fell && up == 0) {
+        return (rise_t){.pages = period};
+    }
+    if (step.shared == 0) {
+        up = even_out(session, up, period);
+    }
+    if (up < period && now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS && anonymous_at(address)) {
+        up = period;
+    }
+    return (rise_t){.pages = up, .by_time = thread->producer.lost > 0 && up > 0};
 }
 
 static rise_t
@@ -124,8 +171,10 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
 {
     pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session);
     rise_t rise = {.pages = 1};
-    if (PMT_UNLIKELY(step.anon != 1 || step.shared != 0)) {
-        rise = rise_slow(session, thread, address, step, period);
+    if (PMT_UNLIKELY(period > 1)) {
+        rise = rise_of_many(session, thread, address, step, period);
+    } else if (PMT_UNLIKELY(step.anon != 1 || step.shared != 0)) {
+        rise = rise_slow(session, thread, address, step);
     } else if (PMT_UNLIKELY(thread->left_pages)) {
         rise.pages += take_back(session, thread);
     }

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 enum {
-    PMT_PERIOD_MAX = 64,
-    PMT_PERIOD_MAX_SHARP = 16,            // in the first PMT_PERIOD_SHARP_FAULTS
-    PMT_PERIOD_SHARP_FAULTS = 100000,
+    PMT_PERIOD_MAX = 1024,
+    PMT_PERIOD_MAX_SHARP = 16,            // however few faults there were
+    PMT_PERIOD_SHARE = 1000,              // beyond that at most so small a part of them
     PMT_PERIOD_FREE_SIGNALS = 10000,      // recorded one by one whatever they cost
     PMT_PERIOD_BUDGET_PERMILLE = 20,      // of run time that tracing may cost before the period widens
     PMT_PERIOD_CHECK_NS = 5 * 1000 * 1000,
