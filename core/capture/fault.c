@@ -154,13 +154,11 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
     if (fell || address == thread->last_address) {
         atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
     }
-    if (fell && up == 0) {
-        return (rise_t){.pages = period};
-    }
-    if (step.shared == 0) {
+    if (step.shared <= 0) {
         up = even_out(session, up, period);
     }
-    if (up < period && now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS && anonymous_at(address)) {
+    bool lately = now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS;
+    if (up < period && (fell || (lately && anonymous_at(address)))) {
         up = period;
     }
     return (rise_t){.pages = up, .by_time = thread->producer.lost > 0 && up > 0};

@@ -85,6 +85,19 @@ def test_exact(kind: str, user: str) -> None:
         assert row["faults"] == pytest.approx(run.truth["pages"], rel=0.01)
 
 
+@pytest.mark.parametrize(("piece", "threads"), [(2, 1), (64, 1), (100, 1), (10, 4), (256, 4)])
+def test_released_between_two_signals(piece: int, threads: int, user: str) -> None:
+    """Pieces of memory smaller than the period come and go unseen between two readings of RSS."""
+    run = traced("released_at_once.py", "pieces", str(piece), str(120_000 // piece // threads), str(threads), user=user)
+    assert run.report["engine"]["period"] > 32, "the program did not do what this test is about"
+    assert_pages(run.function("touch", "released_at_once.py")["self"], run.truth["pages"], slack=1500)
+
+
+def test_pages_replaced_after_a_fork_add_none(user: str) -> None:
+    run = traced("released_at_once.py", "copies", "1", "120000", "1", user=user)
+    assert_pages(run.function("touch", "released_at_once.py")["self"], run.truth["pages"], slack=1500)
+
+
 def test_memory_only_read_counts_faults_but_no_bytes(user: str) -> None:
     run = traced("touch_kinds.py", "only_read", user=user)
     row = run.function("only_read", "touch_kinds.py")

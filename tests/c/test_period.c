@@ -8,7 +8,7 @@
 
 #include "capture/period.h"
 
-enum { MANY = PMT_PERIOD_FREE_SIGNALS, LATE = PMT_PERIOD_SHARP_FAULTS, SECOND = 1000000000 };
+enum { MANY = PMT_PERIOD_FREE_SIGNALS, LATE = PMT_PERIOD_MAX * PMT_PERIOD_SHARE, SHARP = PMT_PERIOD_MAX_SHARP, SECOND = 1000000000 };
 
 // Of a second of run time tracing may cost 20 ms; below three quarters of that, 15 ms, the period narrows.
 static const struct {
@@ -32,9 +32,13 @@ static const struct {
     {1, {MANY, LATE, 1, 0}, 2},  // no time has passed: any cost is too much
     {1, {MANY, LATE, 1, 999}, 2},
     // not so wide among the first faults
-    {PMT_PERIOD_MAX_SHARP / 2, {MANY, LATE - 1, SECOND, SECOND}, PMT_PERIOD_MAX_SHARP},
-    {PMT_PERIOD_MAX_SHARP, {MANY, LATE - 1, SECOND, SECOND}, PMT_PERIOD_MAX_SHARP},
-    {PMT_PERIOD_MAX_SHARP, {MANY, LATE, SECOND, SECOND}, 2 * PMT_PERIOD_MAX_SHARP},
+    {SHARP / 2, {MANY, 0, SECOND, SECOND}, SHARP},
+    {SHARP, {MANY, 0, SECOND, SECOND}, SHARP},
+    {SHARP, {MANY, 2 * SHARP * PMT_PERIOD_SHARE - 1, SECOND, SECOND}, SHARP},
+    {SHARP, {MANY, 2 * SHARP * PMT_PERIOD_SHARE, SECOND, SECOND}, 2 * SHARP},
+    {2 * SHARP, {MANY, 4 * SHARP * PMT_PERIOD_SHARE - 1, SECOND, SECOND}, 2 * SHARP},
+    {PMT_PERIOD_MAX / 2, {MANY, LATE - 1, SECOND, SECOND}, PMT_PERIOD_MAX / 2},
+    {PMT_PERIOD_MAX, {MANY, UINT64_MAX, SECOND, SECOND}, PMT_PERIOD_MAX},
     // at the budget, and down to three quarters of it: as it is
     {1, {MANY, LATE, 20000000, SECOND}, 1},
     {4, {MANY, LATE, 20000000, SECOND}, 4},

@@ -1,10 +1,13 @@
-"""Functions that grow for a while, by amounts that they count: growing.py one_thread|two_threads|native
+"""Functions that grow for a while, by amounts that they count: growing.py one_thread|two_threads|short|short_threads
 
 Each runs for so many seconds of its thread's CPU time, not of the clock: the machine may be busy with other things.
 """
 
+import contextlib
 import json
 import mmap
+import os
+import resource
 import sys
 import threading
 import time
@@ -75,6 +78,44 @@ def two_threads():
     for thread in threads:
         thread.join()
     return {"functions": {share["name"]: share["pages"] for share in shares}, "shares": shares}
+
+
+def undisturbed():
+    """Ahead of all that runs on this CPU, where that is allowed."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+def short_calls(numbers):
+    """Functions of 50 ms, each called once: what they touched, and how often the kernel took the CPU from them."""
+    for number in numbers:
+        name = f"short_{number}"
+        exec(f"def {name}():\n    return touch(0.05, {number % 4 * 400})", globals())
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        pages = globals()[name]()
+        yield {
+            "name": name,
+            "pages": pages,
+            "preempted": resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before,
+        }
+
+
+def short():
+    undisturbed()
+    return {"calls": list(short_calls(range(40)))}
+
+
+def short_threads():
+    undisturbed()
+    calls = []
+    threads = [
+        threading.Thread(target=lambda first=first: calls.extend(short_calls(range(first, 40, 2)))) for first in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"calls": calls}
 
 
 print(json.dumps(globals()[sys.argv[1]]()))
