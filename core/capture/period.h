@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum {
-    PMT_PERIOD_MAX = 1024,
+    PMT_PERIOD_MAX = 256,
     PMT_PERIOD_MAX_SHARP = 16,            // however few faults there were
     PMT_PERIOD_SHARE = 1000,              // and one part in so many of the faults so far
     PMT_PERIOD_FREE_SIGNALS = 10000,      // recorded one by one whatever they cost

@@ -202,7 +202,7 @@ def trace(
 
     path: the trace's file; by default pymemtrace-NAME.PID.pmt in the current folder, then pymemtrace-NAME.PID-2.pmt
         and so on.
-    exact: a signal at every page fault, whatever it costs, instead of one in up to 64.
+    exact: a signal at every page fault, whatever it costs, instead of one in up to 256.
     overwrite: replace the file if it is there.
     max_size: bytes that the file may have.
     quiet: no warnings.

@@ -27,7 +27,7 @@ options:
   -f, --force         overwrite FILE
   -q, --quiet         no notices and no summary: nothing is analysed when the program has ended
       --max-size SIZE the trace file grows no larger (64k, 10MiB, 1G ...): what comes later is only counted
-      --exact         a signal at every page fault, whatever it costs (default: one in up to 64 where
+      --exact         a signal at every page fault, whatever it costs (default: one in up to 256 where
                       tracing would cost more than a few per cent of the run time)
       --no-follow     trace this process alone, not the Python processes it starts
       --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
