@@ -1,6 +1,6 @@
-"""Memory that is mapped, touched and released in small pieces, or written after a fork: released_at_once.py WAY PIECE PIECES THREADS
+"""Memory released in small pieces, or written after a fork: released_at_once.py pieces|copies PIECE PIECES THREADS
 
-`pieces` is that; `copies` touches all first, and a fork child writes it again, which replaces pages and adds none.
+`pieces` maps, touches and releases; with `copies` a fork child writes what was touched again, which adds no pages.
 """
 
 import json
