@@ -181,6 +181,23 @@ unsigned pmt_prim_poll(const int *fds, unsigned count, int timeout_ms);
 // Becomes a session of its own, deaf to the terminal's signals, with every descriptor but 0..keep-1 closed and as many allowed as may be.
 void pmt_prim_detach(int keep);
 
+// ---- kin.c: what happens to the system's processes, told at once by the kernel's process connector ----
+enum pmt_kin_e { PMT_KIN_FORK, PMT_KIN_EXEC, PMT_KIN_END };
+typedef struct pmt_kin_event_s {
+    enum pmt_kin_e kind;
+    uint32_t pid, parent;  // parent: of a fork
+    int status;            // of an end: as wait() gives it
+    uint64_t time;         // CLOCK_MONOTONIC, ns
+} pmt_kin_event_t;
+// A descriptor that polls readable when there is something to read; may be open once. -errno where it is refused: before Linux 6.6 to all but root, and in most
+// containers. In a pid namespace of one's own it may open and never tell anything.
+int pmt_prim_kin_open(void);
+void pmt_prim_kin_close(int fd);
+int pmt_prim_kin_next(int fd, pmt_kin_event_t *out);  // 1: an event, 0: none for now, -ENOBUFS: some were lost before the next one
+// From kin_listen(true) to kin_listen(false) an event ends the thread's waits with EINTR; it also changes the word, so that a wait begun too late ends at once.
+_Atomic uint32_t *pmt_prim_kin_doorbell(void);
+void pmt_prim_kin_listen(bool listen);
+
 // ---- cgroup.c: the memory controller's numbers, v1 and v2 ----
 typedef struct pmt_cgroup_s {
     int usage_fd;

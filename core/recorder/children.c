@@ -1,9 +1,12 @@
-// Finds the children that nobody announced (trace.h): programs that are not Python, and Python without our bootstrap. Looked for in /proc, so one that lives for
-// less than the 10 ms between two looks may be missed.
+// Finds the children that nobody announced (trace.h): programs that are not Python, and Python without our bootstrap. The kernel's process connector tells of each
+// at once. Where it is refused, or has lost something, they are looked for in /proc, and one that lives for less than the 10 ms between two looks may be missed.
 #include "base/hash.h"
 #include "recorder/trace.h"
 
 enum { ARGUMENTS_MAX = 4096 };
+enum { HEAR_MAX = 4096 };  // news at a time: a flood of them must not keep us from the rings
+static const uint64_t LOOK_NS = 100 * 1000u;     // between two looks after an exec; later a quarter of the time since
+static const uint64_t YOUTH_NS = 10 * 1000000u;      // then the sampler has come by
 
 typedef struct look_s {
     pmt_trace_t *trace;
@@ -25,7 +28,10 @@ static void
 visit(uint32_t pid, void *context)
 {
     look_t *look = context;
-    if (pid != pmt_prim_pid_sigsafe() && !pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && pmt_process_new(look->trace, pid, look->parent, pmt_prim_now_ns_sigsafe())) {
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    pmt_process_t *child;
+    if (pid != pmt_prim_pid_sigsafe() && !pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && (child = pmt_process_new(look->trace, pid, look->parent, now))) {
+        child->forked_at = look->trace->kin_told ? now : 0;  // not more than a moment ago: the news is on its way
         look->any = true;
     }
 }
@@ -45,6 +51,89 @@ pmt_children_look(pmt_trace_t *trace, bool thorough)
             }
         }
     } while (look.any);
+}
+
+// ---- what the kernel tells ----
+
+// The last process with this pid that has not been closed.
+static pmt_process_t *
+last_with(const pmt_trace_t *trace, uint32_t pid)
+{
+    pmt_process_t *process = trace->processes;
+    while (process && process->pid != pid) {
+        process = process->next;
+    }
+    return process;
+}
+
+// It may have greeted before we hear of its birth.
+static void
+on_fork(pmt_trace_t *trace, const pmt_kin_event_t *event)
+{
+    pmt_process_t *child = pmt_process_find(trace, event->pid);
+    if (!child && event->pid != pmt_prim_pid_sigsafe() && (child = pmt_process_new(trace, event->pid, event->parent, event->time))) {
+        child->forked_at = event->time;
+    }
+}
+
+// A new program has new memory: what was seen before was its parent's, if it was a vfork() child, or of no more use.
+static void
+on_exec(pmt_trace_t *trace, pmt_process_t *process, uint64_t time)
+{
+    if (!process->shared) {  // else it may greet again, as a process of its own
+        process->image_at = time;
+        process->peak_kib = 0;
+        process->next_look = time + LOOK_NS;
+        pmt_sample_process(trace, process, pmt_prim_now_ns_sigsafe());
+    }
+}
+
+uint32_t
+pmt_children_hear(pmt_trace_t *trace)
+{
+    uint32_t strangers = 0;
+    pmt_kin_event_t event;
+    for (int i = 0, got; i < HEAR_MAX && trace->kin_fd >= 0 && (got = pmt_prim_kin_next(trace->kin_fd, &event)) != 0; i++) {
+        if (got < 0) {
+            continue;  // some are lost: /proc has those that live on
+        }
+        trace->kin_told = true;
+        pmt_process_t *process = last_with(trace, event.kind == PMT_KIN_FORK ? event.parent : event.pid);
+        if (!process) {
+            strangers++;
+        } else if (event.kind == PMT_KIN_FORK) {
+            on_fork(trace, &event);
+        } else if (event.kind == PMT_KIN_EXEC) {
+            on_exec(trace, process, event.time);
+        } else {
+            process->told_end = event.status;
+        }
+    }
+    return strangers;
+}
+
+uint64_t
+pmt_children_look_again(pmt_trace_t *trace)
+{
+    uint64_t now = pmt_prim_now_ns_sigsafe(), due = UINT64_MAX;
+    for (pmt_process_t *process = trace->processes; process; process = process->next) {
+        if (process->next_look && process->next_look <= now) {
+            pmt_sample_process(trace, process, now);
+            uint64_t age = now - process->image_at;
+            uint64_t interval = age / 4 > LOOK_NS ? age / 4 : LOOK_NS;
+            process->next_look = age < YOUTH_NS && !process->shared && !process->ended ? now + interval : 0;
+        }
+        if (process->next_look) {
+            due = process->next_look < due ? process->next_look : due;
+        }
+    }
+    return due;
+}
+
+bool
+pmt_children_is_borrowing(const pmt_process_t *process, uint64_t now)
+{
+    return process->forked_at && !process->image_at && !process->shared && now - process->forked_at < YOUTH_NS;
 }
 
 void

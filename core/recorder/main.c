@@ -22,12 +22,15 @@ static const uint64_t FLUSH_NS = 100 * 1000000u;  // a block is written at least
 static const uint64_t PATIENCE_NS = 1000 * 1000000ull;  // for the launcher's word after the program has ended
 static const uint64_t GRACE_NS = 100 * 1000000u;        // for the program's children, when it has ended
 enum { THOROUGH_TICKS = 10 };  // between two looks at the children that other than main threads started
+enum { STRANGERS_MAX = 32 };   // news about processes that are not ours that may wake us between two ticks
 
 typedef struct recorder_s {
     pmt_trace_t trace;
     bool control_open;
     uint64_t told_at;   // when the launcher told the program's end; 0: not yet
     uint64_t ticks, next_tick, next_flush;
+    uint64_t next_look;   // at processes that have just begun
+    uint32_t strangers;   // heard of since the last tick
     int farewell;  // the connection of a program that has stopped its trace and waits for the file; -1: none
     char message[PMT_MESSAGE_MAX + 1];
 } recorder_t;
@@ -212,10 +215,13 @@ look_for_ends(recorder_t *recorder)
     }
 }
 
-// The root's end is the launcher's to tell; a launcher that is gone or silent is not waited for.
+// The root's end is the launcher's to tell; a launcher that is gone or silent is not waited for. The kernel tells ends a moment after they can be seen.
 static bool
 end_awaited(const recorder_t *recorder, const pmt_process_t *process)
 {
+    if (recorder->trace.kin_told && process->told_end < 0 && !process->replaced && pmt_prim_now_ns_sigsafe() - process->ended_at < TICK_NS) {
+        return true;
+    }
     return process->pid == recorder->trace.root_pid && !process->replaced && recorder->control_open && !recorder->told_at &&
            pmt_prim_now_ns_sigsafe() - process->ended_at < PATIENCE_NS;
 }
@@ -241,34 +247,58 @@ close_ended(recorder_t *recorder)
     }
 }
 
-// Sleeps until there may be something to do. Rings are drained on their doorbells or the next tick; sockets are looked at in each tick.
-static void
-rest(recorder_t *recorder)
+// The words that ring when a ring is half full.
+static unsigned
+collect_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned room)
 {
-    uint64_t now = pmt_prim_now_ns_sigsafe();
-    uint64_t left = recorder->next_tick > now ? recorder->next_tick - now : 0;
-    _Atomic uint32_t *doorbells[PMT_WAIT_MAX], *asleep[PMT_WAIT_MAX];
-    uint32_t seen[PMT_WAIT_MAX];
     unsigned count = 0;
-    for (const pmt_process_t *process = recorder->trace.processes; process && count < PMT_WAIT_MAX; process = process->next) {
+    for (const pmt_process_t *process = recorder->trace.processes; process && count < room; process = process->next) {
         if (process->shared && !process->ended && !process->leaving) {
             doorbells[count] = &process->shared->doorbell;
             asleep[count++] = &process->shared->asleep;
         }
     }
+    return count;
+}
+
+static void
+wait_for_doorbells(_Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned count, uint64_t timeout, bool listen)
+{
+    static _Atomic uint32_t nobody;
+    uint32_t seen[PMT_WAIT_MAX];
+    if (listen) {
+        doorbells[count] = pmt_prim_kin_doorbell();
+        asleep[count++] = &nobody;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        seen[i] = atomic_load_explicit(doorbells[i], memory_order_seq_cst);
+        atomic_store_explicit(asleep[i], 1, memory_order_seq_cst);
+    }
+    pmt_prim_kin_listen(listen);
+    pmt_prim_wait_any(doorbells, seen, count, timeout);
+    pmt_prim_kin_listen(false);
+    for (unsigned i = 0; i < count; i++) {
+        atomic_store_explicit(asleep[i], 0, memory_order_seq_cst);
+    }
+}
+
+// Sleeps until there may be something to do. Rings are drained on their doorbells or the next tick; sockets are looked at whenever we are awake. What the
+// kernel tells of processes wakes us, unless too much of it was about others.
+static void
+rest(recorder_t *recorder)
+{
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    uint64_t until = recorder->next_look < recorder->next_tick ? recorder->next_look : recorder->next_tick;
+    uint64_t left = until > now ? until - now : 0;
+    bool listen = recorder->trace.kin_fd >= 0 && recorder->strangers < STRANGERS_MAX;
+    _Atomic uint32_t *doorbells[PMT_WAIT_MAX], *asleep[PMT_WAIT_MAX];
+    unsigned count = collect_doorbells(recorder, doorbells, asleep, PMT_WAIT_MAX - 1);
     if (count == 0) {
         const pmt_process_t *first = recorder->trace.processes;
-        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first && !first->ended ? first->watch_fd : -1};
-        pmt_prim_poll(fds, 3, (int)(left / 1000000u) + 1);
+        int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first && !first->ended ? first->watch_fd : -1, listen ? recorder->trace.kin_fd : -1};
+        pmt_prim_poll(fds, 4, (int)(left / 1000000u) + 1);
     } else if (left) {
-        for (unsigned i = 0; i < count; i++) {
-            seen[i] = atomic_load_explicit(doorbells[i], memory_order_seq_cst);
-            atomic_store_explicit(asleep[i], 1, memory_order_seq_cst);
-        }
-        pmt_prim_wait_any(doorbells, seen, count, left);
-        for (unsigned i = 0; i < count; i++) {
-            atomic_store_explicit(asleep[i], 0, memory_order_seq_cst);
-        }
+        wait_for_doorbells(doorbells, asleep, count, left, listen);
     }
 }
 
@@ -323,6 +353,7 @@ tick(recorder_t *recorder, uint64_t now)
 {
     pmt_children_look(&recorder->trace, recorder->ticks++ % THOROUGH_TICKS == 0);
     pmt_sample(&recorder->trace);
+    recorder->strangers = 0;
     recorder->next_tick = now + TICK_NS;
 }
 
@@ -336,7 +367,9 @@ run(recorder_t *recorder)
         pmt_drain(&recorder->trace);
         look_at_sockets(recorder);
         look_for_ends(recorder);
+        recorder->strangers += pmt_children_hear(&recorder->trace);  // before the ended are forgotten: all that they did has been told
         close_ended(recorder);
+        recorder->next_look = pmt_children_look_again(&recorder->trace);
         if (!rung) {
             tick(recorder, now);
         }
@@ -359,9 +392,11 @@ start(recorder_t *recorder)
     trace->t0 = pmt_prim_now_ns_sigsafe();
     trace->batch = -1;
     trace->cgroup.usage_fd = -1;
+    trace->kin_fd = pmt_prim_kin_open();
     recorder->control_open = true;
     recorder->farewell = -1;
     recorder->next_tick = trace->t0 + TICK_NS;
+    recorder->next_look = UINT64_MAX;
     recorder->next_flush = trace->t0 + FLUSH_NS;
     trace->nodes = pmt_nodes_new();
     trace->sites = pmt_sites_new();
@@ -379,6 +414,7 @@ finish(recorder_t *recorder)
     while (trace->processes) {  // they go on, without us
         pmt_process_close(trace, trace->processes);
     }
+    pmt_prim_kin_close(trace->kin_fd);
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);

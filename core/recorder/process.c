@@ -65,6 +65,7 @@ pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time
         return NULL;
     }
     process->pid = pid;
+    process->told_end = -1;
     process->number = trace->process_count++;
     process->watch_fd = pmt_prim_process_watch(pid);
     process->status_fd = pmt_prim_process_status_open(pid);
@@ -108,6 +109,7 @@ write_end(pmt_trace_t *trace, const pmt_process_t *process, uint64_t now)
     unsigned kind = PMT_END_UNKNOWN;
     uint32_t value = 0;
     int status = pmt_prim_process_end(process->pid, process->watch_fd);
+    status = status < 0 ? process->told_end : status;
     if (process->replaced) {
         kind = PMT_END_EXEC;
     } else if (process->pid == trace->root_pid && trace->root_end_known) {

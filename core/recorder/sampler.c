@@ -1,11 +1,12 @@
 // RSS by kind of each traced process and the cgroup's usage, from outside (trace.h): 12 us a process, every 10 ms.
 #include "recorder/trace.h"
 
-static void
-sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
+void
+pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute)
 {
     pmt_process_status_t status;
-    if (process->ended || process->status_fd < 0 || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+    uint64_t now = pmt_trace_time(trace, absolute);
+    if (process->ended || process->status_fd < 0 || pmt_children_is_borrowing(process, absolute) || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
         return;
     }
     int64_t value[4] = {status.anon, status.file, status.shmem, status.swap > 0 ? status.swap : 0}, delta[4];
@@ -41,9 +42,9 @@ sample_cgroup(pmt_trace_t *trace, uint64_t now)
 void
 pmt_sample(pmt_trace_t *trace)
 {
-    uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    uint64_t now = pmt_prim_now_ns_sigsafe();
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
-        sample_process(trace, process, now);
+        pmt_sample_process(trace, process, now);
     }
-    sample_cgroup(trace, now);
+    sample_cgroup(trace, pmt_trace_time(trace, now));
 }

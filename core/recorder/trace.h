@@ -48,6 +48,9 @@ typedef struct pmt_process_s {
     int watch_fd, status_fd;  // -1: none
     bool ended;  // what is in the rings is final
     uint64_t ended_at;  // absolute ns
+    int told_end;       // its wait status as the kernel told it at once; -1: it has not
+    uint64_t forked_at, image_at;  // absolute ns: its birth and its last exec, as the kernel told them; 0: it has not
+    uint64_t next_look;            // absolute ns, at its memory: soon after an exec, since it may not live for long; 0: the sampler's will do
     bool replaced;  // by an exec in place: the process goes on under a later number
     bool leaving;  // it said that it is about to tear down
     pmt_event_fd_t *events;
@@ -67,6 +70,8 @@ typedef struct pmt_trace_s {
     pmt_process_t *processes;  // that have not been closed, the newest first
     pmt_process_t *ghosts;     // closed, but not waited for by their parents: the pids are still theirs
     uint32_t process_count, thread_count, module_count;
+    int kin_fd;     // tells of forks, execs and ends at once; -1: refused
+    bool kin_told;  // it has told anything
     bool root_end_known;  // the launcher has told how the root process ended:
     uint8_t root_end;     // pmt_end_e
     uint32_t root_pid, root_value;
@@ -115,8 +120,15 @@ bool pmt_drain(pmt_trace_t *trace);
 
 // children.c. Adds the children of the known processes to the trace. `thorough`: those of threads other than the main one too.
 void pmt_children_look(pmt_trace_t *trace, bool thorough);
+// Takes what the kernel has told of children since, where it does. How many of the news were about other processes than ours.
+uint32_t pmt_children_hear(pmt_trace_t *trace);
+// Looks at what runs since a short time. The absolute time at which that is due again; UINT64_MAX: not at all.
+uint64_t pmt_children_look_again(pmt_trace_t *trace);
+// Whether it may still run on its parent's memory, as after vfork(): neither told to have begun another program nor old.
+bool pmt_children_is_borrowing(const pmt_process_t *process, uint64_t now);
 // Writes a process's arguments where they are not what was written last: an exec changes them.
 void pmt_children_describe(pmt_trace_t *trace, pmt_process_t *process);
 
-// sampler.c. One look at each process's memory and at the cgroup.
+// sampler.c. One look at a process's memory; at that of each process and at the cgroup.
+void pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now);
 void pmt_sample(pmt_trace_t *trace);

@@ -33,7 +33,7 @@ new_process(uint32_t pid, pmt_shared_t **out)
 int
 set_up(void **state)
 {
-    trace = (pmt_trace_t){.t0 = 1000, .batch = -1, .cgroup.usage_fd = -1};
+    trace = (pmt_trace_t){.t0 = 1000, .batch = -1, .kin_fd = -1, .cgroup.usage_fd = -1};
     trace.nodes = pmt_nodes_new();
     trace.sites = pmt_sites_new();
     file = pmt_test_file();

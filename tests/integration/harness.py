@@ -436,5 +436,18 @@ def need_faults(user: str) -> None:
         pytest.skip(reason)
 
 
+@functools.cache
+def connector_refusal(user: str) -> str | None:
+    """Why the kernel's process connector does not serve this user here (found without pymemtrace), or None."""
+    answer = run([sys.executable, TARGETS / "connector_probe.py"], user=user).stdout.strip()
+    return None if answer == "ok" else f"the process connector: {answer or 'an unknown error'}"
+
+
+def need_connector(user: str) -> None:
+    """Skip where children are only found by looking."""
+    if reason := connector_refusal(user):
+        pytest.skip(reason)
+
+
 def error_names(*names: str) -> list[Any]:
     return [pytest.param(getattr(errno, name), id=name) for name in names]

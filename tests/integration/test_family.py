@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from integration.harness import (
     any_user,
     assert_pages,
     cli,
+    need_connector,
     need_faults,
     new_folder,
     report,
@@ -122,6 +125,57 @@ def test_what_cannot_be_followed_is_listed(way: str, command: str) -> None:
     assert others[0]["rss"]["peak"] > 0
     assert others[0]["end"]["kind"] == "exit" and others[0]["end"]["value"] in (0, None)
     assert "not traced" in cli("report", traced.path).stdout
+
+
+def endings(traced: Traced) -> dict[int, tuple[str, int | None]]:
+    """Of the processes that the root started; each pid once."""
+    children = traced.report["processes"][1:]
+    found = {row["pid"]: (row["end"]["kind"], row["end"]["value"]) for row in children}
+    assert len(found) == len(children)
+    return found
+
+
+@each_user
+def test_children_that_live_for_a_millisecond(user: str) -> None:
+    need_connector(user)
+    traced = family("brief", user)
+    expected = {"zero": ("exit", 0), "one": ("exit", 1), "killed": ("signal", 9)}
+    assert endings(traced) == {pid: expected[name] for pid, name in told(traced).items()}
+    assert len(told(traced)) == 61
+    for row in traced.report["processes"][1:]:
+        assert not row["traced"] and row["command"][:1] in ([], ["/bin/true"], ["/bin/false"], ["/bin/sleep"])
+        assert (row["rss"]["peak"] or 0) < 10 << 20, "never its parent's memory, which it runs on at first"
+        assert row["rss"]["peak_at_least"] == (row["rss"]["peak"] is not None)
+
+
+def test_children_are_no_strangers_and_strangers_no_children() -> None:
+    """While the machine is busy with others."""
+    need_connector(any_user())
+    storm = "import os\nwhile True:\n pid = os.fork()\n if not pid: os._exit(0)\n os.waitpid(pid, 0)"
+    others = subprocess.Popen([sys.executable, "-c", storm])
+    try:
+        traced = family("brief", any_user())
+    finally:
+        others.kill()
+        others.wait()
+    expected = {"zero": ("exit", 0), "one": ("exit", 1), "killed": ("signal", 9)}
+    assert endings(traced) == {pid: expected[name] for pid, name in told(traced).items()}
+
+
+def test_orphans() -> None:
+    need_connector(any_user())
+    found = endings(family("orphan", any_user()))
+    assert Counter(found.values()) == {("exit", 4): 10, ("exit", 0): 10}
+
+
+def test_threads_are_no_children() -> None:
+    assert len(family("threads", any_user()).report["processes"]) == 1
+
+
+def test_the_peak_of_a_child_that_was_looked_at_to_its_end() -> None:
+    traced = family("looked_at", any_user())
+    (row,) = (row for row in traced.report["processes"] if row["command"][:1] == ["/bin/sleep"])
+    assert not row["rss"]["peak_at_least"]
 
 
 @each_user

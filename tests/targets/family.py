@@ -147,6 +147,41 @@ def killed() -> None:
     os.waitpid(pid, 0)
 
 
+def brief() -> None:
+    """Children that live for a millisecond, of a program that is large."""
+    memory = bytearray(100 << 20)
+    for name, command in [("zero", "true")] * 50 + [("one", "false")] * 10:
+        process = subprocess.Popen([f"/bin/{command}"])
+        process.wait()
+        print(name, process.pid, flush=True)
+    process = subprocess.Popen(["/bin/sleep", "10"])
+    process.kill()
+    process.wait()
+    print("killed", process.pid, flush=True)
+    del memory
+
+
+def orphan() -> None:
+    """The shell ends while its child is being born."""
+    for _ in range(10):
+        subprocess.run(["/bin/sh", "-c", "/bin/true & exit 4"], check=False)
+    time.sleep(0.1)
+
+
+def threads() -> None:
+    import threading
+
+    for _ in range(50):
+        thread = threading.Thread(target=time.sleep, args=(0.001,))
+        thread.start()
+        thread.join()
+
+
+def looked_at() -> None:
+    subprocess.run(["/bin/sleep", "0.1"], check=True)
+    subprocess.run(["/bin/true"], check=True)
+
+
 if __name__ == "__main__":
     way, *arguments = sys.argv[1:]
     {

@@ -10,6 +10,7 @@ from pymemtrace.report.text import Shortener, clean, clip, quote_argument
 from pymemtrace.report.units import duration, kib, optional_size, share, size
 
 if TYPE_CHECKING:
+    from pymemtrace.report.model import Rss
     from pymemtrace.tracefile import Trace
 
 _COMMAND_LIMIT = 1000
@@ -24,7 +25,7 @@ def head(trace: "Trace") -> list[Text]:
         ("python", _python(trace)),
         ("kernel", clean(trace.kernel) or "unknown"),
         ("engine", engine_text(trace)),
-        ("RSS", rss_text(trace.rss.start, trace.rss.peak, trace.rss.end)),
+        ("RSS", rss_text(trace.rss)),
     ]
     items += _optional(trace)
     return pairs(items)
@@ -41,9 +42,14 @@ def engine_text(trace: "Trace") -> str:
     return clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))
 
 
-def rss_text(start: int | None, peak: int | None, end: int | None) -> str:
+def rss_text(rss: "Rss") -> str:
     """Resident set size at the start, at most and at the end."""
-    return f"start {optional_size(start)}, peak {optional_size(peak)}, end {optional_size(end)}"
+    return f"start {optional_size(rss.start)}, peak {peak_text(rss)}, end {optional_size(rss.end)}"
+
+
+def peak_text(rss: "Rss") -> str:
+    """The highest resident set size."""
+    return ("≥ " if rss.peak_at_least else "") + optional_size(rss.peak)
 
 
 def limit_text(trace: "Trace") -> str | None:
@@ -82,7 +88,7 @@ def process_lines(trace: "Trace") -> list[Text]:
         for line in pairs(
             [
                 ("process", f"{p.pid}, child of {p.parent}; {facts.end_text(p.end.kind, p.end.value)}"),
-                ("its RSS", rss_text(p.rss.start, p.rss.peak, p.rss.end)),
+                ("its RSS", rss_text(p.rss)),
             ]
         )
     ]

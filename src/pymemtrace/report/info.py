@@ -76,7 +76,7 @@ def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str
         ("ran", _lifetime(trace, process)),
         ("ended", facts.end_text(process.end.kind, process.end.value)),
         ("engine", clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))),
-        ("RSS", header.rss_text(process.rss.start, process.rss.peak, process.rss.end)),
+        ("RSS", header.rss_text(process.rss)),
         ("touched", size(process.touched) + ("" if ticks else f" in {count(process.faults, 'fault')}")),
     ]
     if "rss_hwm_kib" in counters:

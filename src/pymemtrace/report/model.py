@@ -31,6 +31,7 @@ class Rss:
     start: int | None
     peak: int | None
     end: int | None
+    peak_at_least: bool = False  # not traced, and ended too soon to be looked at to its end: the peak may be higher
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 NOT_TRACED = "it is not Python, or was started in a way that could not be followed"
+_SOON_NS = 20_000_000  # two of the recorder's regular looks at memory
 
 
 class FindsSymbols(Protocol):
@@ -123,7 +124,10 @@ def rss(process: "Process | None") -> model.Rss:
     """A process's resident set size; a peak of 0 means that nothing was ever read."""
     if process is None:
         return model.Rss(None, None, None)
-    return model.Rss(process["rss_start"], process["rss_peak"] or None, process["rss_end"])
+    peak = process["rss_peak"] or None
+    ended = process["end"]
+    soon = ended is not None and ended[2] - process["start_ns"] < _SOON_NS and "engine" not in process["meta"]
+    return model.Rss(process["rss_start"], peak, process["rss_end"], soon and peak is not None)
 
 
 def process_row(result: "Result", process: "Process") -> model.ProcessRow:
@@ -132,7 +136,9 @@ def process_row(result: "Result", process: "Process") -> model.ProcessRow:
     traced = "engine" in process["meta"]
     engine = process["meta"].get("engine", "none")
     reason = process["meta"].get("engine_reason") or (None if traced else NOT_TRACED)
-    argv = process["meta"].get("argv") or result["meta"].get("command", "")
+    argv = process["meta"].get("argv", "")
+    if not argv and traced:  # the first, or a fork child too short-lived to be asked
+        argv = result["meta"].get("command", "")
     return model.ProcessRow(
         command=facts.split_meta(argv),
         traced=traced,

@@ -10,7 +10,7 @@ from rich.text import Text
 from pymemtrace.report import facts, header
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.text import Shortener, clean, label, location
-from pymemtrace.report.units import count, optional_size, share, size
+from pymemtrace.report.units import count, share, size
 
 if TYPE_CHECKING:
     from pymemtrace.tracefile import Trace
@@ -91,7 +91,7 @@ def _by_process(trace: "Trace", options: TableOptions, _shorten: Shortener) -> l
         part = share(r.touched, trace.touched.total) if r.traced else ""
         what = Text(header.command_text(r.command))
         end = facts.end_text(r.end.kind, r.end.value)
-        table.add_row(touched, part, optional_size(r.rss.peak), str(r.pid), str(r.parent), end, what)
+        table.add_row(touched, part, header.peak_text(r.rss), str(r.pid), str(r.parent), end, what)
     shown = len(table.rows)
     return [*_title("process", shown, len(rows)), table, *_rest([r.touched for r in rows[shown:]], trace)]
 
