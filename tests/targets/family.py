@@ -154,6 +154,11 @@ def brief() -> None:
         process = subprocess.Popen([f"/bin/{command}"])
         process.wait()
         print(name, process.pid, flush=True)
+    far = {"PATH": "/nowhere:" * 1000 + "/bin"}  # a child of vfork() looks through it on its parent's memory
+    for _ in range(20):
+        process = subprocess.Popen(["true"], env=far)
+        process.wait()
+        print("zero", process.pid, flush=True)
     process = subprocess.Popen(["/bin/sleep", "10"])
     process.kill()
     process.wait()
