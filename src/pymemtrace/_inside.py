@@ -1,7 +1,8 @@
 """What a traced process does for itself at its start.
 
 Used by _boot.py in the program, by _follow/sitecustomize.py in the Python processes that it starts, and in fork
-children. Loaded by its path, not through the package; it imports only what the interpreter has loaded anyway.
+children: loaded by its path, not through the package; it imports only what the interpreter has loaded anyway. A program
+that traces itself (recording.py) uses it for its children.
 """
 
 import sys
@@ -104,7 +105,7 @@ def start(capture: "Any", address: str, options: list[str], *, confirm: bool) ->
         answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), wanted_engine(options))
     except OSError:
         capture.release_trap()
-        _lead_no_more()
+        lead_no_more()
         raise
     capture.name_thread("MainThread")
     engine, reason = answer
@@ -129,15 +130,24 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
         capture.name_thread(thread.name if thread else "MainThread")
 
     os.register_at_fork(after_in_child=go_on)
-    # Behind the back of os.environ, which the program may look at; what it starts inherits the C library's environment.
+    lead(address, options)
+
+
+def lead(address: str, options: list[str]) -> None:
+    """Let the Python children of this process find the recorder.
+
+    Behind the back of os.environ, which the program may look at; what it starts inherits the C library's environment.
+    """
+    import os
+
     paths = os.environ.get("PYTHONPATH")
     folder = f"{_folder}/_follow"
     os.putenv("PYTHONPATH", f"{folder}:{paths}" if paths else folder)
     os.putenv(FOLLOW, f"{address} {','.join(options)}")
 
 
-def _lead_no_more() -> None:
-    """Take back what _follow() told the C library's environment."""
+def lead_no_more() -> None:
+    """Take back what lead() told the C library's environment."""
     import os
 
     os.unsetenv(FOLLOW)
@@ -149,7 +159,7 @@ def _lead_no_more() -> None:
 
 
 def hide_environment(folder: str) -> None:
-    """Take what _follow() added out of os.environ, of a process that was started with it."""
+    """Take what lead() added out of os.environ, of a process that was started with it."""
     import os
     import posix
 

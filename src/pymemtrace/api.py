@@ -176,6 +176,7 @@ if TYPE_CHECKING:
         overwrite: bool = False,
         max_size: int | None = None,
         quiet: bool = False,
+        follow: bool = True,
     ) -> Tracer: ...
 
 
@@ -186,6 +187,7 @@ def trace(
     overwrite: bool = False,
     max_size: int | None = None,
     quiet: bool = False,
+    follow: bool = True,
 ) -> "Any":
     """Trace a block of code, or each call of a function::
 
@@ -206,14 +208,15 @@ def trace(
     overwrite: replace the file if it is there.
     max_size: bytes that the file may have.
     quiet: no warnings.
+    follow: the Python processes started meanwhile are part of the trace, until it ends; the rest of their lives is not.
 
     Yields a Recording. Raises TypeError or ArgumentError for a wrong argument and TracePathError if the file exists or
     cannot be written. Whatever else prevents tracing is told in one TraceWarning and in the Recording's `engine` and
     `engine_reason`, and the program goes on.
     """
     if callable(path) and not isinstance(path, (str, os.PathLike)):
-        return Tracer(Options(None, exact, overwrite, max_size, quiet))(path)
-    return Tracer(Options(path, exact, overwrite, max_size, quiet))
+        return Tracer(Options(None, exact, overwrite, max_size, quiet, follow))(path)
+    return Tracer(Options(path, exact, overwrite, max_size, quiet, follow))
 
 
 def start(
@@ -223,9 +226,10 @@ def start(
     overwrite: bool = False,
     max_size: int | None = None,
     quiet: bool = False,
+    follow: bool = True,
 ) -> Recording:
     """Trace from here to stop(), or to the end of the program. The options and errors are trace()'s."""
-    recording = enter(Options(path, exact, overwrite, max_size, quiet))
+    recording = enter(Options(path, exact, overwrite, max_size, quiet, follow))
     _started.append(recording)
     return recording
 

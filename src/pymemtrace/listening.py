@@ -94,7 +94,9 @@ def _attach(command: dict[str, str]) -> dict[str, str]:
         return {"error": f"it is being traced already, into {present.path}"}
     if _capture.engine() is not None:
         return {"error": "it is being traced already, by pymemtrace run"}
-    options = Options(command.get("path"), "exact" in command, "overwrite" in command, None, True)
+    options = Options(
+        command.get("path"), "exact" in command, "overwrite" in command, None, True, "alone" not in command
+    )
     recording = api.enter(options)
     if not recording.running:
         api.leave(recording)

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-from pymemtrace import _capture
+from pymemtrace import _capture, _inside
 from pymemtrace.errors import ArgumentError, TracePathError, TraceWarning, UsageError
 from pymemtrace.process import output
 
@@ -33,7 +33,13 @@ class Options:
     """What was asked for. Raises TypeError or ArgumentError if it makes no sense."""
 
     def __init__(
-        self, path: str | os.PathLike[str] | None, exact: bool, overwrite: bool, max_size: int | None, quiet: bool
+        self,
+        path: str | os.PathLike[str] | None,
+        exact: bool,
+        overwrite: bool,
+        max_size: int | None,
+        quiet: bool,
+        follow: bool,
     ) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path must be a str or a path object, not {type(path).__name__}")
@@ -50,6 +56,7 @@ class Options:
         self.overwrite = bool(overwrite)
         self.max_size = max_size
         self.quiet = bool(quiet)
+        self.follow = bool(follow)
 
 
 class Recording:
@@ -144,8 +151,10 @@ class Recording:
             _stand_in_for_native_id()
             _guard_trap()
             self._address = recorder.address
+            self._lead()
             answer = _capture.start(recorder.address, self._options.exact, True, 0, _meta(), "best", names)
         except BaseException:
+            self._lead_no_more()
             _restore_native_id()
             raise
         finally:
@@ -158,14 +167,23 @@ class Recording:
             _capture.release_trap()
             self._fail(f"page faults cannot be traced: {reason}", reason)
 
+    def _lead(self) -> None:
+        if self._options.follow:
+            _inside.lead(self._address, ["exact"] if self._options.exact else [])
+
+    def _lead_no_more(self) -> None:
+        if self._options.follow:
+            _inside.lead_no_more()
+
     def follow(self) -> None:
         """In a fork child: go on in a session of the child's own, in the same file."""
-        if not self.running:
+        if not self.running or not self._options.follow:
             return
         try:
             _capture.start(self._address, self._options.exact, False, 0, _meta(), "best")
-        except OSError:
-            return  # the recorder has gone: the child is on its own
+        except OSError:  # the recorder has gone: the child is on its own
+            self._lead_no_more()
+            return
         threading = sys.modules.get("threading")
         _capture.name_thread(_encodable(threading.current_thread().name) if threading else "MainThread")
 
@@ -175,6 +193,7 @@ class Recording:
             return
         self.running = False
         self.problem = _capture.leave()
+        self._lead_no_more()
         _restore_native_id()
         if self.problem is not None and os.getpid() == self.pid:
             self._warn(f"the trace {self.path} is incomplete: {self.problem}")

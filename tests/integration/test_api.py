@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -237,6 +238,58 @@ def test_fork_inside_a_trace() -> None:
     child = json.loads((program.folder / "child.json").read_text())
     assert child["problem"] is None
     program.assert_inside(1500, child["path"])
+
+
+def inside_of(program: SelfTraced, pid: int) -> int:
+    """Bytes of `inside` in one process."""
+    found = report(program.folder / program.truth["path"], "--pid", str(pid), user=program.user)
+    return sum(row["total"] for row in found["by_function"] if row["function"] == "inside")
+
+
+@each_user
+@pytest.mark.parametrize("path", [[], ["/nowhere:/elsewhere"]], ids=["no path", "a path"])
+def test_a_python_started_inside_a_trace(user: str, path: list[str]) -> None:
+    need_faults(user)
+    program = SelfTraced("started_python", *path, user=user)
+    assert (program.done.status, program.done.stderr) == (0, "")
+    truth = program.truth
+    assert truth["problem"] is None and truth["seen"] and truth["same"]
+    assert_pages(inside_of(program, truth["child"]), 1000, slack=4)
+    processes = {row["pid"]: row for row in program.report()["processes"]}
+    assert processes[truth["child"]]["traced"] and processes[truth["child"]]["touched"] > 1000 * PAGE
+    assert truth["after"] not in processes
+
+
+def test_no_child_is_followed_if_it_is_not_wanted() -> None:
+    need_faults(any_user())
+    program = SelfTraced("not_followed")
+    assert (program.done.status, program.done.stderr) == (0, "")
+    assert program.truth["problem"] is None and program.truth["same"]
+    traced = [row["pid"] for row in program.report()["processes"] if row["traced"]]
+    assert len(traced) == 1 and not set(traced) & set(program.truth["children"])
+    program.assert_inside(1000)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_a_pool_inside_a_trace(method: str) -> None:
+    need_faults(any_user())
+    program = SelfTraced("pool", method)
+    assert program.done.status == 0, program.done.stderr
+    assert program.truth["problem"] is None
+    pids = program.truth["pids"]
+    assert_pages(sum(inside_of(program, pid) for pid in pids), 8 * 500, slack=8 * len(pids))
+
+
+@pytest.mark.parametrize("engine", ["faults", "timer"])
+def test_a_python_that_outlives_the_trace(engine: str) -> None:
+    need_faults(any_user())
+    program = SelfTraced("outlived", refuse_perf=errno.EACCES if engine == "timer" else 0)
+    assert program.done.status == 0, program.done.stderr
+    truth = program.truth
+    assert truth["engine"] == engine
+    assert truth["problem"] is None and truth["status"] == 0 and truth["took"] < 3
+    (row,) = (row for row in program.report()["processes"] if row["pid"] == truth["child"])
+    assert row["traced"] and row["end"]["kind"] == "running"
 
 
 def test_a_program_that_closes_all_descriptors() -> None:

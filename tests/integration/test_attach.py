@@ -109,6 +109,19 @@ def test_attach_and_detach(way: str, user: str) -> None:
         assert program.process.poll() is None, "the program has ended of it"
 
 
+def test_children_of_a_program_that_is_attached_to() -> None:
+    need_faults(any_user())
+    with listening("start") as program:
+        for options, followed in ([], True), (["--no-follow"], False):
+            done = program.cli("attach", str(program.pid), "--duration", "1", "-f", "-o", "x.pmt", *options)
+            assert done.status == 0, done.stderr
+            found = report(program.folder / "x.pmt", user=program.user)
+            traced = {row["pid"]: row["touched"] for row in found["processes"] if row["traced"]}
+            large = [pid for pid, touched in traced.items() if touched > 1 << 23 and pid != program.pid]
+            assert bool(large) == followed
+            assert followed or list(traced) == [program.pid]
+
+
 def test_duration_and_default_name() -> None:
     with listening("sleep") as program:
         first = program.cli("attach", str(program.pid), "--duration", "0.5")
@@ -166,7 +179,9 @@ def test_run_paused(user: str) -> None:
 
 
 def test_paused_contradicts_what_is_attachs_to_say() -> None:
-    for option, name in (["-o", "x.pmt"], "--output"), (["-f"], "--force"), (["--exact"], "--exact"):
+    short = {"--output": ["-o", "x.pmt"], "--force": ["-f"]}
+    for name in "--output", "--force", "--exact", "--no-follow":
+        option = short.get(name, [name])
         done = cli("run", "--paused", *option, TARGETS / "hello.py")
         assert_one_line(done)
         assert "--paused" in done.stderr

@@ -1,13 +1,15 @@
 """A program that can be attached to: listening.py WAIT [nothing]
 
 It touches pages in a thread of its own all the time, while its main thread waits in the way named: sleep, join, read,
-poll, spin, native (a call that never comes back to Python); or after a fork, an exec, or in a trace of its own.
+poll, spin, native (a call that never comes back to Python), start (Pythons, one after the other); or after a fork, an
+exec, or in a trace of its own.
 `nothing`: it does not call listen().
 """
 
 import mmap
 import os
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -50,6 +52,9 @@ def wait(way):
     if way == "own":
         with pymemtrace.trace("own.pmt"):
             time.sleep(600)
+    while way == "start":
+        subprocess.run([sys.executable, "-c", "b = bytearray(1 << 23)"])
+        time.sleep(0.01)
     while way == "spin":
         sum(range(1000))
 

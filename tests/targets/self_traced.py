@@ -338,6 +338,78 @@ def fork():
     said(t, pages=2000, status=os.waitstatus_to_exitcode(status), parent=os.getpid(), child=child)
 
 
+TOUCHING = "import sys; sys.path.insert(0, {folder!r}); import self_traced; self_traced.inside({pages})"
+
+
+def python(pages, **how):
+    """Start a Python that touches pages, and see it end well: its pid."""
+    code = TOUCHING.format(folder=os.path.dirname(os.path.abspath(__file__)), pages=pages)
+    process = subprocess.Popen([sys.executable, "-c", code], **how)
+    assert process.wait() == 0
+    return process.pid
+
+
+def surroundings():
+    """What a child inherits of the environment, and what this program sees of its own."""
+    inherited = subprocess.run(["/usr/bin/env", "-0"], capture_output=True, check=True).stdout
+    return sorted(inherited.split(b"\0")), dict(os.environ), dict(os.environb)
+
+
+def started_python():
+    """A Python started inside the block, and one after it, with a PYTHONPATH that may be the program's own."""
+    if sys.argv[2:]:
+        os.environ["PYTHONPATH"] = sys.argv[2]
+    before = surroundings()
+    with pymemtrace.trace() as t:
+        seen = surroundings()[1:] == before[1:]
+        child = python(1000)
+        inside(1000)
+    same = surroundings() == before
+    after = python(1000)
+    said(t, child=child, after=after, seen=seen, same=same)
+
+
+def not_followed():
+    before = surroundings()
+    with pymemtrace.trace(follow=False) as t:
+        same = surroundings() == before
+        child = python(1000)
+        forked = os.fork()
+        if forked == 0:
+            inside(1000)
+            os._exit(0)
+        os.waitpid(forked, 0)
+        inside(1000)
+    said(t, children=[child, forked], same=same)
+
+
+def worked(number):
+    inside(500)
+    return os.getpid()
+
+
+def pool():
+    import multiprocessing
+
+    method = sys.argv[2]
+    with pymemtrace.trace() as t, multiprocessing.get_context(method).Pool(2) as workers:
+        pids = sorted(set(workers.map(worked, range(8), 1)))
+    said(t, pids=pids)
+
+
+def outlived():
+    """The trace ends while a child still works."""
+    code = "import sys; print(1, flush=True); sys.stdin.read(1); b = [b'x' * (200 << 20) for _ in range(4)]"
+    with pymemtrace.trace() as t:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        child = subprocess.Popen([sys.executable, "-c", code], **pipes)
+        child.stdout.readline()
+        time.sleep(0.1)
+    begin = time.monotonic()
+    child.communicate(b"x")
+    said(t, child=child.pid, status=child.returncode, took=time.monotonic() - begin)
+
+
 def descriptors():
     """A program that closes what it does not know."""
     with pymemtrace.trace() as t:

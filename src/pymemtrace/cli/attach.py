@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     parser.add_argument("--exact", action="store_true", help="a signal at every page fault, whatever it costs")
+    parser.add_argument(
+        "--no-follow", action="store_true", help="trace this process alone, not the Python processes it starts"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.process.listener import Listener
 
     program = Listener(args.pid)
-    options = {name: "1" for name, wanted in (("exact", args.exact), ("overwrite", args.force)) if wanted}
+    wanted = {"exact": args.exact, "overwrite": args.force, "alone": args.no_follow}
+    options = {name: "1" for name, asked in wanted.items() if asked}
     path = os.path.abspath(args.output if args.output is not None else _free_path(program.name, args.pid))
     answer = program.ask("attach", path=path, **options)
     shown = os.path.relpath(path) if args.output is None else args.output

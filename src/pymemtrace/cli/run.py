@@ -139,12 +139,15 @@ def _parse(words: list[str]) -> _Options:
 
 def _check_paused(options: _Options) -> None:
     """What is said of a trace is attach's to say."""
-    asked = {"--output": options.output, "--force": options.force, "--exact": options.exact}
+    asked = {
+        "--output": options.output,
+        "--force": options.force,
+        "--exact": options.exact,
+        "--no-follow": options.alone,
+    }
     for name, value in asked.items():
         if value:
             raise _usage(f"--paused and {name} contradict each other: give {name} to pymemtrace attach")
-    if options.alone:
-        raise _usage("--paused and --no-follow contradict each other: attach traces one process")
 
 
 def _check_script(options: _Options) -> None:
