@@ -443,7 +443,7 @@ static PyMethodDef methods[] = {
     {"rss_peak", capture_rss_peak, METH_NOARGS, rss_peak_doc},
     {"name_thread", capture_name_thread, METH_O, name_thread_doc},
     {"native_id_stand_in", capture_native_id_stand_in, METH_NOARGS, "native_id_stand_in()\n\nThe function to put in the place of _thread.get_native_id."},
-    {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; in the main thread, before start."},
+    {"guard_trap", pmt_guard_trap, METH_NOARGS, "guard_trap()\n\nKeep the program's handler of SIGTRAP apart; before start."},
     {"release_trap", pmt_release_trap, METH_NOARGS, "release_trap()\n\nUndo guard_trap, when the page-fault engine does not run."},
     {"stand_in", capture_stand_in, METH_O, stand_in_doc},
     {"listen", capture_listen, METH_VARARGS, listen_doc},

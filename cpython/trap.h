@@ -4,7 +4,8 @@
 
 #include "compat.h"
 
-// guard_trap(): to be called in the main thread before the engine takes SIGTRAP over. release_trap(): after it has given it back. Both return None.
+// guard_trap(): to be called before the engine takes SIGTRAP over, in any thread. release_trap(): after it has given it back; keeps the guard if only the main
+// thread could take it away and this is another. Both return None.
 PyObject *pmt_guard_trap(PyObject *module, PyObject *ignored);
 PyObject *pmt_release_trap(PyObject *module, PyObject *ignored);
 

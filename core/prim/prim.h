@@ -108,9 +108,10 @@ typedef struct pmt_fault_signal_s {
 // returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.
 void pmt_prim_trap_install(bool (*handler_sigsafe)(const pmt_fault_signal_t *signal));
 void pmt_prim_trap_restore(void);
-// Between these two somebody else may set SIGTRAP's disposition: the calling thread's signals wait, and then it is ours again.
+// Between these two somebody else may set SIGTRAP's disposition: the calling thread's signals wait, and then it is ours again. `chain`: what is not ours goes to
+// what was set there from now on.
 void pmt_prim_trap_hold(void);
-void pmt_prim_trap_resume(void);
+void pmt_prim_trap_resume(bool chain);
 // What is to happen at a SIGTRAP of anyone else: what the system was told before us, or, where that is a dispatcher's matter, ended or ignored without it.
 enum pmt_trap_e { PMT_TRAP_HANDLED, PMT_TRAP_DEFAULT, PMT_TRAP_IGNORED };
 void pmt_prim_trap_foreign(enum pmt_trap_e what);

@@ -149,7 +149,7 @@ class Recording:
             _describe(recorder)
             names = _thread_names()
             _stand_in_for_native_id()
-            _guard_trap()
+            _capture.guard_trap()  # for good, since a last signal may come late
             self._address = recorder.address
             self._lead()
             answer = _capture.start(recorder.address, self._options.exact, True, 0, _meta(), "best", names)
@@ -257,14 +257,6 @@ def _encodable(text: str) -> str:
 def _meta() -> dict[str, str]:
     """What the trace says about this process besides."""
     return {"sys_path": _encodable("\0".join(entry for entry in sys.path if isinstance(entry, str)))}
-
-
-def _guard_trap() -> None:
-    """Keep the program's handler of SIGTRAP apart; for good, since a last signal may come late."""
-    try:
-        _capture.guard_trap()
-    except ValueError:
-        pass  # only the main thread may: the program's own signal.signal(SIGTRAP) would end tracing
 
 
 def _thread_names() -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -290,6 +291,20 @@ def test_a_python_that_outlives_the_trace(engine: str) -> None:
     assert truth["problem"] is None and truth["status"] == 0 and truth["took"] < 3
     (row,) = (row for row in program.report()["processes"] if row["pid"] == truth["child"])
     assert row["traced"] and row["end"]["kind"] == "running"
+
+
+@each_user
+@pytest.mark.parametrize("earlier", [[], ["earlier"]], ids=["no handler", "a handler"])
+def test_handlers_of_sigtrap_in_a_trace_begun_in_a_thread(earlier: list[str], user: str) -> None:
+    need_faults(user)
+    program = SelfTraced("begun_in_a_thread", *earlier, user=user)
+    assert (program.done.status, program.done.stderr) == (-signal.SIGTRAP, "")
+    truth = json.loads(program.done.stdout)
+    assert truth["problem"] is None
+    assert truth["refused"] == [True] and truth["results"] == [True] * 4
+    assert truth["seen"] == ["early"] * len(earlier) + ["own"]
+    rows = [row["total"] for row in program.report("x.pmt")["by_function"] if row["function"] == "inside"]
+    assert_pages(sum(rows), 2000, slack=4)
 
 
 def test_a_program_that_closes_all_descriptors() -> None:

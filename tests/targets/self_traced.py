@@ -410,6 +410,43 @@ def outlived():
     said(t, child=child.pid, status=child.returncode, took=time.monotonic() - begin)
 
 
+def begun_in_a_thread():
+    """The main thread sets its own handlers of SIGTRAP in a trace that another thread has begun."""
+    seen, refused, results = [], [], []
+
+    def begin():
+        pymemtrace.start("x.pmt")
+        try:
+            signal.signal(signal.SIGTRAP, signal.SIG_IGN)
+        except ValueError:
+            refused.append(True)
+
+    earlier = (
+        signal.signal(signal.SIGTRAP, lambda number, frame: seen.append("early")) if sys.argv[2:] else signal.SIG_DFL
+    )
+    runs = [threading.Thread(target=begin)]
+    runs[0].start()
+    runs[0].join()
+    inside(500)
+    if sys.argv[2:]:
+        signal.raise_signal(signal.SIGTRAP)
+        earlier = signal.getsignal(signal.SIGTRAP)
+    own = lambda number, frame: seen.append("own")  # noqa: E731
+    results.append(signal.getsignal(signal.SIGTRAP) == earlier)
+    results.append(signal.signal(signal.SIGTRAP, own) == earlier)
+    inside(500)
+    signal.raise_signal(signal.SIGTRAP)
+    results.append(signal.signal(signal.SIGTRAP, signal.SIG_IGN) is own)
+    inside(500)
+    signal.raise_signal(signal.SIGTRAP)
+    results.append(signal.signal(signal.SIGTRAP, signal.SIG_DFL) == signal.SIG_IGN)
+    inside(500)
+    t = pymemtrace.stop()
+    said(t, seen=seen, refused=refused, results=results)
+    signal.raise_signal(signal.SIGTRAP)
+    print("not reached")
+
+
 def descriptors():
     """A program that closes what it does not know."""
     with pymemtrace.trace() as t:

@@ -125,9 +125,9 @@ pmt_prim_trap_hold(void)
 }
 
 void
-pmt_prim_trap_resume(void)
+pmt_prim_trap_resume(bool chain)
 {
-    take_over(NULL);
+    take_over(chain ? &trap_previous : NULL);
     block_trap(SIG_UNBLOCK);
 }
 
