@@ -12,7 +12,7 @@ from report_fakes import MIB, PAGE, empty, install, process, result, trace_file,
 
 import pymemtrace
 from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
-from pymemtrace.report import json_report, tree
+from pymemtrace.report import header, json_report, tree
 from pymemtrace.tracefile import Trace
 
 
@@ -75,7 +75,7 @@ def test_json_follows_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert found["engine"] == {"name": "faults", "reason": None, "period": 1, "period_changes": 0}
     assert found["end"] == {"kind": "exit", "value": 0}
     assert found["duration_s"] == 2.0
-    assert found["rss"] == {"start": 8 * MIB, "peak": 20 * MIB, "end": 18 * MIB}
+    assert found["rss"] == {"start": 8 * MIB, "peak": 20 * MIB, "end": 18 * MIB, "peak_at_least": False}
     assert set(found["processes"][0]) >= {"pid", "parent", "touched", "rss", "end"}
     assert set(found["by_line"][0]) >= {"file", "line", "function", "self", "total", "faults"}
     assert set(found["by_function"][0]) >= {"file", "first_line", "function", "self", "total", "faults"}
@@ -129,7 +129,28 @@ def test_a_trace_cut_before_its_first_process(monkeypatch: pytest.MonkeyPatch, t
     found = document(trace)
     assert found["end"] == {"kind": "truncated", "value": None}
     assert found["engine"]["name"] == "none"
-    assert found["rss"] == {"start": None, "peak": None, "end": None}
+    assert found["rss"] == {"start": None, "peak": None, "end": None, "peak_at_least": False}
+
+
+@pytest.mark.parametrize(
+    ("meta", "ended", "peak", "expected"),
+    [
+        ({}, 19_999_999, MIB, "≥ 1.0 MiB"),
+        ({}, 20_000_000, MIB, "1.0 MiB"),
+        ({}, 19_999_999, 0, "unknown"),
+        ({"engine": "faults"}, 19_999_999, MIB, "1.0 MiB"),
+    ],
+)
+def test_the_peak_of_a_brief_process_is_a_bound(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, meta: dict[str, str], ended: int, peak: int, expected: str
+) -> None:
+    brief = process(meta=meta, end=(0, 0, ended), rss_peak=peak)
+    trace = load(monkeypatch, tmp_path, result(processes=[process(), brief]))
+    row = trace.processes[1]
+    assert header.peak_text(row.rss) == expected
+    assert row.command == (["app.py", "--size", "1 000"] if meta else []), (
+        "the first process's only where it is a fork of it"
+    )
 
 
 def test_truncated_is_readable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
