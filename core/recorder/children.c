@@ -41,6 +41,10 @@ pmt_children_look(pmt_trace_t *trace, bool thorough)
 {
     look_t look = {.trace = trace};
     pmt_process_lay_ghosts(trace);
+    if (trace->kin_told && !trace->kin_gaps && !thorough) {
+        return;
+    }
+    trace->kin_gaps = false;
     do {  // a child found now may have children itself: new processes stand in front
         const pmt_process_t *newest = trace->processes;
         look.any = false;
@@ -95,7 +99,8 @@ pmt_children_hear(pmt_trace_t *trace)
     pmt_kin_event_t event;
     for (int i = 0, got; i < HEAR_MAX && trace->kin_fd >= 0 && (got = pmt_prim_kin_next(trace->kin_fd, &event)) != 0; i++) {
         if (got < 0) {
-            continue;  // some are lost: /proc has those that live on
+            trace->kin_gaps = true;  // some are lost: /proc has those that live on
+            continue;
         }
         trace->kin_told = true;
         pmt_process_t *process = last_with(trace, event.kind == PMT_KIN_FORK ? event.parent : event.pid);

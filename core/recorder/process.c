@@ -99,6 +99,7 @@ pmt_process_greeted(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd)
     }
     process->shared = maps.shared;
     process->consumers = maps.consumers;
+    trace->kin_gaps = true;  // what it started before we knew it
     pmt_modules_refresh(&process->modules, trace->writer, process->number, process->pid, &trace->module_count);
     return process;
 }

@@ -72,6 +72,7 @@ typedef struct pmt_trace_s {
     uint32_t process_count, thread_count, module_count;
     int kin_fd;     // tells of forks, execs and ends at once; -1: refused
     bool kin_told;  // it has told anything
+    bool kin_gaps;  // there may be children that it has not told of
     bool root_end_known;  // the launcher has told how the root process ended:
     uint8_t root_end;     // pmt_end_e
     uint32_t root_pid, root_value;
