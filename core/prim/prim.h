@@ -167,6 +167,7 @@ int pmt_prim_process_watch(uint32_t pid);  // a descriptor that polls readable w
 bool pmt_prim_process_gone(int watch);  // ended and waited for: its pid may be another's
 // How an ended process ended: its wait status; -errno where the kernel does not tell. `watch`: from pmt_prim_process_watch.
 int pmt_prim_process_end(uint32_t pid, int watch);
+bool pmt_prim_process_same_memory(uint32_t pid, uint32_t other);  // as between vfork() and exec; false where the kernel does not tell (CONFIG_KCMP)
 // Calls visit(pid, context) for each child of process `pid`, or only for those that its main thread started.
 void pmt_prim_each_child(uint32_t pid, bool main_thread_only, void (*visit)(uint32_t child, void *context), void *context);
 // The process's arguments, each ended by a NUL byte, cut to `size`; their size, 0 if unknown.

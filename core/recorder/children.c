@@ -5,8 +5,8 @@
 
 enum { ARGUMENTS_MAX = 4096 };
 enum { HEAR_MAX = 4096 };  // news at a time: a flood of them must not keep us from the rings
-static const uint64_t LOOK_NS = 100 * 1000u;     // between two looks after an exec; later a quarter of the time since
-static const uint64_t YOUTH_NS = 10 * 1000000u;      // then the sampler has come by
+static const uint64_t LOOK_NS = 100 * 1000u;      // between two looks after an exec; later a quarter of the time since
+static const uint64_t YOUTH_NS = 10 * 1000000u;  // then the sampler has come by
 
 typedef struct look_s {
     pmt_trace_t *trace;
@@ -28,10 +28,7 @@ static void
 visit(uint32_t pid, void *context)
 {
     look_t *look = context;
-    uint64_t now = pmt_prim_now_ns_sigsafe();
-    pmt_process_t *child;
-    if (pid != pmt_prim_pid_sigsafe() && !pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && (child = pmt_process_new(look->trace, pid, look->parent, now))) {
-        child->forked_at = look->trace->kin_told ? now : 0;  // not more than a moment ago: the news is on its way
+    if (pid != pmt_prim_pid_sigsafe() && !pmt_process_find(look->trace, pid) && !is_ghost(look->trace, pid) && pmt_process_new(look->trace, pid, look->parent, pmt_prim_now_ns_sigsafe())) {
         look->any = true;
     }
 }
@@ -74,19 +71,21 @@ last_with(const pmt_trace_t *trace, uint32_t pid)
 static void
 on_fork(pmt_trace_t *trace, const pmt_kin_event_t *event)
 {
-    pmt_process_t *child = pmt_process_find(trace, event->pid);
-    if (!child && event->pid != pmt_prim_pid_sigsafe() && (child = pmt_process_new(trace, event->pid, event->parent, event->time))) {
-        child->forked_at = event->time;
+    if (!pmt_process_find(trace, event->pid) && event->pid != pmt_prim_pid_sigsafe()) {
+        pmt_process_new(trace, event->pid, event->parent, event->time);
     }
 }
 
-// A new program has new memory: what was seen before was its parent's, if it was a vfork() child, or of no more use.
+// A new program: what its arguments were before is not its command, even if it ends before it can be looked at.
 static void
 on_exec(pmt_trace_t *trace, pmt_process_t *process, uint64_t time)
 {
     if (!process->shared) {  // else it may greet again, as a process of its own
         process->image_at = time;
-        process->peak_kib = 0;
+        if (process->argv_hash) {
+            pmt_writer_meta(trace->writer, process->number + 1, "argv", "", 0);
+            process->argv_hash = 0;
+        }
         process->next_look = time + LOOK_NS;
         pmt_sample_process(trace, process, pmt_prim_now_ns_sigsafe());
     }
@@ -133,12 +132,6 @@ pmt_children_look_again(pmt_trace_t *trace)
         }
     }
     return due;
-}
-
-bool
-pmt_children_is_borrowing(const pmt_process_t *process, uint64_t now)
-{
-    return process->forked_at && !process->image_at && !process->shared && now - process->forked_at < YOUTH_NS;
 }
 
 void

@@ -65,6 +65,7 @@ pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time
         return NULL;
     }
     process->pid = pid;
+    process->parent = parent;
     process->told_end = -1;
     process->number = trace->process_count++;
     process->watch_fd = pmt_prim_process_watch(pid);

@@ -1,12 +1,19 @@
 // RSS by kind of each traced process and the cgroup's usage, from outside (trace.h): 12 us a process, every 10 ms.
 #include "recorder/trace.h"
 
+// A child of vfork() runs on its parent's memory until its exec: that is not its own, nor are the arguments there.
+static bool
+is_borrowing(const pmt_process_t *process)
+{
+    return !process->shared && !process->image_at && process->number > 0 && pmt_prim_process_same_memory(process->pid, process->parent);
+}
+
 void
 pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute)
 {
     pmt_process_status_t status;
     uint64_t now = pmt_trace_time(trace, absolute);
-    if (process->ended || process->status_fd < 0 || pmt_children_is_borrowing(process, absolute) || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+    if (process->ended || process->status_fd < 0 || is_borrowing(process) || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
         return;
     }
     int64_t value[4] = {status.anon, status.file, status.shmem, status.swap > 0 ? status.swap : 0}, delta[4];

@@ -41,7 +41,7 @@ typedef struct pmt_expected_s {
 // A process of the tree, traced or only known: its memory is sampled all the same.
 typedef struct pmt_process_s {
     uint32_t number;  // in the trace
-    uint32_t pid;
+    uint32_t pid, parent;
     pmt_shared_t *shared;  // NULL: not traced, or ended and drained
     pmt_consumer_t *consumers;  // PMT_RINGS, of which `slots` are in use; behind them their frames and nodes
     unsigned slots;
@@ -49,8 +49,8 @@ typedef struct pmt_process_s {
     bool ended;  // what is in the rings is final
     uint64_t ended_at;  // absolute ns
     int told_end;       // its wait status as the kernel told it at once; -1: it has not
-    uint64_t forked_at, image_at;  // absolute ns: its birth and its last exec, as the kernel told them; 0: it has not
-    uint64_t next_look;            // absolute ns, at its memory: soon after an exec, since it may not live for long; 0: the sampler's will do
+    uint64_t image_at;   // absolute ns: its last exec as the kernel told it; 0: it has not
+    uint64_t next_look;  // absolute ns, at its memory: soon after an exec, since it may not live for long; 0: the sampler's will do
     bool replaced;  // by an exec in place: the process goes on under a later number
     bool leaving;  // it said that it is about to tear down
     pmt_event_fd_t *events;
@@ -125,8 +125,6 @@ void pmt_children_look(pmt_trace_t *trace, bool thorough);
 uint32_t pmt_children_hear(pmt_trace_t *trace);
 // Looks at what runs since a short time. The absolute time at which that is due again; UINT64_MAX: not at all.
 uint64_t pmt_children_look_again(pmt_trace_t *trace);
-// Whether it may still run on its parent's memory, as after vfork(): neither told to have begun another program nor old.
-bool pmt_children_is_borrowing(const pmt_process_t *process, uint64_t now);
 // Writes a process's arguments where they are not what was written last: an exec changes them.
 void pmt_children_describe(pmt_trace_t *trace, pmt_process_t *process);
 

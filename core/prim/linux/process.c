@@ -64,6 +64,13 @@ pmt_prim_process_gone(int watch)
     return watch < 0 || (syscall(SYS_pidfd_send_signal, watch, 0, NULL, 0) < 0 && errno == ESRCH);
 }
 
+bool
+pmt_prim_process_same_memory(uint32_t pid, uint32_t other)
+{
+    enum { MEMORY = 1 };  // KCMP_VM
+    return syscall(SYS_kcmp, (pid_t)pid, (pid_t)other, MEMORY, 0, 0) == 0;
+}
+
 // The kernel's, see include/uapi/linux/pidfd.h; asked for the exit status from Linux 6.15 on.
 typedef struct pidfd_info_s {
     uint64_t mask, cgroup;
