@@ -5,7 +5,7 @@
 
 enum { ARGUMENTS_MAX = 4096 };
 enum { HEAR_MAX = 4096 };  // news at a time: a flood of them must not keep us from the rings
-static const uint64_t LOOK_NS = 100 * 1000u;      // between two looks after an exec; later a quarter of the time since
+static const uint64_t LOOK_NS = 100 * 1000u;     // between two looks after an exec; later a quarter of the time since
 static const uint64_t YOUTH_NS = 10 * 1000000u;  // then the sampler has come by
 
 typedef struct look_s {
