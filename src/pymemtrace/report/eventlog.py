@@ -34,13 +34,12 @@ def require(trace: "Trace") -> None:
 
 
 def traced(trace: "Trace") -> "list[ProcessRow]":
-    """The processes that have events, those with the trace's pid."""
-    return [p for p in trace.processes if p.meta.get("events") and trace.pid in (None, p.pid)]
+    """The processes that have events, of those with the trace's pid."""
+    return [p for p in trace.processes if _has_events(p) and trace.pid in (None, p.pid)]
 
 
-def has_lines(trace: "Trace") -> bool:
-    """Whether lines were recorded in any process."""
-    return any(p.meta["events"] == "lines" for p in traced(trace))
+def _has_events(process: "ProcessRow") -> bool:
+    return bool(process.meta.get("events") or process.counters.get("events"))
 
 
 def head(trace: "Trace") -> list[Text]:
@@ -48,7 +47,7 @@ def head(trace: "Trace") -> list[Text]:
     items = [
         ("command", header.command_text(trace.command)),
         ("ended", facts.end_text(trace.end.kind, trace.end.value)),
-        ("RSS", header.rss_text(trace.rss.start, trace.rss.peak, trace.rss.end)),
+        ("RSS", header.rss_text(trace.rss)),
         ("events", _recorded(trace)),
         ("RSS in rows", _exactness(trace)),
     ]
@@ -73,7 +72,7 @@ def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
     """What `info` shows of a process's events."""
     meta, counters = process.meta, process.counters
     reason = meta.get("events_reason")
-    if not meta.get("events"):
+    if not _has_events(process):
         return [("events", f"none: {clean(reason)}")] if reason else []
     items = [("events", f"{counters['events']:,} " if "events" in counters else "")]
     items[0] = ("events", items[0][1] + f"{_what(process)}, by {clean(meta.get('events_hooks', 'unknown'))} hooks")

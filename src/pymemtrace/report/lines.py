@@ -50,7 +50,7 @@ def report(
     """Everything that `pymemtrace lines` prints, in order."""
     parts: list[RenderableType] = [*(eventlog.head(trace) if trace.has_events else header.head(trace))]
     parts += header.process_lines(trace)
-    if not eventlog.has_lines(trace):
+    if not any(line.hits for line in trace.lines()):
         parts.append(Text("Lines were not recorded (`pymemtrace run --lines`): only what was touched is known."))
     shorten = header.shortener(trace, full_paths)
     for file, rows in chosen.items():
