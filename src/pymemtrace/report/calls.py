@@ -8,7 +8,6 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pymemtrace.report import eventlog, header
-from pymemtrace.report.console import rows_table
 from pymemtrace.report.model import CallRow
 from pymemtrace.report.text import label, location
 from pymemtrace.report.units import count, duration, size
@@ -16,7 +15,10 @@ from pymemtrace.report.units import count, duration, size
 if TYPE_CHECKING:
     from pymemtrace.tracefile import Trace
 
-_HEADINGS = ("calls", "time", "self", "change", "self", "growth", "release", "largest", "touched")
+_HEAD = (
+    f"{'calls':>12}  {'time':>9}  {'self':>9}  {'change':>10}  {'self':>10}  {'growth':>10}  {'release':>10}  "
+    f"{'largest':>10}  {'touched':>10}  function  file:line"
+)
 _FIELDS = {
     "calls": "calls",
     "time": "time_ns",
@@ -55,10 +57,7 @@ def report(trace: "Trace", options: CallsOptions) -> list[RenderableType]:
     rows = in_order(trace.calls, options.sort)
     shown = rows[: options.top] if options.top else rows
     shorten = header.shortener(trace, options.full_paths)
-    table = rows_table([*_HEADINGS, "function", "file:line"], len(_HEADINGS))
-    for row in shown:
-        place = location(label(shorten(row.file)), row.first_line)
-        table.add_row(*(Text(cell) for cell in (*_numbers(row), label(row.function), place)))
+    lines = [_line(row, label(shorten(row.file))) for row in shown]
     extent = f"{len(rows):,}" if len(shown) == len(rows) else f"the top {len(shown):,} of {len(rows):,}"
     title = Text(f"Functions ({extent}) by {options.sort}", style="bold underline")
     parts: list[RenderableType] = [
@@ -67,25 +66,22 @@ def report(trace: "Trace", options: CallsOptions) -> list[RenderableType]:
         Text(""),
         title,
         Text(""),
-        table,
+        Text(_HEAD, style="bold"),
+        *lines,
     ]
     if len(shown) < len(rows):
         parts.append(Text(f"{count(len(rows) - len(shown), 'more row')} (-n 0 shows all)", style="dim"))
     return parts
 
 
-def _numbers(row: CallRow) -> tuple[str, ...]:
-    return (
-        f"{row.calls:,}",
-        duration(row.time_ns),
-        duration(row.time_self_ns),
-        signed(row.change),
-        signed(row.change_self),
-        size(row.growth_self),
-        size(row.release_self),
-        size(row.largest),
-        size(row.touched),
+def _line(row: CallRow, file: str) -> Text:
+    """One line, never folded: names are long, and stand last."""
+    numbers = (
+        f"{row.calls:>12,}  {duration(row.time_ns):>9}  {duration(row.time_self_ns):>9}  {signed(row.change):>10}  "
+        f"{signed(row.change_self):>10}  {size(row.growth_self):>10}  {size(row.release_self):>10}  "
+        f"{size(row.largest):>10}  {size(row.touched):>10}  "
     )
+    return Text.assemble(numbers, (label(row.function), "bold"), "  ", (location(file, row.first_line), "cyan"))
 
 
 def signed(change: int) -> str:
