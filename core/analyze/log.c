@@ -46,7 +46,8 @@ struct pmt_log_s {
     uint32_t *heap;  // queues that have rows
     uint32_t heap_count, heap_room;
     uint64_t rows;   // in all queues
-    uint64_t safe;   // rows up to this time are complete
+    // Rows up to the last ROUND but one are complete: what a new process did before the recorder took it up may be a round late.
+    uint64_t safe, round;
     bool full, ended;
     process_t *processes;
     bool has_next;
@@ -271,7 +272,8 @@ on_record(pmt_log_t *log, const pmt_record_t *r)
     int err;
     switch (r->type) {
     case PMT_WIRE_ROUND:
-        log->safe = r->time > PMT_WIRE_EVENT_NS ? r->time - PMT_WIRE_EVENT_NS : 0;  // times of events are rounded down
+        log->safe = log->round;
+        log->round = r->time > PMT_WIRE_EVENT_NS ? r->time - PMT_WIRE_EVENT_NS : 0;  // times of events are rounded down
         return 0;
     case PMT_WIRE_THREAD:
         err = pmt_decoder_add_thread(&log->events);
