@@ -247,7 +247,7 @@ renew_events_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint32_t peri
     pmt_events_t done = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid, .generation = session->generation};
     pmt_prim_send_sigsafe(renewal.socket, &done, sizeof done, NULL, 0);
     pmt_prim_close_sigsafe(renewal.socket);
-    pmt_ring_doorbell_sigsafe(session->shared);
+    pmt_recorder_wake_sigsafe(session->shared);
 }
 
 // The threads that have been given an event when tracing starts.

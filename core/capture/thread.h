@@ -37,5 +37,11 @@ typedef struct pmt_claim_s {
 // Claims a slot for the calling thread. NULL: all slots belong to live threads.
 pmt_thread_t *pmt_thread_claim_sigsafe(const pmt_threads_t *threads, uint32_t tid, pmt_claim_t *claim);
 
+static inline unsigned
+pmt_thread_slot(const pmt_thread_t *thread)
+{
+    return (unsigned)(thread->producer.ring - pmt_shared_ring(thread->producer.shared, 0));
+}
+
 // Makes room for a stack of `depth` frames (at most PMT_STACK_MAX); returns the pages that brought in.
 uint32_t pmt_stack_populate_sigsafe(pmt_stack_t *stack, uint32_t depth);
