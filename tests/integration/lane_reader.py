@@ -137,7 +137,8 @@ class Recorder:
     def __init__(self) -> None:
         self.address = f"pmt-test-{os.getpid()}-{os.urandom(8).hex()}"
         self.processes: list[Process] = []
-        self.stalled = False  # drain nothing
+        self.stall_after_greeting = False  # for two seconds from the lanes' coming nothing is drained
+        self._stalled_until = 0.0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(b"\0" + self.address.encode())
         self._listener.listen(64)
@@ -179,7 +180,7 @@ class Recorder:
             for connection in list(self._open):
                 self._receive(connection)
             for process in self.processes:
-                if not self.stalled:
+                if time.monotonic() >= self._stalled_until:
                     process.drain()
             time.sleep(0.002)
 
@@ -217,6 +218,7 @@ class Recorder:
             self._open[connection] = process
             if fds:
                 process.lanes = Shared(fds.pop(), LANE_WORDS)
+                self._stalled_until = time.monotonic() + 2 if self.stall_after_greeting else 0.0
         elif kind == b"K":
             key, _, value = message[1:].decode("utf-8", "surrogateescape").partition("\0")
             owner = self._open[connection]
