@@ -69,7 +69,7 @@ static bool
 is_path_of(const char *pattern, const char *file)
 {
     size_t size = strlen(pattern), length = strlen(file);
-    if (size > 1 && pattern[size - 1] == '/') {
+    if (size > 0 && pattern[size - 1] == '/') {
         return strncmp(pattern, file, size) == 0;
     }
     if (size < length && file[length - size - 1] == '/' && strcmp(file + length - size, pattern) == 0) {
