@@ -51,7 +51,7 @@ def _notice(options: list[str], text: str) -> None:
 
 
 def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> bool:
-    """Start tracing; what goes wrong is told on stderr, and the program runs all the same. Whether something is recorded."""
+    """Start tracing; what goes wrong is told on stderr, and the program runs all the same. False: nothing is traced."""
     try:
         engine, reason = inside.start(capture, address, options, confirm=True)
     except OSError as error:

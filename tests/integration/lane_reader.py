@@ -1,6 +1,7 @@
-"""A recorder written for the tests alone, from core/format/records.h and lanes.h: what a traced program's hooks put into its lanes.
+"""A recorder for the tests alone, from core/format/records.h and lanes.h: what hooks put into the lanes of a program.
 
-It listens, drains rings and lanes of every process that greets it, and keeps all in memory. The names of events are those of `pymemtrace log`.
+It listens, drains rings and lanes of every process that greets it, and keeps all in memory. Kinds are named as in
+`pymemtrace log`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from typing import Any
 
 RINGS, RING_WORDS, LANE_WORDS, PAGE = 1024, 4096, 1 << 16, 4096
 RINGS_AT, WORDS_AT, RING_SIZE = PAGE, PAGE + RINGS * 128, 128
-KINDS = {
-    1: "call", 2: "return", 3: "yield", 4: "resume", 5: "throw", 6: "unwind", 7: "c_call", 8: "c_return", 9: "c_raise", 10: "line", 11: "rss",
-    12: "code", 13: "exception",
-}  # fmt: skip
+_IN_FILE = ("call", "return", "yield", "resume", "throw", "unwind", "c_call", "c_return", "c_raise", "line", "rss")
+KINDS = dict(enumerate((*_IN_FILE, "code", "exception"), 1))
 MORE = {1: "time", 2: "lost", 3: "stack", 4: "note", 5: "frames"}
 
 
@@ -161,7 +160,9 @@ class Recorder:
         for fd in self._kept:
             os.close(fd)
 
-    def run(self, options: str, program: list[str], python: str = sys.executable, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, options: str, program: list[str], python: str = sys.executable, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         import pymemtrace
 
         boot = Path(pymemtrace.__file__).with_name("_boot.py")

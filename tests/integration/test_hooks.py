@@ -1,4 +1,4 @@
-"""Hooks, as the recorder sees them: what is in the lanes of real programs, read by a recorder of the tests' own (lane_reader.py)."""
+"""Hooks, as the recorder sees them: the lanes of real programs, read by a recorder of the tests' own."""
 
 from __future__ import annotations
 
@@ -100,7 +100,15 @@ def test_lines_belong_to_the_code_named_before_them() -> None:
             lines.append((where, event.value))
     module, f = "<module>", "f"
     inner = [(f, 2), (f, 3)]
-    assert [pair for pair in lines if pair != (module, 0)] == [(module, 1), (module, 4), (module, 5), *inner, (module, 6), *inner, (module, 7)]
+    assert [pair for pair in lines if pair != (module, 0)] == [
+        (module, 1),
+        (module, 4),
+        (module, 5),
+        *inner,
+        (module, 6),
+        *inner,
+        (module, 7),
+    ]
 
 
 def test_coroutines() -> None:
@@ -163,9 +171,8 @@ except ValueError:
     process = record("calls,include=__main__", code)
     called = [value for kind, value in kinds(process.events()) if kind == "c_call"]
     names = [name for name in called if name not in ("__build_class__", "L", "__import__")]
-    assert names == [
-        "list.append", "list.append", "list.append", "len", "dict", "list.__len__", "list.__len__", "partial", "partial.__call__", "dict.fromkeys", "int",
-    ]  # fmt: skip
+    methods = ["list.append", "list.append", "list.append", "len", "dict", "list.__len__", "list.__len__"]
+    assert names == [*methods, "partial", "partial.__call__", "dict.fromkeys", "int"]
     indented(process)
     files = {name: file for name, file, _ in process.names.values()}
     assert files["list.append"] == "<builtins>" and files["partial"] == "<functools>"
@@ -176,7 +183,16 @@ except ValueError:
 def test_callbacks_nest_in_their_c_function() -> None:
     code = "def key(x): return x\nsorted([2, 1], key=key)\n"
     lines = [line.strip() for line in indented(record("calls", code))]
-    assert lines == ["call <module>", "c_call sorted", "call key", "return key", "call key", "return key", "c_return sorted", "return <module>"]
+    assert lines == [
+        "call <module>",
+        "c_call sorted",
+        "call key",
+        "return key",
+        "call key",
+        "return key",
+        "c_return sorted",
+        "return <module>",
+    ]
 
 
 def test_no_c_calls() -> None:
@@ -202,7 +218,9 @@ def test_patterns(tmp_path: Path, options: str, seen: set[str]) -> None:
     (tmp_path / "a.py").write_text("def f(): pass\n")
     (tmp_path / "b.py").write_text("def g(): pass\nclass C:\n    def m(self): return [].append(1)\n")
     code = "import a, b\na.f(); b.g(); b.C().m()\n"
-    process = record(f"calls,{options},exclude=importlib,exclude=_frozen_importlib*,exclude=zipimport", code, cwd=tmp_path)
+    process = record(
+        f"calls,{options},exclude=importlib,exclude=_frozen_importlib*,exclude=zipimport", code, cwd=tmp_path
+    )
     names = {value for kind, value in kinds(process.events()) if kind == "call"} - {"C"}
     names = {str(name) for name in names if "MetaFinder" not in str(name)}  # setuptools' own, on 3.11
     if "include" in options:
@@ -245,7 +263,9 @@ for t in threads: t.start()
 for t in threads: t.join()
 """
     process = record("calls,no-c-calls", code)
-    depths = [sum(event.value == "work" and event.kind == "call" for event in process.events(slot)) for slot in process.raw]
+    depths = [
+        sum(event.value == "work" and event.kind == "call" for event in process.events(slot)) for slot in process.raw
+    ]
     assert sum(depths) == 12 and depths[0] == 0
     indented(process)
 
@@ -517,6 +537,6 @@ f()
 
 
 def test_a_note_without_a_log_is_an_error() -> None:
-    code = "from pymemtrace import _capture\ntry:\n    _capture.note(1, 0, 'x')\nexcept OSError as e:\n    print(e.errno)\n"
+    code = "from pymemtrace import _capture\ntry: _capture.note(1, 0, 'x')\nexcept OSError as e: print(e.errno)\n"
     with Recorder() as recorder:
         assert run_with(recorder, code, "none").stdout == "3\n"

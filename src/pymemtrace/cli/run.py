@@ -222,7 +222,9 @@ def _check_paused(options: _Options) -> None:
         "--no-follow": options.alone,
     }
     if options.calls:
-        raise _usage(f"--paused and --{'lines' if options.lines else 'calls'} contradict each other: attach records no events")
+        raise _usage(
+            f"--paused and --{'lines' if options.lines else 'calls'} contradict each other: attach records no events"
+        )
     for name, value in asked.items():
         if value:
             raise _usage(f"--paused and {name} contradict each other: give {name} to pymemtrace attach")
