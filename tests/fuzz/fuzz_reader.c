@@ -4,11 +4,16 @@
 // An input that begins like a file is one: as it is, and with its checksums made right, since these stop almost every mutation. Any other input is records: a
 // file is put around it, so that the decoder sees them.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "analyze/functions.h"
+#include "analyze/log.h"
+#include "analyze/log_text.h"
+#include "analyze/replay.h"
 #include "analyze/tables.h"
 #include "c/support.h"
 #include "format/wire.h"
@@ -35,6 +40,58 @@ look_at_tables(const pmt_tables_t *tables, const pmt_profile_t *profile)
     }
 }
 
+// The events, by all who look at them, in as little room as they can do with: what is beyond it has to go somewhere.
+static void
+replay(const char *path, const pmt_profile_t *finished)
+{
+    char error[PMT_ERROR_MAX] = "";
+    pmt_profile_t profile;
+    pmt_calls_t calls;
+    pmt_call_tree_t tree;
+    pmt_line_rows_t lines;
+    pmt_table_t functions;
+    pmt_line_rows_init(&lines, finished, 8);
+    pmt_table_init(&functions, sizeof(pmt_function_t), sizeof(pmt_frame_name_t));
+    pmt_replay_t events = {.calls = &calls, .tree = &tree};
+    if (pmt_calls_init(&calls, 8) < 0 || pmt_call_tree_init(&tree, 16) < 0) {
+        abort();
+    }
+    int err = pmt_replay_read(&events, &profile, path, error);
+    if (err == 0) {
+        err = pmt_functions_build(&functions, &calls, &profile);
+        pmt_replay_t again = {.lines = &lines};
+        err = err ? err : pmt_replay_again(&again, finished, path, error);
+    } else if (error[0] == '\0') {
+        abort();
+    }
+    pmt_line_rows_fini(&lines);
+    pmt_call_tree_fini(&tree);
+    pmt_calls_fini(&calls);
+    pmt_table_fini(&functions);
+    pmt_profile_fini(&profile);
+}
+
+static void
+read_log(const char *path)
+{
+    char error[PMT_ERROR_MAX] = "";
+    pmt_log_t *log;
+    pmt_log_row_t row;
+    pmt_log_text_t text = {0};
+    pmt_log_words_t words = {0};
+    if (pmt_log_open(&log, path, error) < 0) {
+        return;
+    }
+    for (int more; (more = pmt_log_next(log, &row, error)) == 1 || more == -EAGAIN;) {
+        text.size = 0;
+        if (more == 1 && pmt_log_text_add(&text, &row, (enum pmt_log_style_e)(row.time % 3), pmt_log_profile(log), &words) < 0) {
+            abort();
+        }
+    }
+    free(text.data);
+    pmt_log_close(log);
+}
+
 static void
 analyze(const uint8_t *file, size_t size)
 {
@@ -54,6 +111,8 @@ analyze(const uint8_t *file, size_t size)
             look_at_tables(&tables, &profile);
         }
         pmt_tables_fini(&tables);
+        replay(path, &profile);
+        read_log(path);
     } else if (error[0] == '\0') {
         abort();  // refused without a reason
     }

@@ -33,10 +33,12 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     files = {"small": synth.small_trace(), "deep": synth.deep_trace(100)}
     for seed in range(8):
         files[f"random-{seed}"] = synth.random_trace(seed, rounds=4, faults=6).finish(1 << 40 if seed % 2 else None)
+    for seed in range(6):
+        files[f"events-{seed}"] = synth.event_trace(seed, rounds=3, events=20).finish(1 << 40)
     for name, file in files.items():
         yield f"file-{name}", file
         yield f"records-{name}", records(file)
-    for name, refused in encode.REFUSED.items():
+    for name, refused in (encode.REFUSED | encode.TANGLED).items():
         yield "refused-" + name.replace(" ", "-"), refused
     yield "file-newer", encode.header(major=2)
     yield "file-zero-tail", files["small"] + bytes(40)
