@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/wire.h"
+
 typedef struct pmt_writer_s pmt_writer_t;
 
 // Writes the file header to `fd` (borrowed). 0 or -errno.
@@ -26,6 +28,7 @@ typedef struct pmt_left_out_s {
     uint64_t time;    // up to this time everything is in the file
     uint64_t faults;  // after it, as are these
     uint64_t pages;   // by which they raised RSS
+    uint64_t events;  // calls, returns and lines
 } pmt_left_out_t;
 bool pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out);  // false: nothing is left out
 size_t pmt_writer_pending(const pmt_writer_t *writer);  // bytes not yet in a block
@@ -64,6 +67,20 @@ typedef struct pmt_fault_fields_s {
     uint64_t node;
     uint64_t site;
     uint64_t caller; // site; written with PMT_FAULT_CALLER in `more`
+    int64_t rss;     // pages, difference; written with PMT_FAULT_RSS
     uint32_t period; // faults that it stands for
 } pmt_fault_fields_t;
 void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);
+
+// An EVENTS record's columns, encoded as the format says. The caller sees to it that the events nest.
+enum { PMT_EVENT_TIME_MAX = 10, PMT_EVENT_VALUE_MAX = 5 };  // bytes of one event
+typedef struct pmt_event_columns_s {
+    uint32_t count;
+    uint32_t times_size, values_size;
+    uint8_t kinds[PMT_WIRE_EVENTS_MAX];
+    uint8_t times[PMT_WIRE_EVENTS_MAX * PMT_EVENT_TIME_MAX];
+    uint8_t values[PMT_WIRE_EVENTS_MAX * PMT_EVENT_VALUE_MAX];
+} pmt_event_columns_t;
+// How many of them are calls, returns and lines.
+uint32_t pmt_writer_events(pmt_writer_t *writer, uint64_t thread, const pmt_event_columns_t *columns);
+void pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned what, uint64_t number, const char *text, size_t length);
