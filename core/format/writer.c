@@ -15,13 +15,14 @@
 #include "prim/prim.h"
 
 enum {
-    BLOCK = 256 << 10,    // a block is written when it holds this much
+    BLOCK = 128 << 10,    // a block is written when it holds this much
+    EVENTS_BLOCK = 256 << 10,  // if it is events for the most part: an eighth less time
     RECORD = 136 << 10,   // the longest record; longer texts are cut
     TEXT = 40 << 10,      // the longest text in a record (a CODE has two, a META three parts)
     FACT_TEXT = 256,      // a longer META is a detail
     LEVEL = 6,            // zstd's
     EVENTS_LEVEL = 1,     // of a block that is events for the most part: tens of millions come in a second; 3 takes twice the time for 4 % of the bytes
-    ZSTD_WINDOW_LOG = 18, // no larger than a block: keeps the context small
+    ZSTD_WINDOW_LOG = 17, // no larger than a block: keeps the context small
     END_ROOM = 512,       // bytes of a limited file that are kept for the last two records
     FACTS_ROOM_MIN = 8 << 10, FACTS_ROOM_MAX = 256 << 10,  // and for facts: an eighth of the limit between these
 };
@@ -53,10 +54,10 @@ struct pmt_writer_s {
     ZSTD_CCtx *zstd;
     size_t stored_capacity;
     uint8_t *stored;
-    uint8_t raw[BLOCK + RECORD];
+    uint8_t raw[EVENTS_BLOCK + RECORD];
 };
 
-_Static_assert(BLOCK + RECORD <= PMT_WIRE_RAW_MAX, "a block fits the format's limit");
+_Static_assert(EVENTS_BLOCK + RECORD <= PMT_WIRE_RAW_MAX, "a block fits the format's limit");
 _Static_assert(sizeof(pmt_event_columns_t) + 32 <= RECORD, "a record of events fits");
 
 static void
@@ -147,6 +148,12 @@ pmt_writer_pending(const pmt_writer_t *writer)
     return (size_t)(writer->at - writer->raw);
 }
 
+static bool
+is_of_events(const pmt_writer_t *writer)
+{
+    return writer->event_bytes > pmt_writer_pending(writer) / 2;
+}
+
 // What was to be written is lost, what stands in the file is not.
 static int
 give_up(pmt_writer_t *writer, int err)
@@ -165,13 +172,14 @@ int
 pmt_writer_flush(pmt_writer_t *writer)
 {
     size_t raw = pmt_writer_pending(writer);
+    bool of_events = is_of_events(writer);
     writer->at = writer->raw;
+    writer->event_bytes = 0;
     if (raw == 0 || writer->broken) {
         return writer->error;
     }
     uint8_t *header = writer->stored, *frame = header + PMT_WIRE_BLOCK_HEADER;
-    ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, writer->event_bytes > raw / 2 ? EVENTS_LEVEL : LEVEL);
-    writer->event_bytes = 0;
+    ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, of_events ? EVENTS_LEVEL : LEVEL);
     size_t stored = ZSTD_compress2(writer->zstd, frame, writer->stored_capacity, writer->raw, raw);
     if (ZSTD_isError(stored)) {
         return give_up(writer, -EIO);
@@ -283,7 +291,7 @@ put_text(pmt_writer_t *writer, const void *text, size_t length)
 static void
 begin(pmt_writer_t *writer, unsigned type)
 {
-    PMT_ASSERT(pmt_writer_pending(writer) < BLOCK);
+    PMT_ASSERT(pmt_writer_pending(writer) < EVENTS_BLOCK);
     writer->record = writer->at;
     writer->adding = (holds_t){0};
     *writer->at++ = (uint8_t)type;
@@ -308,7 +316,7 @@ end(pmt_writer_t *writer, enum kind kind)
         return;
     }
     add(&writer->held, &writer->adding);
-    if (pmt_writer_pending(writer) >= BLOCK) {
+    if (pmt_writer_pending(writer) >= (size_t)(is_of_events(writer) ? EVENTS_BLOCK : BLOCK)) {
         pmt_writer_flush(writer);
     }
 }

@@ -1,5 +1,5 @@
 // Writes a trace file: records into a block buffer, blocks through zstd and CRC to a descriptor. The mirror image is reader.h.
-// Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 2.5 MiB), allocated once.
+// Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 3 MiB), allocated once.
 // A file that may not or cannot grow loses its details, not its end. Records are of three kinds: details (most), facts about processes, and the end; each leaves
 // room for those after it. From the first detail on that does not fit the limit, or from a failed write on, details are only counted (LEFT_OUT says so). A failed
 // write is undone, so that the file stays readable, and facts and the end are still tried.

@@ -159,7 +159,7 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     uint32_t period = 1u << (raw->flags & PMT_RAW_FAULT_PERIOD);
     uint32_t node = stack_node(drain), site = site_number(drain, words[3], words[1]);
     uint32_t caller = consumer->caller ? site_number(drain, consumer->caller, words[1]) : 0;
-    bool placed = raw->flags & PMT_RAW_FAULT_PLACED && raw->words > 5;
+    bool placed = raw->flags & PMT_RAW_FAULT_PLACED && raw->words > 5 && drain->process->lanes;
     if (placed) {
         pmt_lane_advance(&drain->lane, words[4]);
     }

@@ -209,6 +209,7 @@ events(void)
         logged.times[logged.count % LOG_EVENTS] = thread->time;
         logged.threads[logged.count++ % LOG_EVENTS] = (uint32_t)number;
         event(thread, kinds[i]);
+        logged.by_thread[number]++;
     }
     assert_ptr_equal(times, times_end);
 }
@@ -226,6 +227,13 @@ note(void)
     }
 }
 
+static uint64_t
+peek(void)
+{
+    const uint8_t *from = at;
+    return get_u(&from, end);
+}
+
 static void
 fault(unsigned flags)
 {
@@ -237,6 +245,8 @@ fault(unsigned flags)
         u();
     }
     if (more & PMT_FAULT_RSS) {
+        logged.fault_after[logged.faults % LOG_FAULTS] = logged.by_thread[batch];
+        logged.fault_rss[logged.faults++ % LOG_FAULTS] = threads[batch].rss + (uint64_t)pmt_unzigzag(peek());
         tell("fault %u", (unsigned)(threads[batch].rss += (uint64_t)s()));
     } else {
         tell("fault");

@@ -5,14 +5,18 @@
 #include "drain_support.h"
 #include "format/lanes.h"
 
-enum { LOG_EVENTS = 20000 };
+enum { LOG_EVENTS = 20000, LOG_FAULTS = 20000 };
 
 typedef struct log_s {
     char text[1 << 20];           // "call 1, line 5, return, fault 100, note 6 3", of all threads in file order
     uint64_t times[LOG_EVENTS];   // of the events, units
     uint32_t threads[LOG_EVENTS];
     unsigned count;               // events
+    unsigned by_thread[4];        // events
     unsigned records;             // EVENTS
+    unsigned faults;              // that tell RSS; of each
+    uint64_t fault_rss[LOG_FAULTS];
+    unsigned fault_after[LOG_FAULTS];  // events of its thread
     unsigned open[4];             // frames open at the end, by thread
     unsigned deepest;
 } log_t;
