@@ -40,7 +40,7 @@ is_c(const pmt_open_t *frame)
 }
 
 void
-pmt_events_reset(pmt_event_state_t *state, uint64_t ticks)
+pmt_event_state_reset(pmt_event_state_t *state, uint64_t ticks)
 {
     *state = (pmt_event_state_t){.open = state->open, .ticks = ticks};
     if (state->open) {
@@ -51,7 +51,7 @@ pmt_events_reset(pmt_event_state_t *state, uint64_t ticks)
 // ---- the record being filled ----
 
 void
-pmt_events_flush(pmt_encoder_t *encoder)
+pmt_encoder_flush(pmt_encoder_t *encoder)
 {
     pmt_event_columns_t *columns = encoder->columns;
     if (columns->count) {
@@ -86,7 +86,7 @@ put_event(pmt_encoder_t *encoder, unsigned kind, bool has_value, uint64_t value)
 {
     pmt_event_columns_t *columns = encoder->columns;
     if (columns->count == PMT_WIRE_EVENTS_MAX) {
-        pmt_events_flush(encoder);
+        pmt_encoder_flush(encoder);
     }
     uint64_t time = time_of(encoder, encoder->state->ticks, encoder->state->time);
     columns->kinds[columns->count++] = (uint8_t)kind;
@@ -101,7 +101,7 @@ static void
 put_note(pmt_encoder_t *encoder, unsigned what, uint64_t number, const char *text, size_t size)
 {
     uint64_t time = time_of(encoder, encoder->state->ticks, encoder->state->time);
-    pmt_events_flush(encoder);
+    pmt_encoder_flush(encoder);
     pmt_writer_note(encoder->writer, encoder->thread, time * PMT_WIRE_EVENT_NS, what, number, text, size);
 }
 
@@ -373,11 +373,11 @@ encode_any(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t 
 }
 
 uint64_t
-pmt_events_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end)
+pmt_encoder_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end)
 {
     while (at < stop) {
         if (encoder->columns->count == PMT_WIRE_EVENTS_MAX) {
-            pmt_events_flush(encoder);
+            pmt_encoder_flush(encoder);
         }
         if (!encoder->state->deeper) {
             at = encode_usual(encoder, words, at, stop);

@@ -45,8 +45,8 @@ typedef struct pmt_encoder_s {
 } pmt_encoder_t;
 
 // A thread begins: `ticks`: pmt_lanes_t.ticks.
-void pmt_events_reset(pmt_event_state_t *state, uint64_t ticks);
+void pmt_event_state_reset(pmt_event_state_t *state, uint64_t ticks);
 // Encodes the records of a lane that begin at `at` or later, before `stop`; none goes beyond `end`, and what cannot be a record is skipped to there. Returns where to go on.
-uint64_t pmt_events_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end);
+uint64_t pmt_encoder_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end);
 // Writes what has been encoded: before anything else of this thread is written, and before another thread's events.
-void pmt_events_flush(pmt_encoder_t *encoder);
+void pmt_encoder_flush(pmt_encoder_t *encoder);

@@ -65,7 +65,7 @@ pmt_lane_begin(pmt_lane_t *lane, pmt_trace_t *trace, pmt_process_t *process, uns
     }
     if (!consumer->events.open) {
         consumer->events.open = process->open + (size_t)slot * (PMT_OPEN_MAX + 1);
-        pmt_events_reset(&consumer->events, process->lanes->ticks);
+        pmt_event_state_reset(&consumer->events, process->lanes->ticks);
     }
     lane->ring = pmt_lanes_ring(process->lanes, slot);
     lane->words = pmt_lanes_words(process->lanes, slot);
@@ -125,7 +125,7 @@ pmt_lane_advance(pmt_lane_t *lane, uint64_t place)
     }
     while (tail < place) {
         uint64_t stop = place - tail > PIECE ? tail + PIECE : place;
-        tail = pmt_events_encode(&lane->encoder, lane->words, tail, stop, place);
+        tail = pmt_encoder_encode(&lane->encoder, lane->words, tail, stop, place);
         publish(lane, tail);
         if (tail < place) {
             pmt_process_progress(lane->process);
@@ -137,7 +137,7 @@ void
 pmt_lane_flush(pmt_lane_t *lane)
 {
     if (lane->ring) {
-        pmt_events_flush(&lane->encoder);
+        pmt_encoder_flush(&lane->encoder);
     }
 }
 
@@ -145,7 +145,7 @@ void
 pmt_lane_reset(pmt_lane_t *lane)
 {
     pmt_lane_flush(lane);
-    pmt_events_reset(&lane->consumer->events, lane->ring ? lane->process->lanes->ticks : 0);
+    pmt_event_state_reset(&lane->consumer->events, lane->ring ? lane->process->lanes->ticks : 0);
 }
 
 bool
@@ -155,6 +155,6 @@ pmt_lane_end(pmt_lane_t *lane)
         return false;
     }
     pmt_lane_advance(lane, lane->last);
-    pmt_events_flush(&lane->encoder);
+    pmt_encoder_flush(&lane->encoder);
     return lane->consumer->lane_tail != lane->began;
 }
