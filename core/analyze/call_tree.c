@@ -97,6 +97,7 @@ one_event(pmt_call_tree_t *tree, pmt_stacks_thread_t *thread, const pmt_trace_ev
     thread->now.time = event->time;
     switch (event->kind) {
     case PMT_WIRE_LINE:
+    case PMT_WIRE_RSS:
         return 0;
     case PMT_WIRE_CALL:
     case PMT_WIRE_RESUME:

@@ -109,6 +109,7 @@ one_event(pmt_calls_t *calls, pmt_stacks_thread_t *thread, const pmt_trace_event
     thread->now.time = event->time;
     switch (event->kind) {
     case PMT_WIRE_LINE:
+    case PMT_WIRE_RSS:
         return 0;
     case PMT_WIRE_CALL:
     case PMT_WIRE_RESUME:

@@ -81,6 +81,8 @@ one_event(pmt_line_rows_t *lines, pmt_stacks_thread_t *thread, const pmt_trace_e
     }
     thread->now.time = event->time;
     switch (event->kind) {
+    case PMT_WIRE_RSS:
+        return 0;
     case PMT_WIRE_LINE:
         return start_line(lines, thread, event);
     case PMT_WIRE_CALL:

@@ -158,6 +158,12 @@ take(pmt_log_t *log)
 
 // ---- records to rows ----
 
+static bool
+unwanted(const pmt_log_t *log, uint32_t process)
+{
+    return log->filter.pid && log->profile.processes[process].pid != log->filter.pid;
+}
+
 static pmt_log_row_t
 thread_row(const pmt_log_t *log, uint32_t thread, uint64_t time, unsigned kind)
 {
@@ -212,7 +218,8 @@ on_fault(pmt_log_t *log, const pmt_record_t *r)
 {
     const pmt_raw_node_t *node = pmt_table_at(&log->profile.nodes, log->profile.node_of[r->u.fault.node]);
     pmt_log_row_t row = thread_row(log, r->u.fault.thread, r->time, PMT_LOG_FAULT);
-    row.rss = pmt_decoder_fault(&log->events, r);
+    int64_t rss = pmt_decoder_fault(&log->events, r);
+    row.rss = r->u.fault.has_rss ? rss : 0;
     row.count = r->u.fault.rise;
     row.code = node->code == PMT_CODE_ELIDED ? 0 : node->code;
     row.line = pmt_offsets_line(&log->offsets, node);
@@ -242,6 +249,10 @@ on_mark(pmt_log_t *log, const pmt_record_t *r)
     if (r->u.mark.kind != PMT_MARK_START && r->u.mark.kind != PMT_MARK_END) {
         return 0;
     }
+    if (unwanted(log, (uint32_t)r->u.mark.process)) {
+        log->queues[0].latest = r->time > log->queues[0].latest ? r->time : log->queues[0].latest;
+        return 0;
+    }
     return put(log, 0, (pmt_log_row_t){
                            .time = r->time,
                            .rss = (int64_t)r->u.mark.rss,
@@ -257,7 +268,6 @@ on_mark(pmt_log_t *log, const pmt_record_t *r)
 static int
 on_record(pmt_log_t *log, const pmt_record_t *r)
 {
-    const pmt_log_filter_t *filter = &log->filter;
     int err;
     switch (r->type) {
     case PMT_WIRE_ROUND:
@@ -265,7 +275,7 @@ on_record(pmt_log_t *log, const pmt_record_t *r)
         return 0;
     case PMT_WIRE_THREAD:
         err = pmt_decoder_add_thread(&log->events);
-        return err ? err : add_queue(log, filter->pid && log->profile.processes[r->u.thread.process].pid != filter->pid);
+        return err ? err : add_queue(log, unwanted(log, (uint32_t)r->u.thread.process));
     case PMT_WIRE_NODE:
         return pmt_profile_node(&log->profile, r);
     case PMT_WIRE_EVENTS:
@@ -275,7 +285,7 @@ on_record(pmt_log_t *log, const pmt_record_t *r)
     case PMT_WIRE_NOTE:
         return on_note(log, r);
     case PMT_WIRE_MARK:
-        return filter->pid && log->profile.processes[r->u.mark.process].pid != filter->pid ? 0 : on_mark(log, r);
+        return on_mark(log, r);
     default:
         return 0;
     }

@@ -37,7 +37,9 @@ on_events(pmt_replay_t *replay, const pmt_record_t *r)
         if (count < 0) {
             return count;
         }
-        replay->count += (uint32_t)count;
+        for (int i = 0; i < count; i++) {
+            replay->count += events[i].kind != PMT_WIRE_RSS;
+        }
         err = hand_out(replay, r->u.events.thread, events, (uint32_t)count);
     }
     return err;

@@ -165,17 +165,18 @@ drop_frames(pmt_decoder_t *events, pmt_decoder_thread_t *thread, pmt_trace_event
 }
 
 static int
-new_rss(pmt_decoder_t *events, pmt_decoder_thread_t *thread)
+new_rss(pmt_decoder_t *events, pmt_decoder_thread_t *thread, pmt_trace_event_t *out)
 {
     uint64_t delta;
     if (!take(&events->value, events->values_end, &delta)) {
         return corrupt(events, "an EVENTS record is corrupt (a value does not decode)");
     }
-    thread->rss = (int64_t)((uint64_t)thread->rss + (uint64_t)pmt_unzigzag(delta));
-    return 0;
+    out->rss = thread->rss = (int64_t)((uint64_t)thread->rss + (uint64_t)pmt_unzigzag(delta));
+    out->code = out->value = out->exception = out->depth = 0;
+    return 1;
 }
 
-// 1: *out is an event; 0: there is none to hand out; negative: an error.
+// 1: *out is the next event; negative: an error.
 static int
 decode(pmt_decoder_t *events, pmt_decoder_thread_t *thread, pmt_trace_event_t *out)
 {
@@ -203,7 +204,7 @@ decode(pmt_decoder_t *events, pmt_decoder_thread_t *thread, pmt_trace_event_t *o
     case PMT_WIRE_LINE:
         return new_line(events, thread, out);
     case PMT_WIRE_RSS:
-        return new_rss(events, thread);
+        return new_rss(events, thread, out);
     default:
         return drop_frames(events, thread, out);
     }
@@ -219,7 +220,7 @@ pmt_decoder_next(pmt_decoder_t *events, pmt_trace_event_t *out, uint32_t room)
         if (PMT_UNLIKELY(one < 0)) {
             return one;
         }
-        count += (uint32_t)one;
+        count++;
     }
     if (events->kind == events->kinds_end && (events->time != events->times_end || events->value != events->values_end)) {
         return corrupt(events, "an EVENTS record is corrupt (its columns are longer than its events)");
@@ -237,9 +238,6 @@ int64_t
 pmt_decoder_fault(pmt_decoder_t *events, const pmt_record_t *record)
 {
     pmt_decoder_thread_t *thread = &events->threads[record->u.fault.thread];
-    if (!record->u.fault.has_rss) {
-        return 0;
-    }
     return thread->rss = (int64_t)((uint64_t)thread->rss + (uint64_t)record->u.fault.rss);
 }
 

@@ -20,7 +20,7 @@ typedef struct pmt_trace_event_s {
     uint32_t value;  // LINE: the line; an event that ends a Python frame: the frame's last line, 0: none; DROP: how many frames
     uint32_t exception;  // UNWIND: code id of its type
     uint32_t depth;  // frames begun in the log (not those OPENed) that are outside of this one
-    uint8_t kind;    // pmt_wire_event_e, but never RSS
+    uint8_t kind;    // pmt_wire_event_e
 } pmt_trace_event_t;
 
 typedef struct pmt_decoder_frame_s {
@@ -54,11 +54,11 @@ int pmt_decoder_add_thread(pmt_decoder_t *events);  // a THREAD was read. 0 or -
 
 // An EVENTS record was read: the next calls of pmt_decoder_next decode it.
 void pmt_decoder_begin(pmt_decoder_t *events, const pmt_record_t *record);
-// At most `room` events of it, in order. Their number, 0: there are no more; -EBADMSG: the record is corrupt (pmt_decoder_problem says how); -ENOMEM. Fewer than `room` need not be the last.
+// At most `room` events of it, in order. Their number, 0: there are no more; -EBADMSG: the record is corrupt (pmt_decoder_problem says how); -ENOMEM.
 int pmt_decoder_next(pmt_decoder_t *events, pmt_trace_event_t *out, uint32_t room);
 const char *pmt_decoder_problem(const pmt_decoder_t *events);
 
-// A FAULT was read: the RSS after it, of which its thread's next events are a difference. 0: not known.
+// A FAULT was read: the RSS that its thread knows after it, of which its next events are a difference. 0: not known.
 int64_t pmt_decoder_fault(pmt_decoder_t *events, const pmt_record_t *record);
 
 // The depth of the thread's innermost open frame, as in pmt_trace_event_t; 0 if there is none.
