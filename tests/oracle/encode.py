@@ -267,7 +267,6 @@ REFUSED = {
 }
 
 
-
 def _one(kind: int, value: bytes = b"") -> bytes:
     return events(0, bytes([kind]), b"\0", value)
 
@@ -307,8 +306,10 @@ TANGLED = {
     "times too short": ROOTED + events(0, b"\1\2", b"\0", b"\1"),
     "times too long": ROOTED + events(0, b"\1\2", b"\0\0\0", b"\1"),
     "time cut": ROOTED + events(0, b"\1", b"\x80", b"\1"),
-    "deeper than a thread can be": ROOTED + events(0, b"\x0c" * 8192, bytes(8192), b"\1" * 8192) * 128 + _one(12, b"\1"),
 }
+
+# One of them in blocks: deeper than a thread can be
+TOO_DEEP = (ROOTED, *[events(0, b"\x0c" * 8192, bytes(8192), b"\1" * 8192)] * 128, _one(12, b"\1"))
 
 # Packed line tables
 

@@ -80,7 +80,7 @@ class Writer:
         self.samples: list[tuple[int, int, int, int, int, int]] = []
         self.cgroups: list[tuple[int, int, int | None]] = []
         self.rounds: list[int] = []
-        self.faults: list[tuple[int, int, int, int, int, int, int, bool, bool]] = []
+        self.faults: list[tuple[int, int, int, int, int, int, int, bool, bool, int, bool, int | None]] = []
         self._states: list[_ThreadState] = []
         self._last_sample: dict[int, tuple[int, ...]] = {}
         self._base = 0
@@ -214,7 +214,7 @@ class Writer:
         state.rss = state.rss if rss is None else rss
         state.time, state.address, state.node, state.site = time, address, node, site
         self.faults.append(
-            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick)
+            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick, rss)
         )
 
     def events(self, thread: int, items: list[tuple[int, int, int]]) -> None:

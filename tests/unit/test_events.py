@@ -148,11 +148,16 @@ def test_least_change(tmp_path: Path, least: int) -> None:
 
 
 def test_other_filters(tmp_path: Path) -> None:
-    data = synth.event_trace(3, rounds=10).finish()
+    data = synth.event_trace(4, rounds=10).finish()
     rows = events.log(pmt.decode(data))
     since, until = rows[len(rows) // 3].t, rows[len(rows) // 2].t
     outcomes = run(
-        tmp_path, [(data, None, {"since": since, "until": until}), (data, None, {"threads": b"\0\1"}), (data, None, {"names": b""})]
+        tmp_path,
+        [
+            (data, None, {"since": since, "until": until}),
+            (data, None, {"threads": b"\0\1"}),
+            (data, None, {"names": b""}),
+        ],
     )
     assert outcomes[0][3][1] == [tuple(row) for row in rows if since <= row.t <= until]
     tid = pmt.decode(data).threads[1].tid
@@ -162,8 +167,10 @@ def test_other_filters(tmp_path: Path) -> None:
 
 def test_tangled_events(tmp_path: Path) -> None:
     """Each is refused with one clear line, by the oracle too."""
-    files = [encode.build(records) for records in encode.TANGLED.values()]
-    for name, data, outcome in zip(encode.TANGLED, files, run(tmp_path, [plain(d) for d in files]), strict=True):
+    files = {name: encode.build(records) for name, records in encode.TANGLED.items()}
+    files["too deep"] = encode.build(*encode.TOO_DEEP)
+    outcomes = run(tmp_path, [plain(data) for data in files.values()])
+    for (name, data), outcome in zip(files.items(), outcomes, strict=True):
         with pytest.raises(pmt.FormatError):
             pmt.decode(data)
         for kind, value in outcome:
@@ -194,7 +201,21 @@ def test_generator_segments(tmp_path: Path) -> None:
     for ident, name in ((1, "main"), (2, "gen")):
         w.raw(encode.code(p, ident, ident, "g.py", name))
     at = iter(range(8, 8000, 8))
-    steps = [(11, 100), (1, 1), (1, 2), (11, 110), (3, 0), (11, 150), (4, 2), (11, 151), (3, 0), (4, 2), (11, 120), (2, 0), (2, 0)]
+    steps = [
+        (11, 100),
+        (1, 1),
+        (1, 2),
+        (11, 110),
+        (3, 0),
+        (11, 150),
+        (4, 2),
+        (11, 151),
+        (3, 0),
+        (4, 2),
+        (11, 120),
+        (2, 0),
+        (2, 0),
+    ]
     w.events(t, [(next(at), *step) for step in steps])
     data = w.finish(10_000)
     functions = run(tmp_path, [plain(data)])[0][0][1]["functions"]
