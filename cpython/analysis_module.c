@@ -220,7 +220,7 @@ sum_up(const result_t *result, uint64_t pid)
     return sums;
 }
 
-// (time, faults, bytes, errno) of what the file lacks, or None.
+// (time, faults, bytes, errno, events) of what the file lacks, or None.
 static PyObject *
 left_out(const result_t *result)
 {
@@ -228,8 +228,9 @@ left_out(const result_t *result)
     if (!profile->left_out) {
         Py_RETURN_NONE;
     }
-    return Py_BuildValue("(KKKK)", (unsigned long long)profile->left_out_at, (unsigned long long)profile->left_out_faults,
-                         (unsigned long long)bytes(result, profile->left_out_pages), (unsigned long long)profile->left_out_error);
+    return Py_BuildValue("(KKKKK)", (unsigned long long)profile->left_out_at, (unsigned long long)profile->left_out_faults,
+                         (unsigned long long)bytes(result, profile->left_out_pages), (unsigned long long)profile->left_out_error,
+                         (unsigned long long)profile->left_out_events);
 }
 
 static bool

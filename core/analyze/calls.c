@@ -158,6 +158,32 @@ pmt_calls_fault(pmt_calls_t *calls, uint32_t number, uint64_t pages, int64_t rss
 }
 
 void
+pmt_calls_sum(pmt_calls_row_t *to, const pmt_calls_row_t *row)
+{
+    to->calls += row->calls;
+    to->time_self += row->time_self;
+    to->time += row->time;
+    to->growth_self += row->growth_self;
+    to->growth += row->growth;
+    to->release_self += row->release_self;
+    to->release += row->release;
+    to->touched_self += row->touched_self;
+    to->touched += row->touched;
+    to->largest = row->largest > to->largest ? row->largest : to->largest;
+}
+
+int
+pmt_calls_add(pmt_calls_t *calls, const pmt_calls_row_t *row)
+{
+    int64_t number = row_of(calls, row->process, row->code);
+    if (number < 0) {
+        return -ENOMEM;
+    }
+    pmt_calls_sum(row_at(calls, (uint32_t)number), row);
+    return 0;
+}
+
+void
 pmt_calls_end(pmt_calls_t *calls)
 {
     for (uint32_t i = 0; i < calls->stacks.count; i++) {

@@ -47,6 +47,10 @@ int pmt_calls_events(pmt_calls_t *calls, uint32_t thread, const pmt_trace_event_
 // A page fault of the thread, after those events: pages it brought in, and RSS after it (0: not known).
 void pmt_calls_fault(pmt_calls_t *calls, uint32_t thread, uint64_t pages, int64_t rss);
 
+// Adds what is known otherwise of the function that the row names. 0 or -ENOMEM.
+int pmt_calls_add(pmt_calls_t *calls, const pmt_calls_row_t *row);
+void pmt_calls_sum(pmt_calls_row_t *to, const pmt_calls_row_t *row);
+
 // There are no more events: frames that are open end with their thread's last event.
 void pmt_calls_end(pmt_calls_t *calls);
 

@@ -19,21 +19,6 @@ pmt_function_name(pmt_frame_name_t *name, pmt_profile_t *profile, uint32_t proce
     return empty < 0 || text < 0 ? -ENOMEM : 0;
 }
 
-static void
-add_row(pmt_calls_row_t *to, const pmt_calls_row_t *row)
-{
-    to->calls += row->calls;
-    to->time_self += row->time_self;
-    to->time += row->time;
-    to->growth_self += row->growth_self;
-    to->growth += row->growth;
-    to->release_self += row->release_self;
-    to->release += row->release;
-    to->touched_self += row->touched_self;
-    to->touched += row->touched;
-    to->largest = row->largest > to->largest ? row->largest : to->largest;
-}
-
 int
 pmt_functions_build(pmt_table_t *functions, const pmt_calls_t *calls, pmt_profile_t *profile)
 {
@@ -48,7 +33,7 @@ pmt_functions_build(pmt_table_t *functions, const pmt_calls_t *calls, pmt_profil
         if (number < 0) {
             return -ENOMEM;
         }
-        add_row(&((pmt_function_t *)pmt_table_at(functions, (uint32_t)number))->sum, row);
+        pmt_calls_sum(&((pmt_function_t *)pmt_table_at(functions, (uint32_t)number))->sum, row);
     }
     return 0;
 }

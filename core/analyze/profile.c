@@ -177,6 +177,7 @@ on_left_out(pmt_profile_t *profile, const pmt_record_t *r)
     profile->left_out_at = r->time;
     profile->left_out_faults = r->u.left_out.faults;
     profile->left_out_pages = r->u.left_out.pages;
+    profile->left_out_events = r->u.left_out.events;
     profile->left_out_error = r->u.left_out.error;
 }
 
@@ -327,6 +328,7 @@ pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
     case PMT_WIRE_FAULT:
         return on_fault(profile, r, pid);
     case PMT_WIRE_EVENTS:
+    case PMT_WIRE_SUMMARY:
         profile->event_records++;
         return 0;
     case PMT_WIRE_NOTE: {

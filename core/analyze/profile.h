@@ -83,10 +83,10 @@ typedef struct pmt_profile_s {
     uint64_t duration;  // ns: the trailer's time, of a cut file the latest time in it
     uint64_t trailer;
     uint64_t signals;   // FAULT records
-    uint64_t event_records;  // EVENTS records
+    uint64_t event_records;  // EVENTS and SUMMARY records
     uint64_t lost;
     bool left_out;  // the file lacks what came after left_out_at, but for these sums
-    uint64_t left_out_at, left_out_faults, left_out_pages, left_out_error;  // error: errno; 0: a limit was reached
+    uint64_t left_out_at, left_out_faults, left_out_pages, left_out_events, left_out_error;  // error: errno; 0: a limit was reached
     int64_t limit_kib;  // -1: none seen
     int64_t cgroup_peak_kib;
     bool has_cgroup;

@@ -61,6 +61,15 @@ on_fault(pmt_replay_t *replay, const pmt_record_t *r)
 }
 
 static int
+on_summary(pmt_replay_t *replay, const pmt_record_t *r)
+{
+    const uint64_t *v = r->u.summary.values;
+    pmt_calls_row_t row = {(uint32_t)r->u.summary.process, (uint32_t)r->u.summary.id, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], r->u.summary.largest};
+    bool idle = replay->pid && replay->profile->processes[row.process].pid != replay->pid;
+    return replay->calls && !idle ? pmt_calls_add(replay->calls, &row) : 0;
+}
+
+static int
 on_record(pmt_replay_t *replay, const pmt_record_t *r)
 {
     switch (r->type) {
@@ -68,6 +77,8 @@ on_record(pmt_replay_t *replay, const pmt_record_t *r)
         return on_thread(replay, r);
     case PMT_WIRE_EVENTS:
         return on_events(replay, r);
+    case PMT_WIRE_SUMMARY:
+        return on_summary(replay, r);
     case PMT_WIRE_FAULT:
         on_fault(replay, r);
         return 0;

@@ -499,6 +499,7 @@ read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
         r->u.left_out.faults = take_u(f);
         r->u.left_out.pages = take_u(f);
         r->u.left_out.error = take_u(f);
+        r->u.left_out.events = f->at < f->end ? take_u(f) : 0;
         break;
     case PMT_WIRE_EVENTS:
         read_events(reader, f, r);
@@ -509,6 +510,14 @@ read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
         r->u.note.what = take_u(f);
         r->u.note.number = take_u(f);
         r->u.note.text = take_text(f);
+        break;
+    case PMT_WIRE_SUMMARY:
+        r->u.summary.process = take_index(f, reader->process_count);
+        r->u.summary.id = take_index(f, PMT_CODE_ELIDED);
+        for (int i = 0; i < 9; i++) {
+            r->u.summary.values[i] = take_u(f);
+        }
+        r->u.summary.largest = take_s(f);
         break;
     default:
         break;  // of a later minor version: the caller skips it
@@ -691,7 +700,7 @@ read_record(pmt_reader_t *reader, pmt_record_t *r)
     }
     reader->at = f.at;
     reader->complete = type == PMT_WIRE_TRAILER;
-    return type > PMT_WIRE_NOTE ? 0 : 1;
+    return type > PMT_WIRE_SUMMARY ? 0 : 1;
 }
 
 int

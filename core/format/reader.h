@@ -30,7 +30,7 @@ typedef struct pmt_record_s {
         struct { uint64_t process, period; } period;
         struct { uint64_t thread, count; } lost;
         struct { uint64_t process; pmt_text_t name; uint64_t value; } counter;
-        struct { uint64_t faults, pages, error; } left_out;
+        struct { uint64_t faults, pages, error, events; } left_out;
         struct { uint32_t number, parent, code, offset; } node;
         struct { uint32_t number; uint64_t address; uint32_t module; } site;
         struct { uint64_t process; int64_t kib[4]; } sample;  // anon, file, shmem, swap
@@ -47,6 +47,7 @@ typedef struct pmt_record_s {
             const uint8_t *kinds, *times, *values, *end;  // borrowed like texts: the columns, each up to the next; events.h decodes them
         } events;
         struct { uint64_t thread, what, number; pmt_text_t text; } note;
+        struct { uint64_t process, id, values[9]; int64_t largest; } summary;  // values: calls, then self and total of time, growth, release, touched
     } u;
 } pmt_record_t;
 

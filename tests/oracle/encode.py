@@ -97,8 +97,8 @@ def counter(process: int, name: str, value: int) -> bytes:
     return cold(0x4B, u(process), text(name), u(value))
 
 
-def left_out(time: int, faults: int, pages: int, error: int) -> bytes:
-    return cold(0x4D, u(time), u(faults), u(pages), u(error))
+def left_out(time: int, faults: int, pages: int, error: int, *events: int) -> bytes:
+    return cold(0x4D, u(time), u(faults), u(pages), u(error), *map(u, events))
 
 
 def events(
@@ -118,6 +118,10 @@ def events(
 
 def note(thread: int, time: int, what: int, number: int, message: str) -> bytes:
     return cold(0x4F, u(thread), u(time), u(what), u(number), text(message))
+
+
+def summary(process: int, ident: int, values: tuple[int, ...], largest: int) -> bytes:
+    return cold(0x50, u(process), u(ident), *map(u, values), s(largest))
 
 
 def trailer(time: int) -> bytes:
@@ -271,7 +275,7 @@ def _one(kind: int, value: bytes = b"") -> bytes:
     return events(0, bytes([kind]), b"\0", value)
 
 
-# Records that the reader refuses, and records in which the events do not nest: those are found when the events are decoded
+# Records that the reader refuses, and records in which the events do not nest (found when they are decoded)
 REFUSED |= {
     "EVENTS of undefined thread": ROOTED + events(1, b"\x0c", b"\0", b"\1"),
     "EVENTS without events": ROOTED + events(0, b"", b"", b""),

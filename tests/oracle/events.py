@@ -1,4 +1,4 @@
-"""What the event log of a trace says, computed slowly and plainly from the oracle's decoder: rows, calls, lines, the tree.
+"""What the event log of a trace says, computed slowly from the oracle's decoder: rows, calls, lines, tree.
 
 A frame is followed as an object from its beginning to its end, and asks the whole history of its thread what happened
 meanwhile. The C analysis keeps running sums instead; the two have nothing in common but docs/format.md and the
@@ -331,6 +331,9 @@ def calls(trace: Trace, pid: int | None = None) -> dict[tuple[str, int, str], Su
                 row.release_self += max(-moment.change, 0)
                 row.touched_self += moment.touched
         _add_spans(by_code, moments, spans)
+    for summary in trace.summaries:
+        if pid is None or trace.processes[summary.process].pid == pid:
+            _merge(by_code[summary.process, summary.code], Sums(*summary.values, summary.largest), 1)
     result: dict[tuple[str, int, str], Sums] = defaultdict(Sums)
     for (process, ident), sums in by_code.items():
         code = trace.codes.get((process, ident), Code(0, "", ""))

@@ -149,6 +149,14 @@ class LeftOut(NamedTuple):
     faults: int
     pages: int
     error: int
+    events: int = 0
+
+
+class Summary(NamedTuple):
+    process: int
+    code: int
+    values: tuple[int, ...]  # calls, then self and total of time, growth, release, touched
+    largest: int
 
 
 @dataclass
@@ -181,6 +189,7 @@ class Trace:
     left_out: LeftOut | None = None
     rounds: list[int] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    summaries: list[Summary] = field(default_factory=list)
     # Events, Faults, Notes and Marks of the whole file, in its order
     history: list[Event | Fault | Note | Mark] = field(default_factory=list)
 
@@ -335,12 +344,15 @@ class _Decoder:
             trace.duration = c.u()
             self.trailer = True
         elif kind == 0x4D:
-            trace.left_out = LeftOut(self.at(c.u()), c.u(), c.u(), c.u())
+            trace.left_out = LeftOut(self.at(c.u()), c.u(), c.u(), c.u(), c.u() if c.pos < c.end else 0)
         elif kind == 0x4E:
             self.events(c)
         elif kind == 0x4F:
             trace.notes.append(Note(self.thread(c.u()), self.at(c.u()), c.u(), c.u(), c.str()))
             trace.history.append(trace.notes[-1])
+        elif kind == 0x50:
+            process, ident = self.process(c.u()), self.code(c.u())
+            trace.summaries.append(Summary(process, ident, tuple(c.u() for _ in range(9)), c.s()))
 
     def events(self, c: _Cursor) -> None:
         thread = self.thread(c.u())

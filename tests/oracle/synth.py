@@ -43,6 +43,7 @@ from oracle.encode import (
     s,
     sample,
     site,
+    summary,
     thread,
     thread_name,
     trailer,
@@ -511,6 +512,11 @@ def event_trace(seed: int, rounds: int = 6, events: int = 30, lines: bool | None
         time += 20_000
     for record in late:
         w.raw(record)
+    for _ in range(rng.choice((0, 0, 5))):
+        process = rng.randrange(len(rss))
+        w.raw(
+            summary(process, rng.choice(codes[process]), tuple(rng.randrange(99) for _ in range(9)), rng.randrange(50))
+        )
     for process in range(len(rss)):
         if rng.randrange(4):
             w.raw(mark(process, time + rng.randrange(9), 2, rng.randrange(1, 2_000)))

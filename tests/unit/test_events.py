@@ -1,10 +1,10 @@
-"""The event log: rows, calls, lines and the tree of the C analysis against the oracle's, which are computed another way."""
+"""The event log: rows, calls, lines and the tree of the C analysis against the oracle's, computed another way."""
 
+import io
 import os
 import pickle
 import subprocess
 import sys
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def run(tmp_path: Path, cases: list[tuple[bytes, int | None, dict[str, Any]]]) -
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert child.returncode == 0, child.stderr.decode(errors="replace")[-2000:]
-    out = __import__("io").BytesIO(child.stdout)
+    out = io.BytesIO(child.stdout)
     return [pickle.load(out) for _ in cases]
 
 

@@ -1,14 +1,15 @@
-"""What a trace says about its event log, and why there is none: shared by `log`, `calls`, `lines`, `tree` and `info`."""
+"""What a trace says about its event log, and why there is none: shared by the verbs that show it."""
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from pymemtrace.errors import UsageError
 from pymemtrace.report import facts, header
 from pymemtrace.report.console import pairs
+from pymemtrace.report.json_report import SCHEMA
 from pymemtrace.report.text import clean
 from pymemtrace.report.units import count, duration
 
@@ -20,6 +21,7 @@ _WORDS = {"calls": "calls and returns", "lines": "calls, returns and lines"}
 # From this kernel on /proc/PID/statm is exact; before, each CPU keeps up to so many pages to itself.
 _EXACT_FROM = (6, 16)
 _PAGES_A_CPU = 64
+_META = (("what", ""), ("c_calls", "_c"), ("rss", "_rss"), ("hooks", "_hooks"))
 
 
 def require(trace: "Trace") -> None:
@@ -84,7 +86,9 @@ def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
         ("event waits", f"{waits:,}" + (f", {duration(counters.get('event_wait_ns', 0))} in all" if waits else ""))
     )
     if "rss_reads" in counters:
-        items.append(("RSS read", f"{counters['rss_reads']:,} times by the hooks ({meta.get('events_rss', 'tracked')})"))
+        items.append(
+            ("RSS read", f"{counters['rss_reads']:,} times by the hooks ({meta.get('events_rss', 'tracked')})")
+        )
     return items
 
 
@@ -106,3 +110,16 @@ def _exactness(trace: "Trace") -> str:
     if version and (int(version[1]), int(version[2])) < _EXACT_FROM:
         return f"{text}; this kernel's figure lags by up to {_PAGES_A_CPU} pages a CPU"
     return text
+
+
+def json_head(trace: "Trace") -> dict[str, Any]:
+    """What the JSON objects about events begin with."""
+    return {
+        "schema": SCHEMA,
+        "command": trace.command,
+        "events": {
+            str(p.pid): {key: p.meta.get(f"events{end}") for key, end in _META}
+            | {name: p.counters.get(name) for name in ("events", "events_lost", "event_waits", "rss_reads")}
+            for p in traced(trace)
+        },
+    }
