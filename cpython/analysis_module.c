@@ -1,93 +1,10 @@
 // pymemtrace._analysis: the C reader and analysis as plain Python objects. What analyze() returns is described in _analysis.pyi.
-#include "slots.h"
+#include "analysis.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
-#include "analyze/tables.h"
 #include "format/lines.h"
 #include "format/wire.h"
-
-typedef struct module_state_s {
-    PyObject *format_error;
-} module_state_t;
-
-// Everything that a result is made of. texts: one Python string each, made when first needed (owned).
-typedef struct result_s {
-    pmt_profile_t profile;
-    pmt_tables_t tables;
-    PyObject **texts;
-} result_t;
-
-static PyObject *
-raise_read_error(PyObject *module, PyObject *path, int err, const char *error)
-{
-    module_state_t *state = PyModule_GetState(module);
-    if (err == -EBADMSG) {
-        PyErr_SetString(state->format_error, error);
-    } else if (err == -ESRCH) {
-        PyErr_SetString(PyExc_ValueError, "the trace has no process of that pid");
-    } else if (err == -ENOMEM) {
-        PyErr_NoMemory();
-    } else {
-        errno = -err;
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
-    }
-    return NULL;
-}
-
-// ---- small objects ----
-
-// A new reference to text `number`; UINT32_MAX: the empty one.
-static PyObject *
-text(result_t *result, uint32_t number)
-{
-    if (number == UINT32_MAX) {
-        return PyUnicode_FromStringAndSize("", 0);
-    }
-    PyObject **cached = &result->texts[number];
-    if (!*cached) {
-        const pmt_texts_t *texts = &result->profile.texts;
-        *cached = PyUnicode_DecodeUTF8(texts->texts[number], (Py_ssize_t)texts->sizes[number], "surrogatepass");
-    }
-    return Py_XNewRef(*cached);
-}
-
-static unsigned long long
-bytes(const result_t *result, uint64_t pages)
-{
-    return pages * result->profile.info.page_size;
-}
-
-// Steals `value`; false with an exception if it is NULL or cannot be stored.
-static bool
-put(PyObject *dict, const char *key, PyObject *value)
-{
-    int err = value ? PyDict_SetItemString(dict, key, value) : -1;
-    Py_XDECREF(value);
-    return err == 0;
-}
-
-static bool
-put_number(PyObject *dict, const char *key, uint64_t value)
-{
-    return put(dict, key, PyLong_FromUnsignedLongLong(value));
-}
-
-// Steals `item`.
-static bool
-append(PyObject *list, PyObject *item)
-{
-    int err = item ? PyList_Append(list, item) : -1;
-    Py_XDECREF(item);
-    return err == 0;
-}
-
-static PyObject *
-number_or_none(bool known, int64_t value)
-{
-    return known ? PyLong_FromLongLong(value) : Py_NewRef(Py_None);
-}
 
 typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
 
@@ -303,7 +220,7 @@ sum_up(const result_t *result, uint64_t pid)
     return sums;
 }
 
-// (time, faults, bytes, errno) of what the file lacks, or None.
+// (time, faults, bytes, errno, events) of what the file lacks, or None.
 static PyObject *
 left_out(const result_t *result)
 {
@@ -311,8 +228,9 @@ left_out(const result_t *result)
     if (!profile->left_out) {
         Py_RETURN_NONE;
     }
-    return Py_BuildValue("(KKKK)", (unsigned long long)profile->left_out_at, (unsigned long long)profile->left_out_faults,
-                         (unsigned long long)bytes(result, profile->left_out_pages), (unsigned long long)profile->left_out_error);
+    return Py_BuildValue("(KKKKK)", (unsigned long long)profile->left_out_at, (unsigned long long)profile->left_out_faults,
+                         (unsigned long long)bytes(result, profile->left_out_pages), (unsigned long long)profile->left_out_error,
+                         (unsigned long long)profile->left_out_events);
 }
 
 static bool
@@ -329,6 +247,7 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
            put_number(dict, "file_bytes", profile->info.file_size) &&
            put_number(dict, "duration_ns", profile->duration) &&
            put_number(dict, "signals", profile->signals) &&
+           put(dict, "has_events", PyBool_FromLong(profile->event_records != 0)) &&
            put_number(dict, "fault_bytes", profile->good_bytes - PMT_WIRE_HEADER) &&
            put(dict, "meta", pairs_dict(result, &profile->meta, true)) &&
            put_number(dict, "touched_total", bytes(result, sums.touched + sums.kernel + sums.tracer + left_out_pages)) &&
@@ -341,23 +260,10 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
            put(dict, "cgroup_peak_kib", number_or_none(profile->has_cgroup, profile->cgroup_peak_kib));
 }
 
-static PyObject *
-make_dict(result_t *result, uint64_t pid)
+static bool
+put_all(PyObject *dict, result_t *result, void *pid)
 {
-    uint32_t count = result->profile.texts.count;
-    PyObject *dict = PyDict_New();
-    result->texts = PyMem_Calloc(count + 1, sizeof *result->texts);
-    if (!result->texts) {
-        PyErr_NoMemory();
-    }
-    if (!dict || !result->texts || !put_facts(dict, result, pid) || !put_tables(dict, result)) {
-        Py_CLEAR(dict);
-    }
-    for (uint32_t i = 0; result->texts && i < count; i++) {
-        Py_XDECREF(result->texts[i]);
-    }
-    PyMem_Free(result->texts);
-    return dict;
+    return put_facts(dict, result, *(uint64_t *)pid) && put_tables(dict, result);
 }
 
 PyDoc_STRVAR(analyze_doc, "analyze(path, pid=None) -> dict\n\nRead a whole trace; see _analysis.pyi for the result.");
@@ -373,16 +279,9 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:analyze", names, &path, &pid_object)) {
         return NULL;
     }
-    uint64_t pid = 0;
-    if (pid_object != Py_None) {
-        pid = PyLong_AsUnsignedLongLong(pid_object);
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            return NULL;
-        }
-        if (PyErr_Occurred() || pid == 0) {
-            PyErr_Clear();
-            return raise_read_error(module, path, -ESRCH, error);
-        }
+    uint64_t pid;
+    if (!pid_of(module, path, pid_object, &pid)) {
+        return NULL;
     }
     if (!PyUnicode_FSConverter(path, &fs_path)) {
         return NULL;
@@ -399,7 +298,7 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     if (err) {
         raise_read_error(module, path, err, error);
     } else {
-        dict = make_dict(&result, pid);
+        dict = make_dict(&result, put_all, &pid);
     }
     pmt_tables_fini(&result.tables);
     pmt_profile_fini(&result.profile);
@@ -476,6 +375,9 @@ pack_lines(PyObject *module, PyObject *table)
 
 static PyMethodDef methods[] = {
     {"analyze", (PyCFunction)(void (*)(void))analyze, METH_VARARGS | METH_KEYWORDS, analyze_doc},
+    {"call_tree", (PyCFunction)(void (*)(void))call_tree, METH_VARARGS | METH_KEYWORDS, call_tree_doc},
+    {"calls", (PyCFunction)(void (*)(void))calls, METH_VARARGS | METH_KEYWORDS, calls_doc},
+    {"line_rows", (PyCFunction)(void (*)(void))line_rows, METH_VARARGS | METH_KEYWORDS, line_rows_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
     {NULL, NULL, 0, NULL},
@@ -486,7 +388,11 @@ exec_module(PyObject *module)
 {
     module_state_t *state = PyModule_GetState(module);
     state->format_error = PyErr_NewExceptionWithDoc("pymemtrace._analysis.FormatError", "The file is not a readable trace.", PyExc_ValueError, NULL);
-    return state->format_error ? PyModule_AddObjectRef(module, "FormatError", state->format_error) : -1;
+    if (!state->format_error || PyModule_AddObjectRef(module, "FormatError", state->format_error) < 0) {
+        return -1;
+    }
+    state->log_type = make_log_type(module);
+    return state->log_type ? PyModule_AddObjectRef(module, "Log", state->log_type) : -1;
 }
 
 static int
@@ -494,6 +400,7 @@ traverse_module(PyObject *module, visitproc visit, void *arg)
 {
     module_state_t *state = PyModule_GetState(module);
     Py_VISIT(state->format_error);
+    Py_VISIT(state->log_type);
     return 0;
 }
 
@@ -502,6 +409,7 @@ clear_module(PyObject *module)
 {
     module_state_t *state = PyModule_GetState(module);
     Py_CLEAR(state->format_error);
+    Py_CLEAR(state->log_type);
     return 0;
 }
 

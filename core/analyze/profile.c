@@ -2,7 +2,6 @@
 #include "analyze/profile.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,13 +177,14 @@ on_left_out(pmt_profile_t *profile, const pmt_record_t *r)
     profile->left_out_at = r->time;
     profile->left_out_faults = r->u.left_out.faults;
     profile->left_out_pages = r->u.left_out.pages;
+    profile->left_out_events = r->u.left_out.events;
     profile->left_out_error = r->u.left_out.error;
 }
 
 // ---- the stream ----
 
-static int
-on_node(pmt_profile_t *profile, const pmt_record_t *r)
+int
+pmt_profile_node(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_raw_node_t node = {.parent = UINT32_MAX, .code = r->u.node.code, .offset = r->u.node.offset};
     if (r->u.node.code == PMT_CODE_ROOT) {
@@ -274,8 +274,8 @@ on_cgroup(pmt_profile_t *profile, const pmt_record_t *r)
     profile->has_cgroup = true;
 }
 
-static int
-on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
+int
+pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
 {
     profile->duration = r->time > profile->duration ? r->time : profile->duration;
     switch (r->type) {
@@ -316,7 +316,7 @@ on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         on_left_out(profile, r);
         return 0;
     case PMT_WIRE_NODE:
-        return on_node(profile, r);
+        return pmt_profile_node(profile, r);
     case PMT_WIRE_SITE:
         return on_site(profile, r);
     case PMT_WIRE_SAMPLE:
@@ -327,6 +327,14 @@ on_record(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         return 0;
     case PMT_WIRE_FAULT:
         return on_fault(profile, r, pid);
+    case PMT_WIRE_EVENTS:
+    case PMT_WIRE_SUMMARY:
+        profile->event_records++;
+        return 0;
+    case PMT_WIRE_NOTE: {
+        uint32_t text;
+        return add_text(profile, r->u.note.text, &text);  // known before the log is read
+    }
     default:
         return 0;
     }
@@ -370,33 +378,47 @@ settle(pmt_profile_t *profile, uint64_t pid)
 }
 
 int
-pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX])
+pmt_profile_begin(pmt_profile_t *profile, const char *path, pmt_reader_t **reader, char error[PMT_ERROR_MAX])
 {
-    pmt_reader_t *reader;
-    pmt_record_t record;
     *profile = (pmt_profile_t){.limit_kib = -1};
     pmt_texts_init(&profile->texts);
     pmt_table_init(&profile->codes, sizeof(pmt_code_t), PMT_CODE_KEY);
     pmt_table_init(&profile->nodes, sizeof(pmt_raw_node_t), PMT_RAW_NODE_KEY);
     pmt_table_init(&profile->places, sizeof(pmt_place_t), PMT_PLACE_KEY);
-    int err = pmt_reader_open(path, &reader, error);
-    if (err < 0) {
-        return err;
+    int err = pmt_reader_open(path, reader, error);
+    if (!err) {
+        profile->info = *pmt_reader_info(*reader);
     }
-    profile->info = *pmt_reader_info(reader);
-    while ((err = pmt_reader_next(reader, &record)) > 0) {
-        if ((err = on_record(profile, &record, pid)) < 0) {
-            break;
-        }
-    }
-    if (err == -EBADMSG) {
-        snprintf(error, PMT_ERROR_MAX, "%s after byte %llu", pmt_reader_problem(reader), (unsigned long long)pmt_reader_good_bytes(reader));
-    }
+    return err;
+}
+
+int
+pmt_profile_end(pmt_profile_t *profile, pmt_reader_t *reader, uint64_t pid)
+{
     profile->complete = pmt_reader_complete(reader);
     profile->duration = profile->complete ? profile->trailer : profile->duration;
     profile->good_bytes = pmt_reader_good_bytes(reader);
+    return settle(profile, pid);
+}
+
+int
+pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX])
+{
+    pmt_reader_t *reader;
+    pmt_record_t record;
+    int err = pmt_profile_begin(profile, path, &reader, error);
+    if (err < 0) {
+        return err;
+    }
+    while ((err = pmt_reader_next(reader, &record)) > 0) {
+        if ((err = pmt_profile_add(profile, &record, pid)) < 0) {
+            break;
+        }
+    }
+    pmt_reader_explain(reader, err, error);
+    err = err < 0 ? err : pmt_profile_end(profile, reader, pid);
     pmt_reader_close(reader);
-    return err < 0 ? err : settle(profile, pid);
+    return err;
 }
 
 void

@@ -83,9 +83,10 @@ typedef struct pmt_profile_s {
     uint64_t duration;  // ns: the trailer's time, of a cut file the latest time in it
     uint64_t trailer;
     uint64_t signals;   // FAULT records
+    uint64_t event_records;  // EVENTS and SUMMARY records
     uint64_t lost;
     bool left_out;  // the file lacks what came after left_out_at, but for these sums
-    uint64_t left_out_at, left_out_faults, left_out_pages, left_out_error;  // error: errno; 0: a limit was reached
+    uint64_t left_out_at, left_out_faults, left_out_pages, left_out_events, left_out_error;  // error: errno; 0: a limit was reached
     int64_t limit_kib;  // -1: none seen
     int64_t cgroup_peak_kib;
     bool has_cgroup;
@@ -108,6 +109,15 @@ typedef struct pmt_profile_s {
 
 // Reads the file; pid 0: all processes, else only that one's faults count. 0, -errno, -EBADMSG with one line in `error`, -ESRCH: no such pid.
 int pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, char error[PMT_ERROR_MAX]);
+
+// The same in steps, for those who look at each record too: begin opens the file; add takes each record; end follows the last. A profile that was begun needs fini, whatever failed;
+// the caller closes the reader.
+int pmt_profile_begin(pmt_profile_t *profile, const char *path, pmt_reader_t **reader, char error[PMT_ERROR_MAX]);
+int pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *record, uint64_t pid);
+int pmt_profile_end(pmt_profile_t *profile, pmt_reader_t *reader, uint64_t pid);
+// A NODE alone: node_of tells its number in `nodes`. For who reads the file again with the finished profile.
+int pmt_profile_node(pmt_profile_t *profile, const pmt_record_t *record);
+
 void pmt_profile_fini(pmt_profile_t *profile);
 
 // The code object of an id, NULL if nothing of it was read.

@@ -167,6 +167,14 @@ pmt_reader_problem(const pmt_reader_t *reader)
     return reader->problem ? reader->problem : "";
 }
 
+void
+pmt_reader_explain(const pmt_reader_t *reader, int err, char error[PMT_ERROR_MAX])
+{
+    if (err == -EBADMSG) {
+        snprintf(error, PMT_ERROR_MAX, "%s after byte %llu", pmt_reader_problem(reader), (unsigned long long)reader->good);
+    }
+}
+
 bool
 pmt_reader_complete(const pmt_reader_t *reader)
 {
@@ -379,6 +387,34 @@ add_process(pmt_reader_t *reader, uint64_t time)
     return err;
 }
 
+static const uint8_t *
+take_column(fields_t *fields, uint64_t size)
+{
+    const uint8_t *column = fields->at;
+    fields->ok = fields->ok && size <= (uint64_t)(fields->end - fields->at);
+    fields->at += fields->ok ? size : 0;
+    return column;
+}
+
+// The columns' sizes and the kinds are right; whether the times and values are, events.c finds out.
+static void
+read_events(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
+{
+    r->u.events.thread = (uint32_t)take_index(f, reader->thread_count);
+    uint64_t count = take_u(f);
+    f->ok = f->ok && count >= 1 && count <= PMT_WIRE_EVENTS_MAX;
+    r->u.events.count = f->ok ? (uint32_t)count : 0;
+    r->u.events.kinds = take_column(f, count);
+    r->u.events.times = take_column(f, take_u(f));
+    r->u.events.values = f->at;
+    r->u.events.end = f->end;
+    uint8_t wrong = 0;
+    for (uint32_t i = 0; f->ok && i < count; i++) {
+        wrong |= (uint8_t)(r->u.events.kinds[i] - 1) >= PMT_WIRE_DROP;
+    }
+    f->ok = f->ok && !wrong;
+}
+
 static int
 read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
 {
@@ -463,6 +499,25 @@ read_definition(pmt_reader_t *reader, fields_t *f, pmt_record_t *r)
         r->u.left_out.faults = take_u(f);
         r->u.left_out.pages = take_u(f);
         r->u.left_out.error = take_u(f);
+        r->u.left_out.events = f->at < f->end ? take_u(f) : 0;
+        break;
+    case PMT_WIRE_EVENTS:
+        read_events(reader, f, r);
+        break;
+    case PMT_WIRE_NOTE:
+        r->u.note.thread = take_index(f, reader->thread_count);
+        r->time = take_u(f);
+        r->u.note.what = take_u(f);
+        r->u.note.number = take_u(f);
+        r->u.note.text = take_text(f);
+        break;
+    case PMT_WIRE_SUMMARY:
+        r->u.summary.process = take_index(f, reader->process_count);
+        r->u.summary.id = take_index(f, PMT_CODE_ELIDED);
+        for (int i = 0; i < 9; i++) {
+            r->u.summary.values[i] = take_u(f);
+        }
+        r->u.summary.largest = take_s(f);
         break;
     default:
         break;  // of a later minor version: the caller skips it
@@ -503,6 +558,8 @@ read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *r)
     if (more & PMT_FAULT_CALLER) {
         r->u.fault.caller = (uint32_t)take_index(f, (uint64_t)reader->site_count + 1);
     }
+    r->u.fault.has_rss = more & PMT_FAULT_RSS;
+    r->u.fault.rss = r->u.fault.has_rss ? take_s(f) : 0;
     f->ok = f->ok && thread->node != 0;
     r->time = thread->time;
     r->u.fault.thread = (uint32_t)reader->batch;
@@ -643,7 +700,7 @@ read_record(pmt_reader_t *reader, pmt_record_t *r)
     }
     reader->at = f.at;
     reader->complete = type == PMT_WIRE_TRAILER;
-    return type > PMT_WIRE_LEFT_OUT ? 0 : 1;
+    return type > PMT_WIRE_SUMMARY ? 0 : 1;
 }
 
 int

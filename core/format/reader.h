@@ -30,7 +30,7 @@ typedef struct pmt_record_s {
         struct { uint64_t process, period; } period;
         struct { uint64_t thread, count; } lost;
         struct { uint64_t process; pmt_text_t name; uint64_t value; } counter;
-        struct { uint64_t faults, pages, error; } left_out;
+        struct { uint64_t faults, pages, error, events; } left_out;
         struct { uint32_t number, parent, code, offset; } node;
         struct { uint32_t number; uint64_t address; uint32_t module; } site;
         struct { uint64_t process; int64_t kib[4]; } sample;  // anon, file, shmem, swap
@@ -39,8 +39,15 @@ typedef struct pmt_record_s {
             uint32_t thread, node, site;
             uint32_t caller;  // site; 0: none
             uint64_t address, rise, weight;  // rise in pages, weight in faults
-            bool by_time, async, tick;
+            bool by_time, async, tick, has_rss;
+            int64_t rss;  // pages, as the difference to the thread's last RSS; pmt_decoder_fault makes it absolute
         } fault;
+        struct {
+            uint32_t thread, count;
+            const uint8_t *kinds, *times, *values, *end;  // borrowed like texts: the columns, each up to the next; events.h decodes them
+        } events;
+        struct { uint64_t thread, what, number; pmt_text_t text; } note;
+        struct { uint64_t process, id, values[9]; int64_t largest; } summary;  // values: calls, then self and total of time, growth, release, touched
     } u;
 } pmt_record_t;
 
@@ -61,6 +68,8 @@ const pmt_file_info_t *pmt_reader_info(const pmt_reader_t *reader);
 // 1: *record is the next one; 0: the end of what is readable; -EBADMSG: the file is corrupt (pmt_reader_problem says how); other negative: -errno.
 int pmt_reader_next(pmt_reader_t *reader, pmt_record_t *record);
 const char *pmt_reader_problem(const pmt_reader_t *reader);
+// Puts that problem, and where it is, into `error` if `err` is -EBADMSG.
+void pmt_reader_explain(const pmt_reader_t *reader, int err, char error[PMT_ERROR_MAX]);
 
 // After the end: the trailer was there; else the file was cut after so many good bytes.
 bool pmt_reader_complete(const pmt_reader_t *reader);

@@ -44,6 +44,7 @@ enum pmt_wire_type_e {
     PMT_WIRE_LEFT_OUT = 0x4d,
     PMT_WIRE_EVENTS = 0x4e,
     PMT_WIRE_NOTE = 0x4f,
+    PMT_WIRE_SUMMARY = 0x50,
 };
 
 enum pmt_wire_fault_e {

@@ -36,6 +36,7 @@ class Result(TypedDict):
     file_bytes: int
     duration_ns: int
     signals: int  # FAULT records read, ticks included
+    has_events: bool  # calls, returns or lines were recorded
     fault_bytes: int  # stored bytes of the blocks, all in all (for bytes per fault)
     meta: dict[str, str]
     processes: list[Process]
@@ -62,10 +63,30 @@ class Result(TypedDict):
     touched_by_time: int
     lost: int  # signalled faults lost
     # what the file lacks after a time, because it could not or must not grow: time in ns, faults, bytes, errno (0: a
-    # limit of its size). None: nothing. The bytes are part of touched_total where no pid was asked for
-    left_out: tuple[int, int, int, int] | None
+    # limit of its size), calls, returns and lines. None: nothing. The bytes are part of touched_total where no pid was
+    # asked for
+    left_out: tuple[int, int, int, int, int] | None
     limit_kib: int | None  # the cgroup's limit, KiB; None: none seen
     cgroup_peak_kib: int | None
+
+class Calls(TypedDict):
+    # file, first line (0: not known, or no Python function), qualified name, calls, time self and total in ns, growth
+    # self and total, release self and total, touched self and total, largest rise inside one call: bytes
+    functions: list[tuple[str, int, str, int, int, int, int, int, int, int, int, int, int]]
+    events: int  # read, without those that only tell RSS
+
+class CallTree(TypedDict):
+    # parent (-1: the root, node 0), file, first line, qualified name, calls, and with all that it called: time in ns,
+    # growth, release, touched in bytes. Parents stand before children
+    nodes: list[tuple[int, str, int, str, int, int, int, int, int]]
+    events: int
+    left_out: int  # calls without a node: they count for their caller
+
+class LineRows(TypedDict):
+    # file, line, hits, time in ns, growth, release, largest rise in bytes
+    lines: list[tuple[str, int, int, int, int, int, int]]
+    events: int
+    left_out: int  # hits of lines whose file is not known or that are too many
 
 class FormatError(ValueError):
     """The file is not a readable trace. str() is one clear line without the file's name."""
@@ -82,3 +103,42 @@ def pack_lines(co_linetable: bytes) -> bytes:
 
 def samples(path: str) -> list[Sample]:
     """The recorder's samples of RSS by kind, bytes, in file order."""
+
+def calls(path: str, pid: int | None = None) -> Calls:
+    """What the event log says of each function, in memory bounded by the functions. Raises as analyze."""
+
+def call_tree(path: str, pid: int | None = None) -> CallTree:
+    """The exact call tree of a trace with events. Raises as analyze."""
+
+def line_rows(path: str, pid: int | None = None) -> LineRows:
+    """What the event log says of each line. Raises as analyze."""
+
+# time in ns, pid, tid, depth, kind, function, file, line, RSS, its change; then the text of a mark, the number of lost
+# events, the name of an unwinding exception, the bytes of a fault, or None. Sizes are bytes
+_LogRow = tuple[int, int, int, int, str, str | None, str | None, int | None, int, int, str | int | None]
+
+class Log:
+    """The rows of a trace's event log in the order of time. Making it reads the whole file once. Raises as analyze."""
+
+    texts: list[str]  # all texts of the trace, in the order of their numbers
+    threads: list[tuple[int, int, str]]  # pid, tid, name; in the order of their numbers
+    def __init__(self, path: str) -> None: ...
+    def select(
+        self,
+        pid: int | None = None,
+        since: int = 0,
+        until: int | None = None,
+        min_change: int = 0,
+        names: bytes | None = None,
+        threads: bytes | None = None,
+    ) -> None:
+        """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread."""
+
+    def rows(self, most: int) -> list[_LogRow] | None:
+        """The next rows, perhaps none yet; None: there are no more."""
+
+    def spell(self, names: list[bytes], files: list[bytes]) -> None:
+        """How format() writes each text, as a function and as a file."""
+
+    def format(self, style: int, size: int) -> bytes | None:
+        """The next rows as lines, about `size` bytes, perhaps none yet; None: no more. 0 plain, 1 CSV, 2 JSON."""

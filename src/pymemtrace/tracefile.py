@@ -5,33 +5,44 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pymemtrace.report import facts, load, modules, rows
+from pymemtrace.report import eventrows, facts, load, modules, rows
 from pymemtrace.report.model import (
+    CallNode,
+    CallRow,
     End,
     EndKind,
     Engine,
     FunctionRow,
     LineRow,
+    LogRow,
     ModuleRow,
     ProcessRow,
     Rss,
+    SourceLine,
     ThreadRow,
     Touched,
     TreeNode,
 )
 
 if TYPE_CHECKING:
-    from pymemtrace._analysis import Result, Sample
+    from collections.abc import Iterator
+
+    from pymemtrace._analysis import Log, Result, Sample
+    from pymemtrace.report.logtext import Choice
 
 __all__ = [
+    "CallNode",
+    "CallRow",
     "End",
     "EndKind",
     "Engine",
     "FunctionRow",
     "LineRow",
+    "LogRow",
     "ModuleRow",
     "ProcessRow",
     "Rss",
+    "SourceLine",
     "ThreadRow",
     "Touched",
     "Trace",
@@ -167,6 +178,67 @@ class Trace:
     def tree(self) -> list[TreeNode]:
         """The call tree as a flat list, parents before children."""
         return rows.tree_nodes(self._result)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether calls, returns or lines were recorded. Where not, what follows is empty."""
+        return self._result["has_events"]
+
+    @cached_property
+    def calls(self) -> list[CallRow]:
+        """The event log by function, the largest growth of its own first. Reads the file again."""
+        return eventrows.call_rows(load.calls(self._path, self._pid))
+
+    @cached_property
+    def call_tree(self) -> list[CallNode]:
+        """The exact call tree as a flat list, parents before children. Reads the file again."""
+        return self._call_tree[0]
+
+    @property
+    def call_tree_left_out(self) -> int:
+        """Calls that are not in `call_tree`, because it would have too many nodes: they count for their callers."""
+        return self._call_tree[1]
+
+    @cached_property
+    def _call_tree(self) -> tuple[list[CallNode], int]:
+        found = load.call_tree(self._path, self._pid)
+        return eventrows.call_nodes(found), found["left_out"]
+
+    def lines(self, file: str | None = None) -> list[SourceLine]:
+        """The event log by line, in order; `file`: of this file alone, by its whole name or its end. Without lines in
+        the log only what was touched is known."""
+        return [line for line in self._lines if file is None or eventrows.is_file(line.file, file)]
+
+    @cached_property
+    def _lines(self) -> list[SourceLine]:
+        return eventrows.source_lines(load.line_rows(self._path, self._pid), self.by_line)
+
+    def log(
+        self,
+        *,
+        min_change: int = 0,
+        thread: str | int | None = None,
+        function: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> "Iterator[LogRow]":
+        """The rows of the event log in the order of time, as they are read: the log may be longer than memory.
+
+        min_change: rows that changed RSS by so many bytes, and the row of the process before each. thread: a tid or a
+        name. function: part of the qualified name, or a pattern with *, ? or []. since, until: seconds.
+        """
+        from pymemtrace.report.logtext import Choice
+
+        name = None if thread is None else str(thread)
+        return eventrows.log_rows(self.open_log(Choice(self._pid, min_change, name, function, since, until)))
+
+    def open_log(self, choice: "Choice") -> "Log":
+        """The C part's log, with the rows chosen."""
+        from pymemtrace.report import logtext
+
+        log = load.open_log(self._path)
+        logtext.choose(log, choice)
+        return log
 
     def samples(self) -> "list[Sample]":
         """The recorder's samples of RSS by kind, bytes, in file order. Reads the file again."""

@@ -97,8 +97,31 @@ def counter(process: int, name: str, value: int) -> bytes:
     return cold(0x4B, u(process), text(name), u(value))
 
 
-def left_out(time: int, faults: int, pages: int, error: int) -> bytes:
-    return cold(0x4D, u(time), u(faults), u(pages), u(error))
+def left_out(time: int, faults: int, pages: int, error: int, *events: int) -> bytes:
+    return cold(0x4D, u(time), u(faults), u(pages), u(error), *map(u, events))
+
+
+def events(
+    thread: int,
+    kinds: bytes,
+    times: bytes,
+    values: bytes,
+    *,
+    count: int | None = None,
+    times_size: int | None = None,
+) -> bytes:
+    """The columns as they are; `count` and `times_size` where they lie about them."""
+    number = len(kinds) if count is None else count
+    size = len(times) if times_size is None else times_size
+    return cold(0x4E, u(thread), u(number), kinds, u(size), times, values)
+
+
+def note(thread: int, time: int, what: int, number: int, message: str) -> bytes:
+    return cold(0x4F, u(thread), u(time), u(what), u(number), text(message))
+
+
+def summary(process: int, ident: int, values: tuple[int, ...], largest: int) -> bytes:
+    return cold(0x50, u(process), u(ident), *map(u, values), s(largest))
 
 
 def trailer(time: int) -> bytes:
@@ -150,12 +173,14 @@ def fault(
     by_time: bool = False,
     more: int | None = None,
     caller: int | None = None,
+    rss: int | None = None,
 ) -> bytes:
     """Deltas of time and address; what is None is left out and its flag set."""
     flags = (rise is None) * ONE | (node is None) * SAME_NODE | (site is None) * SAME_SITE
     flags |= by_time * BY_TIME | (more is not None) * MORE
     out = bytes([0x20 | flags]) + (b"" if more is None else bytes([more])) + s(time) + s(address)
-    return out + b"".join(u(value) for value in (rise, node, site, caller) if value is not None)
+    out += b"".join(u(value) for value in (rise, node, site, caller) if value is not None)
+    return out + (b"" if rss is None else s(rss))
 
 
 # The file
@@ -244,6 +269,51 @@ REFUSED = {
     "string of 32 bits and 1": ROOTED + cold(0x40, u(0), u((1 << 32) + 1), b"abc", text("v")) + bytes(9),
     "linetable of 63 bits": ROOTED + cold(0x46, u(0), u(1), u(1 << 63), b"abc") + bytes(9),
 }
+
+
+def _one(kind: int, value: bytes = b"") -> bytes:
+    return events(0, bytes([kind]), b"\0", value)
+
+
+# Records that the reader refuses, and records in which the events do not nest (found when they are decoded)
+REFUSED |= {
+    "EVENTS of undefined thread": ROOTED + events(1, b"\x0c", b"\0", b"\1"),
+    "EVENTS without events": ROOTED + events(0, b"", b"", b""),
+    "EVENTS of too many events": ROOTED + events(0, b"\x0c" * 8193, b"\0" * 8193, b"\1" * 8193),
+    "EVENTS of more events than bytes": ROOTED + events(0, b"\x0c", b"", b"", count=8000),
+    "EVENTS of kind 0": ROOTED + events(0, b"\0", b"\0", b"\1"),
+    "EVENTS of kind 14": ROOTED + events(0, b"\x0e", b"\0", b"\1"),
+    "EVENTS whose times are too long": ROOTED + events(0, b"\x0c", b"\0", b"\1", times_size=3),
+    "NOTE of undefined thread": ROOTED + note(1, 0, 1, 0, "x"),
+    "FAULT without its RSS": ROOTED + fault(0, 0, 1, 1, 0, more=8),
+}
+TANGLED = {
+    "RETURN without a frame": ROOTED + _one(2),
+    "YIELD without a frame": ROOTED + _one(3),
+    "UNWIND without a frame": ROOTED + _one(6, b"\0"),
+    "C_RETURN of a Python frame": ROOTED + _one(1, b"\1") + _one(8),
+    "C_RAISE of a Python frame": ROOTED + _one(12, b"\1") + _one(9),
+    "RETURN of a C frame": ROOTED + _one(1, b"\1") + _one(7, b"\2") + _one(2),
+    "LINE without a frame": ROOTED + _one(10, b"\2"),
+    "LINE in a C frame": ROOTED + _one(7, b"\1") + _one(10, b"\2"),
+    "LINE below 0": ROOTED + _one(1, b"\1") + _one(10, s(-1)),
+    "LINE of 29 bits": ROOTED + _one(1, b"\1") + _one(10, s(1 << 28)),
+    "LINE of 64 bits": ROOTED + _one(1, b"\1") + _one(10, s(-1 << 63)),
+    "DROP of nothing": ROOTED + _one(1, b"\1") + _one(13, b"\0"),
+    "DROP of too many": ROOTED + _one(1, b"\1") + _one(13, b"\2"),
+    "DROP of 32 bits and 1": ROOTED + _one(1, b"\1") + _one(13, u((1 << 32) + 1)),
+    "code id of 32 bits": ROOTED + _one(1, u(0xFFFFFFFF)),
+    "code id beyond 32 bits": ROOTED + _one(1, u((1 << 32) + 1)),
+    "exception beyond 32 bits": ROOTED + _one(1, b"\1") + _one(6, u(1 << 32)),
+    "values too short": ROOTED + _one(1),
+    "values too long": ROOTED + _one(1, b"\1\1"),
+    "times too short": ROOTED + events(0, b"\1\2", b"\0", b"\1"),
+    "times too long": ROOTED + events(0, b"\1\2", b"\0\0\0", b"\1"),
+    "time cut": ROOTED + events(0, b"\1", b"\x80", b"\1"),
+}
+
+# One of them in blocks: deeper than a thread can be
+TOO_DEEP = (ROOTED, *[events(0, b"\x0c" * 8192, bytes(8192), b"\1" * 8192)] * 128, _one(12, b"\1"))
 
 # Packed line tables
 

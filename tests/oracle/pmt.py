@@ -92,6 +92,22 @@ class Fault(NamedTuple):
     late: bool  # ASYNC
     caller: int = 0  # CALLER, 1-based; 0: none
     tick: bool = False  # TICK: no fault
+    rss: int | None = None  # pages, just after it
+
+
+class Event(NamedTuple):
+    thread: int
+    time: int  # ns
+    kind: int
+    value: int  # code id, line, pages or frames, as the kind has it; absolute. 0: none
+
+
+class Note(NamedTuple):
+    thread: int
+    time: int
+    what: int
+    number: int
+    text: str
 
 
 class Sample(NamedTuple):
@@ -133,6 +149,14 @@ class LeftOut(NamedTuple):
     faults: int
     pages: int
     error: int
+    events: int = 0
+
+
+class Summary(NamedTuple):
+    process: int
+    code: int
+    values: tuple[int, ...]  # calls, then self and total of time, growth, release, touched
+    largest: int
 
 
 @dataclass
@@ -164,6 +188,10 @@ class Trace:
     lost: list[Lost] = field(default_factory=list)
     left_out: LeftOut | None = None
     rounds: list[int] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    summaries: list[Summary] = field(default_factory=list)
+    # Events, Faults, Notes and Marks of the whole file, in its order
+    history: list[Event | Fault | Note | Mark] = field(default_factory=list)
 
 
 # Bytes to records
@@ -218,6 +246,9 @@ class _ThreadState:
     site: int = 0
     weight: int = 1
     seen: bool = False
+    event_time: int = 0  # in units of 8 ns
+    rss: int = 0
+    frames: list[list[int]] = field(default_factory=list)  # open ones: [1 if Python's else 0, last line]
 
 
 class _Decoder:
@@ -300,6 +331,7 @@ class _Decoder:
             trace.modules.append(Module(self.process(c.u()), c.u(), c.u(), c.u(), c.str()))
         elif kind == 0x48:
             trace.marks.append(Mark(self.process(c.u()), self.at(c.u()), c.u(), c.u()))
+            trace.history.append(trace.marks[-1])
         elif kind == 0x49:
             trace.periods.append(Period(self.process(c.u()), self.at(c.u()), c.u()))
         elif kind == 0x4A:
@@ -312,7 +344,67 @@ class _Decoder:
             trace.duration = c.u()
             self.trailer = True
         elif kind == 0x4D:
-            trace.left_out = LeftOut(self.at(c.u()), c.u(), c.u(), c.u())
+            trace.left_out = LeftOut(self.at(c.u()), c.u(), c.u(), c.u(), c.u() if c.pos < c.end else 0)
+        elif kind == 0x4E:
+            self.events(c)
+        elif kind == 0x4F:
+            trace.notes.append(Note(self.thread(c.u()), self.at(c.u()), c.u(), c.u(), c.str()))
+            trace.history.append(trace.notes[-1])
+        elif kind == 0x50:
+            process, ident = self.process(c.u()), self.code(c.u())
+            trace.summaries.append(Summary(process, ident, tuple(c.u() for _ in range(9)), c.s()))
+
+    def events(self, c: _Cursor) -> None:
+        thread = self.thread(c.u())
+        count = c.u()
+        if not 1 <= count <= 8192:
+            raise FormatError("a wrong number of events")
+        kinds = [c.byte() for _ in range(count)]
+        size = c.u()
+        if size > c.end - c.pos:
+            raise FormatError("times run over their record's end")
+        times = _Cursor(c.data, c.pos, c.pos + size)
+        c.pos += size
+        for kind in kinds:
+            self.event(thread, kind, times.u(), c)
+        if times.pos != times.end or c.pos != c.end:
+            raise FormatError("a column is longer than its events")
+
+    def event(self, thread: int, kind: int, delta: int, values: _Cursor) -> None:
+        state = self.states[thread]
+        state.event_time += delta
+        value = 0
+        if kind in (1, 4, 5, 7, 12):
+            value = self.code(values.u())
+            state.frames.append([int(kind != 7), 0])
+        elif kind in (2, 3, 6, 8, 9):
+            if not state.frames or state.frames.pop()[0] != (kind < 7):
+                raise FormatError("an event closes a frame that is not there")
+            value = self.code(values.u()) if kind == 6 else 0
+        elif kind == 10:
+            if not state.frames or not state.frames[-1][0]:
+                raise FormatError("a line without a Python frame")
+            value = state.frames[-1][1] = state.frames[-1][1] + values.s()
+            if not 0 <= value < 1 << 28:
+                raise FormatError("no such line")
+        elif kind == 11:
+            value = state.rss = state.rss + values.s()
+        elif kind == 13:
+            value = values.u()
+            if not 1 <= value <= len(state.frames):
+                raise FormatError("frames dropped that are not there")
+            del state.frames[-value:]
+        else:
+            raise FormatError(f"unknown event {kind}")
+        if len(state.frames) > 1 << 20:
+            raise FormatError("deeper than a thread can be")
+        self.trace.history.append(Event(thread, state.event_time * 8, kind, value))
+
+    @staticmethod
+    def code(ident: int) -> int:
+        if ident >= LEFT_OUT:
+            raise FormatError("no code id")
+        return ident
 
     def stream(self, kind: int, c: _Cursor) -> None:
         trace = self.trace
@@ -394,6 +486,9 @@ class _Decoder:
         caller = c.u() if more & 0x02 else 0
         if caller > len(trace.sites):
             raise FormatError("undefined caller")
+        rss = None
+        if more & 0x08:
+            rss = state.rss = state.rss + c.s()
         trace.faults.append(
             Fault(
                 state.time,
@@ -407,8 +502,10 @@ class _Decoder:
                 bool(more & 0x01),
                 caller,
                 bool(more & 0x04),
+                rss,
             )
         )
+        trace.history.append(trace.faults[-1])
 
 
 def _header(data: bytes) -> Trace:

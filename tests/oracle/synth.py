@@ -7,7 +7,7 @@ blocks and remembers in `faults`, `nodes` and so on what a decoder must find.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oracle.encode import (
     COMPACT,
@@ -23,6 +23,7 @@ from oracle.encode import (
     code_lines,
     cold,
     counter,
+    events,
     fault,
     header,
     left_out,
@@ -33,16 +34,20 @@ from oracle.encode import (
     module,
     node,
     node_reset,
+    note,
     period,
     process,
     process_end,
     random_linetable,
     round_,
+    s,
     sample,
     site,
+    summary,
     thread,
     thread_name,
     trailer,
+    u,
     weight,
 )
 
@@ -54,6 +59,9 @@ class _ThreadState:
     node: int = 0  # index over all resets, from 1; 0: none that SAME_NODE may mean
     site: int = -1
     weight: int = 1
+    event_time: int = 0  # in units of 8 ns
+    rss: int = 0
+    lines: list[int] = field(default_factory=list)  # the last LINE of each open frame
 
 
 class Writer:
@@ -73,7 +81,7 @@ class Writer:
         self.samples: list[tuple[int, int, int, int, int, int]] = []
         self.cgroups: list[tuple[int, int, int | None]] = []
         self.rounds: list[int] = []
-        self.faults: list[tuple[int, int, int, int, int, int, int, bool, bool]] = []
+        self.faults: list[tuple[int, int, int, int, int, int, int, bool, bool, int, bool, int | None]] = []
         self._states: list[_ThreadState] = []
         self._last_sample: dict[int, tuple[int, ...]] = {}
         self._base = 0
@@ -179,6 +187,7 @@ class Writer:
         more: int | None = None,
         caller: int = 0,
         tick: bool = False,
+        rss: int | None = None,
     ) -> None:
         """A FAULT of the batch's thread. `short`: fields that may be left out; `more`: a byte of further flags."""
         state = self._states[self._batch]
@@ -188,6 +197,8 @@ class Writer:
             more = (more or 0) | 2
         if tick:
             more = (more or 0) | 4
+        if rss is not None:
+            more = (more or 0) | 8
         self.raw(
             fault(
                 time - state.time,
@@ -198,12 +209,42 @@ class Writer:
                 by_time=by_time,
                 more=more,
                 caller=caller or None,
+                rss=None if rss is None else rss - state.rss,
             )
         )
+        state.rss = state.rss if rss is None else rss
         state.time, state.address, state.node, state.site = time, address, node, site
         self.faults.append(
-            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick)
+            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick, rss)
         )
+
+    def events(self, thread: int, items: list[tuple[int, int, int]]) -> None:
+        """An EVENTS record of (time in ns, kind, value): values as in pmt.Event, all of them absolute."""
+        state = self._states[thread]
+        kinds, times, values = bytearray(), bytearray(), bytearray()
+        for time, kind, value in items:
+            kinds.append(kind)
+            times += u(time // 8 - state.event_time)
+            state.event_time = time // 8
+            if kind in (1, 4, 5, 7, 12):
+                values += u(value)
+                state.lines.append(0)
+            elif kind in (2, 3, 6, 8, 9):
+                values += u(value) if kind == 6 else b""
+                state.lines.pop()
+            elif kind == 10:
+                values += s(value - state.lines[-1])
+                state.lines[-1] = value
+            elif kind == 11:
+                values += s(value - state.rss)
+                state.rss = value
+            else:
+                values += u(value)
+                del state.lines[-value:]
+        self.raw(events(thread, bytes(kinds), bytes(times), bytes(values)))
+
+    def note(self, thread: int, time: int, what: int, number: int, message: str) -> None:
+        self.raw(note(thread, time, what, number, message))
 
 
 NAMES = (
@@ -377,4 +418,106 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
             w.raw(process_end(index, rng.randrange(3), rng.randrange(128), time + 200_000))
     if rng.randrange(4) == 0:
         w.raw(left_out(time, rng.randrange(1 << 20), rng.randrange(1 << 20), rng.choice((0, 28))))
+    return w
+
+
+@dataclass
+class _Running:
+    """A thread of event_trace: which frames are open, True: Python's."""
+
+    thread: int
+    clock: int
+    frames: list[bool] = field(default_factory=list)
+
+
+def _next_event(rng: random.Random, running: _Running, codes: list[int], lines: bool, now: int) -> tuple[int, int]:
+    """A kind and its value that may follow. `now`: RSS."""
+    frames = running.frames
+    if rng.randrange(6) == 0:
+        return 11, now
+    if len(frames) < 2 or rng.random() < 0.45:
+        kind = rng.choice((1, 1, 1, 4, 5, 7, 7, 12))
+        if not frames or frames[-1] or rng.randrange(3) == 0:
+            frames.append(kind != 7)
+            return kind, rng.choice(codes)
+    if lines and frames[-1] and rng.randrange(3):
+        return 10, rng.choice((1, 7, rng.randrange(40), rng.randrange(1 << 28)))
+    if rng.randrange(15) == 0:
+        count = rng.randint(1, len(frames))
+        del frames[-count:]
+        return 13, count
+    python = frames.pop()
+    kind = rng.choice((2, 2, 3, 6)) if python else rng.choice((8, 8, 9))
+    return kind, rng.choice((0, *codes)) if kind == 6 else 0
+
+
+def event_trace(seed: int, rounds: int = 6, events: int = 30, lines: bool | None = None) -> Writer:
+    """Threads of one or more processes that call, fault and note; RSS goes up and down. The caller finishes it."""
+    rng = random.Random(seed)
+    lines = rng.random() < 0.5 if lines is None else lines
+    w = Writer(block_size=rng.choice((300, 4_000, 1 << 20)), page_size=rng.choice((4096, 16384)))
+    codes: dict[int, list[int]] = {}
+    running: list[_Running] = []
+    rss: list[int] = []
+    late: list[bytes] = []
+    time = 50
+    for round_number in range(rounds):
+        if round_number == 0 or rng.randrange(5) == 0:
+            process = w.process(1000 + len(rss), 1, time)
+            w.raw(meta(process + 1, "events", "lines" if lines else "calls"))
+            rss.append(rng.randrange(1_000, 2_000))
+            if rng.randrange(5):
+                w.raw(mark(process, time, 1, rss[-1]))
+            codes[process] = [0, *rng.sample(range(1, 100), 6)]
+            for ident in codes[process][1:-1]:  # the last stays undefined
+                file, first = rng.choice((("a.py", 10), ("b.py", 3), ("<builtins>", 0)))
+                record = code(process, ident, first, file, rng.choice(NAMES[:6]))
+                if rng.randrange(4):
+                    w.raw(record)
+                else:
+                    late.append(record)
+                w.raw(code_lines(process, ident, line_run(20, rng.randrange(9))))
+            for _ in range(rng.randint(1, 3)):
+                running.append(_Running(w.thread(process, 70 + len(running), time, rng.choice(NAMES)), time))
+        w.round(time)
+        for state in rng.sample(running, rng.randint(1, len(running))):
+            owner = w.threads[state.thread][0]
+            state.clock = max(state.clock, time + 8)
+            batch: list[tuple[int, int, int]] = []
+            w.batch(state.thread)
+            for _ in range(rng.randrange(events)):
+                state.clock += rng.choice((0, 3, 8, 100, 5_000))
+                rss[owner] += rng.choice((0, 0, 1, 3, -2))
+                what = rng.randrange(12)
+                if what > 1:
+                    batch.append((state.clock, *_next_event(rng, state, codes[owner], lines, rss[owner])))
+                    continue
+                if batch:
+                    w.events(state.thread, batch)
+                    batch = []
+                if what == 0:
+                    w.note(state.thread, state.clock, rng.randint(1, 6), rng.randrange(1_000), rng.choice(NAMES))
+                else:
+                    node = w.node(w.root(owner), rng.choice((*codes[owner][1:], LEFT_OUT)), rng.randrange(0, 60, 2))
+                    w.fault(
+                        state.clock + rng.randrange(9) - 4,
+                        0x1000,
+                        rng.randrange(4),
+                        rng.choice((node, node, node - 1)),
+                        rss=rng.choice((None, rss[owner], rss[owner])),
+                        tick=rng.randrange(6) == 0,
+                    )
+            if batch:
+                w.events(state.thread, batch)
+        time += 20_000
+    for record in late:
+        w.raw(record)
+    for _ in range(rng.choice((0, 0, 5))):
+        process = rng.randrange(len(rss))
+        w.raw(
+            summary(process, rng.choice(codes[process]), tuple(rng.randrange(99) for _ in range(9)), rng.randrange(50))
+        )
+    for process in range(len(rss)):
+        if rng.randrange(4):
+            w.raw(mark(process, time + rng.randrange(9), 2, rng.randrange(1, 2_000)))
     return w

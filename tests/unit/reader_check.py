@@ -101,7 +101,9 @@ def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: pmt.Trac
         assert result["cgroup_peak_kib"] == max((cgroup.usage for cgroup in trace.cgroups), default=None)
         assert result["lost"] == expected.lost
         out = trace.left_out
-        assert result["left_out"] == (out and (out.time, out.faults, out.pages * trace.page_size, out.error))
+        assert result["left_out"] == (
+            out and (out.time, out.faults, out.pages * trace.page_size, out.error, out.events)
+        )
 
     frames = [pmt.Frame(*frame) for frame in result["frames"]]
     assert len(set(frames)) == len(frames), "a frame stands twice"

@@ -108,6 +108,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "touched_by_time": MIB + PAGE,
         "lost": 0,
         "left_out": None,
+        "has_events": False,
         "limit_kib": None,
         "cgroup_peak_kib": None,
     } | changes

@@ -62,7 +62,7 @@ def test_small_trace() -> None:
     assert trace.marks == [(0, 25, 1, 300), (0, 250, 2, 330)]
     assert trace.periods == [(0, 26, 1), (0, 196, 4)]
     assert trace.lost == [(0, 197, 2)]
-    assert trace.left_out == (245, 6, 8, 28)
+    assert trace.left_out == (245, 6, 8, 28, 0)
     assert trace.samples == [(0, 190, 1200, 300, 10, 0)]
     assert trace.cgroups == [(195, 5000, 9000)]
     assert [fault[:8] for fault in trace.faults] == [

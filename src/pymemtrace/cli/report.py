@@ -42,9 +42,7 @@ def row_count(text: str) -> int:
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options that `report` and `tree` share."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
-    parser.add_argument(
-        "--touched", action="store_true", help="rank by memory touched (the default, the only quantity)"
-    )
+    parser.add_argument("--touched", action="store_true", help="rank by memory touched (the default without calls)")
     parser.add_argument("--pid", type=row_count, help="only this process (default: the sum of all)")
     parser.add_argument("--full-paths", action="store_true", help="do not shorten file names")
     parser.add_argument("--json", action="store_true", help="print one JSON object; sizes are bytes")

@@ -2,8 +2,12 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from pymemtrace.cli.report import add_common, row_count
+
+if TYPE_CHECKING:
+    from pymemtrace.tracefile import Trace
 
 HELP = "show the call tree with the memory touched below each call"
 DESCRIPTION = """\
@@ -12,6 +16,10 @@ Show the call tree, top-down, the calls that touched most first.
   total   bytes touched by this call and everything it called
   share   total as part of all memory touched
   self    bytes it touched itself
+
+Of a trace with calls (`pymemtrace run --calls`) the tree is exact, with calls,
+time, RSS change, growth and bytes touched, each with everything called; a node
+is a function below its caller. --touched shows the tree of page faults instead.
 
 A function that calls itself again and again is one line: "walk x 4,997".
 Below 30 levels the depth is printed instead of more indentation.
@@ -51,12 +59,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=row_count, default=0, metavar="N", help="levels to show, 0: all (default: 0)")
 
 
+def _calls(trace: "Trace", args: argparse.Namespace) -> int:
+    """The exact tree, of a trace with events."""
+    from pymemtrace.report import calltree
+    from pymemtrace.report.tree import TreeOptions
+
+    if args.json:
+        from pymemtrace.report import json_report
+
+        nodes = calltree.select(trace.call_tree, (args.min_share or 0.0) / 100, args.depth)
+        json_report.write(sys.stdout, calltree.json_object(trace, nodes))
+        return 0
+    from pymemtrace.report.console import show
+
+    share = 1.0 if args.min_share is None else args.min_share
+    show(calltree.report(trace, TreeOptions(share / 100, args.depth, args.full_paths)))
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
     from pymemtrace.report import tree
     from pymemtrace.tracefile import Trace
 
     trace = Trace(args.trace, args.pid)
+    if trace.has_events and not args.touched:
+        return _calls(trace, args)
     if args.json:
         from pymemtrace.report import json_report
 

@@ -160,10 +160,11 @@ def left_out(result: "Result") -> str | None:
     """Where the details end in a file that could not or must not grow, and what is not in it; None if nothing is."""
     if result["left_out"] is None:
         return None
-    time_ns, faults, size_bytes, _error = result["left_out"]
+    time_ns, faults, size_bytes, _error, events = result["left_out"]
+    later = f" and {count(events, 'event')}" if events else ""
     return (
         f"details end after {duration(time_ns)} of {duration(result['duration_ns'])}: {left_out_reason(result)}; "
-        f"{count(faults, 'later fault')} ({size(size_bytes)}) are only counted"
+        f"{count(faults, 'later fault')} ({size(size_bytes)}){later} are only counted"
     )
 
 

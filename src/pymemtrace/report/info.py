@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from pymemtrace.report import facts, header
+from pymemtrace.report import eventlog, facts, header
 from pymemtrace.report.console import pairs, rows_table
 from pymemtrace.report.text import clean, label
 from pymemtrace.report.units import count, duration, size
@@ -39,6 +39,7 @@ def _file_facts(trace: "Trace", sample_count: int) -> list[tuple[str, str]]:
         ("size", _size_text(trace)),
         ("complete", "yes" if trace.complete else "no: the file was cut off, it ends without a trailer"),
         (f"{facts.event_word(r)}s", _events_text(trace)),
+        *_log_facts(trace),
         ("samples", f"{sample_count:,} of RSS"),
         ("stacks", f"{len(r['tree']):,} nodes of the call tree, {count(len(r['functions']), 'function')}"),
         ("page size", size(r["page_size"])),
@@ -67,6 +68,16 @@ def _events_text(trace: "Trace") -> str:
     return text if estimated == r["signals"] else f"{text}, standing for {estimated:,}"
 
 
+def _log_facts(trace: "Trace") -> list[tuple[str, str]]:
+    """Events in the file, and what one takes; faults and samples are in these bytes too."""
+    events = sum(p.counters.get("events", 0) for p in trace.processes)
+    left_out = trace.result["left_out"][4] if trace.result["left_out"] else 0
+    if not events - left_out:
+        return []
+    each = trace.result["fault_bytes"] / (events - left_out)
+    return [("events", f"{events - left_out:,} in the log, at most {each:.2f} bytes each")]
+
+
 def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str]]:
     e, counters = process.engine, process.counters
     ticks = e.name == facts.TIMER
@@ -91,7 +102,7 @@ def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str
     items.append(("lost", count(counters.get("lost", 0), event)))
     waits = counters.get("waits", 0)
     items.append(("waits", f"{waits:,}" + (f", {duration(counters.get('wait_ns', 0))} in all" if waits else "")))
-    return items
+    return items + eventlog.process_facts(process)
 
 
 def _lifetime(trace: "Trace", process: "ProcessRow") -> str:

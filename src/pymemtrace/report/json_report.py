@@ -140,11 +140,12 @@ def _left_out(trace: "Trace") -> dict[str, Any] | None:
     found = trace.result["left_out"]
     if found is None:
         return None
-    time_ns, faults, size, _error = found
+    time_ns, faults, size, _error, events = found
     return {
         "time_s": time_ns / 1e9,
         "faults": faults,
         "bytes": size,
+        "events": events,
         "reason": facts.left_out_reason(trace.result),
     }
 

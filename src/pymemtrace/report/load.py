@@ -8,8 +8,9 @@ from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Any
 
-    from pymemtrace._analysis import Result, Sample
+    from pymemtrace._analysis import Calls, CallTree, LineRows, Log, Result, Sample
 
 
 def analyze(path: str, pid: int | None = None) -> "Result":
@@ -18,10 +19,44 @@ def analyze(path: str, pid: int | None = None) -> "Result":
     Raises TraceFileError (missing, unreadable, foreign, newer or corrupt file) or UsageError (no such process).
     A file that was cut off is no error.
     """
+    result: Result = _ask("analyze", path, pid)
+    return result
+
+
+def calls(path: str, pid: int | None = None) -> "Calls":
+    """The event log by function. Raises as `analyze`."""
+    found: Calls = _ask("calls", path, pid)
+    return found
+
+
+def call_tree(path: str, pid: int | None = None) -> "CallTree":
+    """The exact call tree. Raises as `analyze`."""
+    found: CallTree = _ask("call_tree", path, pid)
+    return found
+
+
+def line_rows(path: str, pid: int | None = None) -> "LineRows":
+    """The event log by line. Raises as `analyze`."""
+    found: LineRows = _ask("line_rows", path, pid)
+    return found
+
+
+def open_log(path: str) -> "Log":
+    """The event log's rows. Raises TraceFileError."""
     reader = _reader()
     _require_file(path)
     try:
-        result: Result = reader.analyze(path, pid)
+        log: Log = reader.Log(path)
+    except (reader.FormatError, OSError) as exc:
+        raise _unreadable(path, exc) from exc
+    return log
+
+
+def _ask(function: str, path: str, pid: int | None) -> "Any":
+    reader = _reader()
+    _require_file(path)
+    try:
+        return getattr(reader, function)(path, pid)
     except (reader.FormatError, OSError) as exc:
         raise _unreadable(path, exc) from exc
     except (ValueError, OverflowError) as exc:
@@ -30,7 +65,6 @@ def analyze(path: str, pid: int | None = None) -> "Result":
         raise UsageError(
             f"{path}: no process {pid} in this trace; `pymemtrace info` lists the processes it has"
         ) from exc
-    return result
 
 
 def samples(path: str) -> "list[Sample]":

@@ -105,6 +105,90 @@ class ThreadRow:
     faults: int
 
 
+class CallRow(NamedTuple):
+    """A function in the event log. "self": while it was the innermost; else with all that it called, counted once where
+    it recurs. RSS is the process's: what other threads did meanwhile is in it."""
+
+    file: str  # of a function that is not Python's its module's name: "<builtins>"
+    first_line: int | None
+    function: str
+    calls: int
+    time_self_ns: int
+    time_ns: int
+    growth_self: int  # bytes by which RSS rose
+    growth: int
+    release_self: int  # bytes by which it fell
+    release: int
+    touched_self: int  # bytes brought in by the thread's own page faults
+    touched: int
+    largest: int  # the highest RSS within one call, less the RSS at its beginning
+
+    @property
+    def change_self(self) -> int:
+        """RSS change while it was the innermost."""
+        return self.growth_self - self.release_self
+
+    @property
+    def change(self) -> int:
+        """RSS change from its calls' beginnings to their ends."""
+        return self.growth - self.release
+
+
+class SourceLine(NamedTuple):
+    """A line in the event log: from its beginning to the next line of the same frame, with all that it called."""
+
+    file: str
+    line: int
+    hits: int
+    time_ns: int
+    growth: int
+    release: int
+    largest: int
+    touched_self: int  # by the line itself
+    touched: int  # with what it called
+
+    @property
+    def change(self) -> int:
+        """RSS change while it ran."""
+        return self.growth - self.release
+
+
+class CallNode(NamedTuple):
+    """A node of the exact call tree; its id is its place in the list, parents stand before children, 0 is the root."""
+
+    id: int
+    parent: int | None
+    file: str
+    first_line: int | None
+    function: str
+    calls: int
+    time_ns: int
+    growth: int
+    release: int
+    touched: int
+
+    @property
+    def change(self) -> int:
+        """RSS change in it and in what it called."""
+        return self.growth - self.release
+
+
+class LogRow(NamedTuple):
+    """A row of the event log. Sizes are bytes; `change` is that of the process's RSS since its row before."""
+
+    t: float  # seconds since the start of the trace
+    pid: int
+    tid: int
+    depth: int
+    kind: str  # call, return, yield, resume, throw, unwind, c_call, c_return, c_raise, line, fault, mark, lost
+    function: str | None  # qualified name
+    file: str | None
+    line: int | None
+    rss: int
+    change: int
+    extra: str | int | None  # a mark's text, the number of lost events, an unwinding exception's name, a fault's bytes
+
+
 class TreeNode(NamedTuple):
     """A node of the call tree; its id is its place in the list, parents stand before children.
 

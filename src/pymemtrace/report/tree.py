@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pymemtrace.tracefile import Trace
 
 # Deeper levels are not indented further, their depth is printed instead.
-_INDENTED_LEVELS = 30
+INDENTED_LEVELS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def _same(one: TreeNode, other: TreeNode) -> bool:
 def _line(shown: _Shown, whole: int, shorten: Shortener) -> Text:
     node = shown.first
     numbers = f"{size(node.total_bytes):>12}  {share(node.total_bytes, whole):>7}  {size(shown.self_bytes):>12}  "
-    indent = "  " * min(shown.depth, _INDENTED_LEVELS)
-    if shown.depth > _INDENTED_LEVELS:
+    indent = "  " * min(shown.depth, INDENTED_LEVELS)
+    if shown.depth > INDENTED_LEVELS:
         indent += f"[{shown.depth}] "
     times = f" x {shown.times:,}" if shown.times > 1 else ""
     known = node.file is not None and node.file != facts.UNKNOWN

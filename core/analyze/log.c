@@ -1,0 +1,503 @@
+// The log's rows (log.h): a queue of rows a thread, and a heap of the queues by their first row's time. Queue 0 is that of the processes' marks, queue n + 1 that of thread n.
+#include "analyze/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/replay.h"
+#include "base/array.h"
+#include "format/lanes.h"
+#include "format/wire.h"
+
+enum {
+    AT_A_TIME = 256,
+    ROWS_MAX = 1 << 20,      // rows in all queues: beyond it the oldest go, in what order is known
+    SKIPPED_MAX = 1 << 20,   // rows passed over in one call
+    CODES = 1 << 12,         // names remembered
+};
+
+typedef struct queue_s {
+    pmt_log_row_t *rows;  // a ring
+    uint32_t first, count, room;
+    uint64_t latest;  // of its rows
+    bool idle;
+} queue_t;
+
+typedef struct process_s {
+    int64_t rss;  // of its last row
+    bool has_rss, has_before;
+    pmt_log_row_t before;  // its last row, if that was not shown
+} process_t;
+
+typedef struct named_s {
+    uint32_t process, code;  // code 0: free
+    uint32_t file, name, first_line;
+} named_t;
+
+struct pmt_log_s {
+    pmt_profile_t profile;
+    pmt_table_t offsets;
+    pmt_reader_t *reader;
+    pmt_decoder_t events;
+    pmt_log_filter_t filter;
+    queue_t *queues;
+    uint32_t queue_count, queue_room;
+    uint32_t *heap;  // queues that have rows
+    uint32_t heap_count, heap_room;
+    uint64_t rows;   // in all queues
+    uint64_t safe;   // rows up to this time are complete
+    bool full, ended;
+    process_t *processes;
+    bool has_next;
+    pmt_log_row_t next;  // to be handed out first
+    named_t *named;
+    uint32_t start_text, end_text;
+};
+
+// ---- queues and their heap ----
+
+static bool
+earlier(const pmt_log_t *log, uint32_t a, uint32_t b)
+{
+    uint64_t time_a = log->queues[a].rows[log->queues[a].first].time, time_b = log->queues[b].rows[log->queues[b].first].time;
+    return time_a < time_b || (time_a == time_b && a < b);
+}
+
+static void
+swap(pmt_log_t *log, uint32_t a, uint32_t b)
+{
+    uint32_t queue = log->heap[a];
+    log->heap[a] = log->heap[b];
+    log->heap[b] = queue;
+}
+
+static void
+sift_up(pmt_log_t *log, uint32_t at)
+{
+    for (; at > 0 && earlier(log, log->heap[at], log->heap[(at - 1) / 2]); at = (at - 1) / 2) {
+        swap(log, at, (at - 1) / 2);
+    }
+}
+
+static void
+sift_down(pmt_log_t *log)
+{
+    for (uint32_t at = 0, child; (child = 2 * at + 1) < log->heap_count; at = child) {
+        child += child + 1 < log->heap_count && earlier(log, log->heap[child + 1], log->heap[child]);
+        if (!earlier(log, log->heap[child], log->heap[at])) {
+            break;
+        }
+        swap(log, at, child);
+    }
+}
+
+static int
+add_queue(pmt_log_t *log, bool idle)
+{
+    int err = pmt_array_room(&log->queues, log->queue_count, &log->queue_room, sizeof *log->queues);
+    err = err ? err : pmt_array_room(&log->heap, log->queue_count, &log->heap_room, sizeof *log->heap);
+    if (!err) {
+        log->queues[log->queue_count++] = (queue_t){.idle = idle};
+    }
+    return err;
+}
+
+static int
+more_room(queue_t *queue)
+{
+    uint32_t room = queue->room ? 2 * queue->room : 64;
+    pmt_log_row_t *rows = malloc(room * sizeof *rows);
+    if (!rows) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < queue->count; i++) {
+        rows[i] = queue->rows[(queue->first + i) & (queue->room - 1)];
+    }
+    free(queue->rows);
+    queue->rows = rows;
+    queue->first = 0;
+    queue->room = room;
+    return 0;
+}
+
+// The rows of a queue are in order: none is before the one in front of it.
+static int
+put(pmt_log_t *log, uint32_t number, pmt_log_row_t row)
+{
+    queue_t *queue = &log->queues[number];
+    if (queue->idle) {
+        return 0;
+    }
+    if (queue->count == queue->room && more_room(queue) < 0) {
+        return -ENOMEM;
+    }
+    queue->latest = row.time = row.time > queue->latest ? row.time : queue->latest;
+    queue->rows[(queue->first + queue->count++) & (queue->room - 1)] = row;
+    log->rows++;
+    if (queue->count == 1) {
+        log->heap[log->heap_count++] = number;
+        sift_up(log, log->heap_count - 1);
+    }
+    return 0;
+}
+
+static pmt_log_row_t
+take(pmt_log_t *log)
+{
+    queue_t *queue = &log->queues[log->heap[0]];
+    pmt_log_row_t row = queue->rows[queue->first];
+    queue->first = (queue->first + 1) & (queue->room - 1);
+    log->rows--;
+    if (--queue->count == 0) {
+        log->heap[0] = log->heap[--log->heap_count];
+    }
+    sift_down(log);
+    return row;
+}
+
+// ---- records to rows ----
+
+static bool
+unwanted(const pmt_log_t *log, uint32_t process)
+{
+    return log->filter.pid && log->profile.processes[process].pid != log->filter.pid;
+}
+
+static pmt_log_row_t
+thread_row(const pmt_log_t *log, uint32_t thread, uint64_t time, unsigned kind)
+{
+    return (pmt_log_row_t){
+        .time = time,
+        .process = log->profile.threads[thread].process,
+        .thread = thread,
+        .depth = pmt_decoder_depth(&log->events, thread),
+        .file = PMT_LOG_NONE,
+        .name = PMT_LOG_NONE,
+        .text = PMT_LOG_NONE,
+        .kind = (uint8_t)kind,
+    };
+}
+
+static int
+put_event(pmt_log_t *log, uint32_t thread, const pmt_trace_event_t *event)
+{
+    if (event->kind > PMT_WIRE_LINE) {
+        return 0;
+    }
+    return put(log, thread + 1, (pmt_log_row_t){
+                                    .time = event->time,
+                                    .rss = event->rss,
+                                    .process = log->profile.threads[thread].process,
+                                    .thread = thread,
+                                    .depth = event->depth,
+                                    .code = event->code,
+                                    .line = event->value,
+                                    .text = event->exception ? event->exception : PMT_LOG_NONE,  // a code id until the row goes out
+                                    .kind = event->kind,
+                                });
+}
+
+static int
+on_events(pmt_log_t *log, const pmt_record_t *r)
+{
+    pmt_trace_event_t events[AT_A_TIME];
+    int count, err = 0;
+    pmt_decoder_begin(&log->events, r);
+    while (!err && (count = pmt_decoder_next(&log->events, events, AT_A_TIME)) != 0) {
+        err = count < 0 ? count : 0;
+        for (int i = 0; i < count && !err; i++) {
+            err = put_event(log, r->u.events.thread, &events[i]);
+        }
+    }
+    return err;
+}
+
+static int
+on_fault(pmt_log_t *log, const pmt_record_t *r)
+{
+    const pmt_raw_node_t *node = pmt_table_at(&log->profile.nodes, log->profile.node_of[r->u.fault.node]);
+    pmt_log_row_t row = thread_row(log, r->u.fault.thread, r->time, PMT_LOG_FAULT);
+    int64_t rss = pmt_decoder_fault(&log->events, r);
+    row.rss = r->u.fault.has_rss ? rss : 0;
+    row.count = r->u.fault.rise;
+    row.code = node->code == PMT_CODE_ELIDED ? 0 : node->code;
+    row.line = pmt_offsets_line(&log->offsets, node);
+    return r->u.fault.tick ? 0 : put(log, r->u.fault.thread + 1, row);
+}
+
+static int
+on_note(pmt_log_t *log, const pmt_record_t *r)
+{
+    uint32_t thread = (uint32_t)r->u.note.thread;
+    pmt_log_row_t row = thread_row(log, thread, r->time, r->u.note.what == PMT_NOTE_LOST ? PMT_LOG_LOST : PMT_LOG_MARK);
+    if (row.kind == PMT_LOG_LOST) {
+        row.count = r->u.note.number;
+    } else {
+        int64_t text = pmt_texts_add(&log->profile.texts, r->u.note.text.data, r->u.note.text.size);
+        if (text < 0) {
+            return -ENOMEM;
+        }
+        row.text = (uint32_t)text;
+    }
+    return put(log, thread + 1, row);
+}
+
+static int
+on_mark(pmt_log_t *log, const pmt_record_t *r)
+{
+    if (r->u.mark.kind != PMT_MARK_START && r->u.mark.kind != PMT_MARK_END) {
+        return 0;
+    }
+    if (unwanted(log, (uint32_t)r->u.mark.process)) {
+        log->queues[0].latest = r->time > log->queues[0].latest ? r->time : log->queues[0].latest;
+        return 0;
+    }
+    return put(log, 0, (pmt_log_row_t){
+                           .time = r->time,
+                           .rss = (int64_t)r->u.mark.rss,
+                           .process = (uint32_t)r->u.mark.process,
+                           .thread = PMT_LOG_NONE,
+                           .file = PMT_LOG_NONE,
+                           .name = PMT_LOG_NONE,
+                           .text = r->u.mark.kind == PMT_MARK_START ? log->start_text : log->end_text,
+                           .kind = PMT_LOG_MARK,
+                       });
+}
+
+static int
+on_record(pmt_log_t *log, const pmt_record_t *r)
+{
+    int err;
+    switch (r->type) {
+    case PMT_WIRE_ROUND:
+        log->safe = r->time > PMT_WIRE_EVENT_NS ? r->time - PMT_WIRE_EVENT_NS : 0;  // times of events are rounded down
+        return 0;
+    case PMT_WIRE_THREAD:
+        err = pmt_decoder_add_thread(&log->events);
+        return err ? err : add_queue(log, unwanted(log, (uint32_t)r->u.thread.process));
+    case PMT_WIRE_NODE:
+        return pmt_profile_node(&log->profile, r);
+    case PMT_WIRE_EVENTS:
+        return on_events(log, r);
+    case PMT_WIRE_FAULT:
+        return on_fault(log, r);
+    case PMT_WIRE_NOTE:
+        return on_note(log, r);
+    case PMT_WIRE_MARK:
+        return on_mark(log, r);
+    default:
+        return 0;
+    }
+}
+
+// Reads until rows are complete, or the end, or there are too many of them.
+static int
+read_more(pmt_log_t *log, char error[PMT_ERROR_MAX])
+{
+    pmt_record_t record;
+    int err;
+    while ((err = pmt_reader_next(log->reader, &record)) > 0) {
+        err = on_record(log, &record);
+        if (err < 0) {
+            break;
+        }
+        log->full = log->rows >= ROWS_MAX;
+        if (log->full || record.type == PMT_WIRE_ROUND) {
+            return 0;
+        }
+    }
+    log->ended = true;
+    pmt_replay_explain(log->reader, &log->events, err, error);
+    return err;
+}
+
+// ---- rows that go out ----
+
+static const named_t *
+name_of(pmt_log_t *log, uint32_t process, uint32_t code)
+{
+    named_t *named = &log->named[(code + process * 0x9e3779b9u) & (CODES - 1)];
+    if (named->code != code || named->process != process || code == 0) {
+        const pmt_code_t *known = pmt_profile_code(&log->profile, process, code);
+        *named = (named_t){.process = process, .code = code, .file = PMT_LOG_NONE, .name = PMT_LOG_NONE};
+        if (known && known->named) {
+            *named = (named_t){process, code, known->file, known->name, known->first_line};
+        }
+    }
+    return named;
+}
+
+// A frame's row shows where the frame is: at its last line, or where it begins; a C function has no line.
+static void
+put_names(pmt_log_t *log, pmt_log_row_t *row)
+{
+    if (row->kind == PMT_LOG_MARK || row->kind == PMT_LOG_LOST) {
+        return;
+    }
+    if (row->text != PMT_LOG_NONE) {
+        row->text = name_of(log, row->process, row->text)->name;
+    }
+    const named_t *named = name_of(log, row->process, row->code);
+    row->file = named->file;
+    row->name = named->name;
+    if (row->line == 0 && row->kind != PMT_LOG_FAULT) {
+        row->line = named->first_line;
+    }
+}
+
+static void
+put_change(pmt_log_t *log, pmt_log_row_t *row)
+{
+    process_t *process = &log->processes[row->process];
+    if (row->rss == 0) {  // not known to its thread
+        row->rss = process->rss;
+    }
+    row->change = process->has_rss ? (int64_t)((uint64_t)row->rss - (uint64_t)process->rss) : 0;
+    process->rss = row->rss;
+    process->has_rss |= row->rss != 0;
+}
+
+static bool
+chosen(const uint8_t *mask, uint32_t count, uint32_t number)
+{
+    return !mask || (number < count && mask[number]);
+}
+
+static bool
+wanted(const pmt_log_filter_t *filter, const pmt_log_row_t *row)
+{
+    return row->time >= filter->since && row->time <= filter->until && chosen(filter->names, filter->names_count, row->name) &&
+           chosen(filter->threads, filter->threads_count, row->thread);
+}
+
+static bool
+moved(const pmt_log_filter_t *filter, const pmt_log_row_t *row)
+{
+    return (row->change < 0 ? -(uint64_t)row->change : (uint64_t)row->change) >= filter->min_change;
+}
+
+// Whether *row goes out now; the row before it may take its place, and it comes next.
+static bool
+show(pmt_log_t *log, pmt_log_row_t *row)
+{
+    process_t *process = &log->processes[row->process];
+    if (!wanted(&log->filter, row)) {
+        return false;
+    }
+    if (!moved(&log->filter, row)) {
+        process->before = *row;
+        process->has_before = true;
+        return false;
+    }
+    if (process->has_before) {
+        log->next = *row;
+        log->has_next = true;
+        *row = process->before;
+        process->has_before = false;
+    }
+    return true;
+}
+
+int
+pmt_log_next(pmt_log_t *log, pmt_log_row_t *row, char error[PMT_ERROR_MAX])
+{
+    int err;
+    if (log->has_next) {
+        *row = log->next;
+        log->has_next = false;
+        return 1;
+    }
+    for (uint32_t skipped = 0; skipped < SKIPPED_MAX;) {
+        if (log->heap_count && (log->ended || log->full || log->queues[log->heap[0]].rows[log->queues[log->heap[0]].first].time <= log->safe)) {
+            *row = take(log);
+            log->full = log->full && log->rows > ROWS_MAX / 2;
+            put_names(log, row);
+            put_change(log, row);
+            if (row->time > log->filter.until) {
+                return 0;  // so are all that follow
+            }
+            if (show(log, row)) {
+                return 1;
+            }
+            skipped++;
+        } else if (log->ended) {
+            return 0;
+        } else if ((err = read_more(log, error)) < 0) {
+            return err;
+        }
+    }
+    return -EAGAIN;
+}
+
+// ---- open and close ----
+
+static int
+prepare(pmt_log_t *log, const char *path, char error[PMT_ERROR_MAX])
+{
+    int err = pmt_profile_read(&log->profile, path, 0, error);
+    err = err ? err : pmt_offsets_resolve(&log->offsets, &log->profile);
+    err = err ? err : pmt_reader_open(path, &log->reader, error);
+    err = err ? err : add_queue(log, false);
+    if (!err) {
+        log->processes = calloc((size_t)log->profile.process_count + 1, sizeof *log->processes);
+        log->named = calloc(CODES, sizeof *log->named);
+        int64_t start = pmt_texts_add(&log->profile.texts, "start", 5), end = pmt_texts_add(&log->profile.texts, "end", 3);
+        log->start_text = (uint32_t)start;
+        log->end_text = (uint32_t)end;
+        err = log->processes && log->named && start >= 0 && end >= 0 ? 0 : -ENOMEM;
+    }
+    return err;
+}
+
+int
+pmt_log_open(pmt_log_t **out, const char *path, char error[PMT_ERROR_MAX])
+{
+    pmt_log_t *log = calloc(1, sizeof *log);
+    *out = NULL;
+    if (!log) {
+        return -ENOMEM;
+    }
+    log->filter.until = UINT64_MAX;
+    pmt_decoder_init(&log->events);
+    pmt_table_init(&log->offsets, sizeof(pmt_offset_t), PMT_OFFSET_KEY);
+    int err = prepare(log, path, error);
+    if (err) {
+        pmt_log_close(log);
+        return err;
+    }
+    *out = log;
+    return 0;
+}
+
+void
+pmt_log_close(pmt_log_t *log)
+{
+    if (!log) {
+        return;
+    }
+    for (uint32_t i = 0; i < log->queue_count; i++) {
+        free(log->queues[i].rows);
+    }
+    free(log->queues);
+    free(log->heap);
+    free(log->processes);
+    free(log->named);
+    pmt_decoder_fini(&log->events);
+    pmt_table_fini(&log->offsets);
+    pmt_reader_close(log->reader);
+    pmt_profile_fini(&log->profile);
+    free(log);
+}
+
+const pmt_profile_t *
+pmt_log_profile(const pmt_log_t *log)
+{
+    return &log->profile;
+}
+
+void
+pmt_log_filter(pmt_log_t *log, const pmt_log_filter_t *filter)
+{
+    log->filter = *filter;
+}

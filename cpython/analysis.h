@@ -1,0 +1,47 @@
+// What the parts of pymemtrace._analysis share: errors, small objects, and the dict of a result.
+#pragma once
+
+#include "slots.h"
+
+#include <stdbool.h>
+
+#include "analyze/tables.h"
+
+typedef struct module_state_s {
+    PyObject *format_error;
+    PyObject *log_type;
+} module_state_t;
+
+// Everything that a result is made of. texts: one Python string each, made when first needed (owned).
+typedef struct result_s {
+    pmt_profile_t profile;
+    pmt_tables_t tables;
+    PyObject **texts;
+} result_t;
+
+// Sets the exception that stands for a reader's error; NULL.
+PyObject *raise_read_error(PyObject *module, PyObject *path, int err, const char *error);
+// The number of a pid argument, None: 0. False with an exception; a number that no process can have raises like one that the trace has not.
+bool pid_of(PyObject *module, PyObject *path, PyObject *object, uint64_t *pid);
+
+// A new reference to text `number`; UINT32_MAX: the empty one.
+PyObject *text(result_t *result, uint32_t number);
+unsigned long long bytes(const result_t *result, uint64_t pages);
+
+// Steals `value`; false with an exception if it is NULL or cannot be stored.
+bool put(PyObject *dict, const char *key, PyObject *value);
+bool put_number(PyObject *dict, const char *key, uint64_t value);
+bool append(PyObject *list, PyObject *item);  // steals `item`
+PyObject *number_or_none(bool known, int64_t value);
+
+// A dict made by `fill`, with the texts that this needs. NULL with an exception.
+PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);
+
+// analysis_calls.c
+PyObject *calls(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *call_tree(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *line_rows(PyObject *module, PyObject *args, PyObject *kwargs);
+extern const char calls_doc[], call_tree_doc[], line_rows_doc[];
+
+// analysis_log.c
+PyObject *make_log_type(PyObject *module);

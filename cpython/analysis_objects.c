@@ -1,0 +1,109 @@
+// Errors and small objects of pymemtrace._analysis (analysis.h).
+#include "analysis.h"
+
+#include <errno.h>
+
+PyObject *
+raise_read_error(PyObject *module, PyObject *path, int err, const char *error)
+{
+    module_state_t *state = PyModule_GetState(module);
+    if (err == -EBADMSG) {
+        PyErr_SetString(state->format_error, error);
+    } else if (err == -ESRCH) {
+        PyErr_SetString(PyExc_ValueError, "the trace has no process of that pid");
+    } else if (err == -ENOMEM) {
+        PyErr_NoMemory();
+    } else {
+        errno = -err;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    }
+    return NULL;
+}
+
+// ---- small objects ----
+
+PyObject *
+text(result_t *result, uint32_t number)
+{
+    if (number == UINT32_MAX) {
+        return PyUnicode_FromStringAndSize("", 0);
+    }
+    PyObject **cached = &result->texts[number];
+    if (!*cached) {
+        const pmt_texts_t *texts = &result->profile.texts;
+        *cached = PyUnicode_DecodeUTF8(texts->texts[number], (Py_ssize_t)texts->sizes[number], "surrogatepass");
+    }
+    return Py_XNewRef(*cached);
+}
+
+unsigned long long
+bytes(const result_t *result, uint64_t pages)
+{
+    return pages * result->profile.info.page_size;
+}
+
+bool
+put(PyObject *dict, const char *key, PyObject *value)
+{
+    int err = value ? PyDict_SetItemString(dict, key, value) : -1;
+    Py_XDECREF(value);
+    return err == 0;
+}
+
+bool
+put_number(PyObject *dict, const char *key, uint64_t value)
+{
+    return put(dict, key, PyLong_FromUnsignedLongLong(value));
+}
+
+bool
+append(PyObject *list, PyObject *item)
+{
+    int err = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return err == 0;
+}
+
+PyObject *
+number_or_none(bool known, int64_t value)
+{
+    return known ? PyLong_FromLongLong(value) : Py_NewRef(Py_None);
+}
+
+bool
+pid_of(PyObject *module, PyObject *path, PyObject *object, uint64_t *pid)
+{
+    *pid = 0;
+    if (object == Py_None) {
+        return true;
+    }
+    *pid = PyLong_AsUnsignedLongLong(object);
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        return false;
+    }
+    if (PyErr_Occurred() || *pid == 0) {
+        PyErr_Clear();
+        raise_read_error(module, path, -ESRCH, "");
+        return false;
+    }
+    return true;
+}
+
+PyObject *
+make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context)
+{
+    uint32_t count = result->profile.texts.count;
+    PyObject *dict = PyDict_New();
+    result->texts = PyMem_Calloc(count + 1, sizeof *result->texts);
+    if (!result->texts) {
+        PyErr_NoMemory();
+    }
+    if (!dict || !result->texts || !fill(dict, result, context)) {
+        Py_CLEAR(dict);
+    }
+    for (uint32_t i = 0; result->texts && i < count; i++) {
+        Py_XDECREF(result->texts[i]);
+    }
+    PyMem_Free(result->texts);
+    return dict;
+}

@@ -1,0 +1,101 @@
+"""The table of `pymemtrace calls`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pymemtrace.report import eventlog, header
+from pymemtrace.report.console import rows_table
+from pymemtrace.report.model import CallRow
+from pymemtrace.report.text import label, location
+from pymemtrace.report.units import count, duration, size
+
+if TYPE_CHECKING:
+    from pymemtrace.tracefile import Trace
+
+_HEADINGS = ("calls", "time", "self", "change", "self", "growth", "release", "largest", "touched")
+_FIELDS = {
+    "calls": "calls",
+    "time": "time_ns",
+    "self-time": "time_self_ns",
+    "change": "change",
+    "self-change": "change_self",
+    "growth": "growth",
+    "self-growth": "growth_self",
+    "release": "release",
+    "self-release": "release_self",
+    "largest": "largest",
+    "touched": "touched",
+    "self-touched": "touched_self",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallsOptions:
+    """sort: a column of the command line; top: rows shown, 0: all."""
+
+    sort: str = "self-growth"
+    top: int = 25
+    full_paths: bool = False
+
+
+def in_order(rows: Sequence[CallRow], sort: str) -> list[CallRow]:
+    """By a column, the largest first; by name in alphabetical order."""
+    if sort == "function":
+        return sorted(rows, key=lambda r: (r.function, r.file, r.first_line or 0))
+    field = _FIELDS[sort]
+    return sorted(rows, key=lambda r: -getattr(r, field))
+
+
+def report(trace: "Trace", options: CallsOptions) -> list[RenderableType]:
+    """Everything that `pymemtrace calls` prints, in order."""
+    rows = in_order(trace.calls, options.sort)
+    shown = rows[: options.top] if options.top else rows
+    shorten = header.shortener(trace, options.full_paths)
+    table = rows_table([*_HEADINGS, "function", "file:line"], len(_HEADINGS))
+    for row in shown:
+        place = location(label(shorten(row.file)), row.first_line)
+        table.add_row(*(Text(cell) for cell in (*_numbers(row), label(row.function), place)))
+    extent = f"{len(rows):,}" if len(shown) == len(rows) else f"the top {len(shown):,} of {len(rows):,}"
+    title = Text(f"Functions ({extent}) by {options.sort}", style="bold underline")
+    parts: list[RenderableType] = [
+        *eventlog.head(trace),
+        *header.process_lines(trace),
+        Text(""),
+        title,
+        Text(""),
+        table,
+    ]
+    if len(shown) < len(rows):
+        parts.append(Text(f"{count(len(rows) - len(shown), 'more row')} (-n 0 shows all)", style="dim"))
+    return parts
+
+
+def _numbers(row: CallRow) -> tuple[str, ...]:
+    return (
+        f"{row.calls:,}",
+        duration(row.time_ns),
+        duration(row.time_self_ns),
+        signed(row.change),
+        signed(row.change_self),
+        size(row.growth_self),
+        size(row.release_self),
+        size(row.largest),
+        size(row.touched),
+    )
+
+
+def signed(change: int) -> str:
+    """A change of RSS: "+4.0 KiB", "-1.5 MiB", "0 B"."""
+    return f"+{size(change)}" if change > 0 else size(change)
+
+
+def json_object(trace: "Trace", rows: Sequence[CallRow]) -> dict[str, Any]:
+    """The object of `pymemtrace calls --json`."""
+    return {
+        **eventlog.json_head(trace),
+        "functions": [{**row._asdict(), "change_self": row.change_self, "change": row.change} for row in rows],
+    }

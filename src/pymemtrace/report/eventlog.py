@@ -1,0 +1,125 @@
+"""What a trace says about its event log, and why there is none: shared by the verbs that show it."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from pymemtrace.errors import UsageError
+from pymemtrace.report import facts, header
+from pymemtrace.report.console import pairs
+from pymemtrace.report.json_report import SCHEMA
+from pymemtrace.report.text import clean
+from pymemtrace.report.units import count, duration
+
+if TYPE_CHECKING:
+    from pymemtrace.report.model import ProcessRow
+    from pymemtrace.tracefile import Trace
+
+_WORDS = {"calls": "calls and returns", "lines": "calls, returns and lines"}
+# From this kernel on /proc/PID/statm is exact; before, each CPU keeps up to so many pages to itself.
+_EXACT_FROM = (6, 16)
+_PAGES_A_CPU = 64
+_META = (("what", ""), ("c_calls", "_c"), ("rss", "_rss"), ("hooks", "_hooks"))
+
+
+def require(trace: "Trace") -> None:
+    """Raise UsageError unless calls were recorded."""
+    if trace.result["has_events"]:
+        return
+    reasons = [p.meta["events_reason"] for p in trace.processes if p.meta.get("events_reason")]
+    why = f" ({reasons[0]})" if reasons else ""
+    raise UsageError(f"{trace.path}: this trace holds no calls{why}; record them with `pymemtrace run --calls`")
+
+
+def traced(trace: "Trace") -> "list[ProcessRow]":
+    """The processes that have events, those with the trace's pid."""
+    return [p for p in trace.processes if p.meta.get("events") and trace.pid in (None, p.pid)]
+
+
+def has_lines(trace: "Trace") -> bool:
+    """Whether lines were recorded in any process."""
+    return any(p.meta["events"] == "lines" for p in traced(trace))
+
+
+def head(trace: "Trace") -> list[Text]:
+    """The head of each report on events: the run, what was recorded, how exact RSS is, what is missing."""
+    items = [
+        ("command", header.command_text(trace.command)),
+        ("ended", facts.end_text(trace.end.kind, trace.end.value)),
+        ("RSS", header.rss_text(trace.rss.start, trace.rss.peak, trace.rss.end)),
+        ("events", _recorded(trace)),
+        ("RSS in rows", _exactness(trace)),
+    ]
+    missing = losses(traced(trace))
+    if missing:
+        items.append(("lost", missing))
+    left_out = facts.left_out(trace.result)
+    if left_out:
+        items.append(("left out", left_out))
+    if not trace.complete:
+        items.append(("file", "cut off: the log ends where the file ends"))
+    return pairs(items)
+
+
+def losses(processes: "Iterable[ProcessRow]") -> str | None:
+    """Events that are missing, in words; None: none are."""
+    lost = sum(p.counters.get("events_lost", 0) for p in processes)
+    return f"{count(lost, 'event')}; rows of kind `lost` stand where they are missing" if lost else None
+
+
+def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
+    """What `info` shows of a process's events."""
+    meta, counters = process.meta, process.counters
+    reason = meta.get("events_reason")
+    if not meta.get("events"):
+        return [("events", f"none: {clean(reason)}")] if reason else []
+    items = [("events", f"{counters['events']:,} " if "events" in counters else "")]
+    items[0] = ("events", items[0][1] + f"{_what(process)}, by {clean(meta.get('events_hooks', 'unknown'))} hooks")
+    for key, word in (("include", "only"), ("exclude", "without")):
+        if meta.get(key):
+            items.append((word, clean(", ".join(meta[key].split("\0")))))
+    items.append(("events lost", f"{counters.get('events_lost', 0):,}"))
+    waits = counters.get("event_waits", 0)
+    items.append(
+        ("event waits", f"{waits:,}" + (f", {duration(counters.get('event_wait_ns', 0))} in all" if waits else ""))
+    )
+    if "rss_reads" in counters:
+        items.append(
+            ("RSS read", f"{counters['rss_reads']:,} times by the hooks ({meta.get('events_rss', 'tracked')})")
+        )
+    return items
+
+
+def _what(process: "ProcessRow") -> str:
+    words = _WORDS.get(process.meta.get("events", ""), "events")
+    return words + (", without C calls" if process.meta.get("events_c") == "no" else "")
+
+
+def _recorded(trace: "Trace") -> str:
+    texts = {f"{_what(p)} ({clean(p.meta.get('events_hooks', 'unknown'))} hooks)" for p in traced(trace)}
+    return "; ".join(sorted(texts)) or "recorded"
+
+
+def _exactness(trace: "Trace") -> str:
+    """How RSS was read, and how far it may be from the truth."""
+    modes = {p.meta.get("events_rss", "tracked") for p in traced(trace)}
+    text = "read at each event" if modes == {"every"} else "read at each page fault and after 20 us of running code"
+    version = re.match(r"(\d+)\.(\d+)", trace.kernel)
+    if version and (int(version[1]), int(version[2])) < _EXACT_FROM:
+        return f"{text}; this kernel's figure lags by up to {_PAGES_A_CPU} pages a CPU"
+    return text
+
+
+def json_head(trace: "Trace") -> dict[str, Any]:
+    """What the JSON objects about events begin with."""
+    return {
+        "schema": SCHEMA,
+        "command": trace.command,
+        "events": {
+            str(p.pid): {key: p.meta.get(f"events{end}") for key, end in _META}
+            | {name: p.counters.get(name) for name in ("events", "events_lost", "event_waits", "rss_reads")}
+            for p in traced(trace)
+        },
+    }

@@ -1,0 +1,119 @@
+"""The annotated source of `pymemtrace lines`."""
+
+import os
+import tokenize
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pymemtrace.errors import UsageError
+from pymemtrace.report import eventlog, eventrows, header
+from pymemtrace.report.calls import signed
+from pymemtrace.report.model import SourceLine
+from pymemtrace.report.text import clean, label
+from pymemtrace.report.units import count, duration, size
+
+if TYPE_CHECKING:
+    from pymemtrace.tracefile import Trace
+
+# Lines shown around those that have numbers.
+_AROUND = 2
+_LINE_LIMIT = 160
+_SOURCE_LIMIT = 16 << 20
+_HEAD = f"{'hits':>12}  {'time':>10}  {'touched':>10}  {'change':>11}  {'largest':>10}  {'line':>6}"
+
+
+def choose(trace: "Trace", wanted: list[str], top: int) -> dict[str, list[SourceLine]]:
+    """The lines by file: of the files wanted, or of the `top` (0: all) whose lines grew and touched most."""
+    files: dict[str, list[SourceLine]] = {}
+    for line in trace.lines():
+        files.setdefault(line.file, []).append(line)
+    if wanted:
+        for name in wanted:
+            if not any(eventrows.is_file(file, name) for file in files):
+                raise UsageError(f"{trace.path}: nothing was recorded in a file {name!r}")
+        return {file: rows for file, rows in files.items() if any(eventrows.is_file(file, name) for name in wanted)}
+    order = sorted(files, key=lambda file: (-_weight(files[file]), file))
+    return {file: files[file] for file in (order[:top] if top else order)}
+
+
+def _weight(rows: list[SourceLine]) -> int:
+    """The largest of a file's lines: they contain each other, so a sum would say nothing."""
+    return max(max(abs(row.change), row.largest, row.touched_self) for row in rows)
+
+
+def report(
+    trace: "Trace", chosen: dict[str, list[SourceLine]], *, whole: bool, full_paths: bool
+) -> list[RenderableType]:
+    """Everything that `pymemtrace lines` prints, in order."""
+    parts: list[RenderableType] = [*(eventlog.head(trace) if trace.has_events else header.head(trace))]
+    parts += header.process_lines(trace)
+    if not eventlog.has_lines(trace):
+        parts.append(Text("Lines were not recorded (`pymemtrace run --lines`): only what was touched is known."))
+    shorten = header.shortener(trace, full_paths)
+    for file, rows in chosen.items():
+        source = _read(file, trace)
+        parts += [Text(""), Text(label(shorten(file)), style="bold underline")]
+        if source is None:
+            parts.append(Text("The source is not there to be read: only line numbers are shown.", style="yellow"))
+        parts += [Text(_HEAD, style="bold"), *_annotated(rows, source, whole)]
+    rest = len({line.file for line in trace.lines()}) - len(chosen)
+    if rest and not whole:
+        parts += [Text(""), Text(f"{count(rest, 'more file')} (-n 0 shows all)", style="dim")]
+    return parts
+
+
+def _read(file: str, trace: "Trace") -> list[str] | None:
+    """The lines of a source file; None if it cannot be read as one."""
+    path = os.path.join(trace.meta.get("cwd", ""), file)
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > _SOURCE_LIMIT:
+            return None
+        with tokenize.open(path) as source:
+            return source.read().splitlines()
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _annotated(rows: list[SourceLine], source: list[str] | None, whole: bool) -> Iterator[Text]:
+    by_line = {row.line: row for row in rows}
+    last = 0
+    for number in _shown(by_line, None if source is None else len(source), whole):
+        if last and number != last + 1:
+            yield Text("...", style="dim")
+        last = number
+        text = source[number - 1] if source is not None and number <= len(source) else ""
+        yield Text(f"{_numbers(by_line.get(number))}  {number:>6}  {clean(text.expandtabs())[:_LINE_LIMIT]}")
+
+
+def _shown(by_line: Iterable[int], length: int | None, whole: bool) -> list[int]:
+    """The numbers of the lines to show, ascending."""
+    if length is None:
+        return sorted(by_line)
+    if whole:
+        return sorted({*range(1, length + 1), *by_line})
+    near = {at for line in by_line for at in range(line - _AROUND, line + _AROUND + 1) if 1 <= at <= length}
+    return sorted(near | set(by_line))
+
+
+def _numbers(row: SourceLine | None) -> str:
+    if row is None:
+        return " " * 61
+    cells = (
+        f"{row.hits:>12,}" if row.hits else f"{'':>12}",
+        f"{duration(row.time_ns) if row.hits else '':>10}",
+        f"{size(row.touched_self) if row.touched_self else '':>10}",
+        f"{signed(row.change) if row.change else '':>11}",
+        f"{size(row.largest) if row.largest else '':>10}",
+    )
+    return "  ".join(cells)
+
+
+def json_object(trace: "Trace", chosen: dict[str, list[SourceLine]]) -> dict[str, Any]:
+    """The object of `pymemtrace lines --json`."""
+    return {
+        **eventlog.json_head(trace),
+        "lines": [{**row._asdict(), "change": row.change} for rows in chosen.values() for row in rows],
+    }
