@@ -142,6 +142,13 @@ pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out)
     return writer->closed;
 }
 
+bool
+pmt_writer_almost_full(const pmt_writer_t *writer)
+{
+    enum { ALMOST = 4 * (EVENTS_BLOCK + RECORD) };
+    return writer->closed || (writer->limit != UINT64_MAX && writer->limit - writer->size < ALMOST);
+}
+
 size_t
 pmt_writer_pending(const pmt_writer_t *writer)
 {
@@ -400,9 +407,9 @@ pmt_writer_thread_name(pmt_writer_t *writer, uint64_t thread, const char *name, 
     end_definition(writer, start, DETAIL);
 }
 
-void
-pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
-                const char *name, size_t name_length)
+static void
+write_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name, size_t name_length,
+           enum kind kind)
 {
     uint8_t *start = begin_definition(writer, PMT_WIRE_CODE);
     put_u(writer, process);
@@ -410,7 +417,14 @@ pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t fi
     put_u(writer, first_line);
     put_text(writer, file, file_length);
     put_text(writer, name, name_length);
-    end_definition(writer, start, DETAIL);
+    end_definition(writer, start, kind);
+}
+
+void
+pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
+                const char *name, size_t name_length)
+{
+    write_code(writer, process, id, first_line, file, file_length, name, name_length, DETAIL);
 }
 
 void
@@ -650,4 +664,29 @@ pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned w
     put_u(writer, number);
     put_text(writer, text, length);
     end_definition(writer, start, DETAIL);
+}
+
+void
+pmt_writer_summary(pmt_writer_t *writer, uint64_t process, uint64_t code, const uint64_t sums[PMT_SUMMARY_SUMS], int64_t largest)
+{
+    if (!is_known(writer, process)) {
+        return;
+    }
+    uint8_t *start = begin_definition(writer, PMT_WIRE_SUMMARY);
+    put_u(writer, process);
+    put_u(writer, code);
+    for (int i = 0; i < PMT_SUMMARY_SUMS; i++) {
+        put_u(writer, sums[i]);
+    }
+    put_s(writer, largest);
+    end_definition(writer, start, FACT);
+}
+
+void
+pmt_writer_summary_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name,
+                        size_t name_length)
+{
+    if (is_known(writer, process)) {
+        write_code(writer, process, id, first_line, file, file_length, name, name_length, FACT);
+    }
 }

@@ -31,6 +31,7 @@ typedef struct pmt_left_out_s {
     uint64_t events;  // calls, returns and lines
 } pmt_left_out_t;
 bool pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out);  // false: nothing is left out
+bool pmt_writer_almost_full(const pmt_writer_t *writer);  // or nothing is written any more: the next record may be the first that is left out
 size_t pmt_writer_pending(const pmt_writer_t *writer);  // bytes not yet in a block
 
 void pmt_writer_meta(pmt_writer_t *writer, uint64_t scope, const char *key, const char *value, size_t length);
@@ -84,3 +85,8 @@ typedef struct pmt_event_columns_s {
 // How many of them are calls, returns and lines.
 uint32_t pmt_writer_events(pmt_writer_t *writer, uint64_t thread, const pmt_event_columns_t *columns);
 void pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned what, uint64_t number, const char *text, size_t length);
+// What is left out of the events, by function. sums: in the order of the format. Written as far as there is room, as is the function's CODE if that was left out too.
+enum { PMT_SUMMARY_SUMS = 9 };
+void pmt_writer_summary(pmt_writer_t *writer, uint64_t process, uint64_t code, const uint64_t sums[PMT_SUMMARY_SUMS], int64_t largest);
+void pmt_writer_summary_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name,
+                             size_t name_length);

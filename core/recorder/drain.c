@@ -120,6 +120,7 @@ on_thread(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         .frames = consumer->frames,
         .nodes = consumer->nodes,
         .lane_tail = consumer->lane_tail,
+        .member = consumer->member,
         .events = consumer->events,
     };
     pmt_expected_t *expected = pmt_process_take_expected(drain->process, raw->arg);
@@ -192,6 +193,10 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         consumer->events.rss = rss;
     }
     pmt_writer_fault(drain->trace->writer, &fault);
+    if (placed && drain->trace->summary) {
+        pmt_summary_fault(drain->trace->summary, consumer->member, raw->arg, consumer->events.rss);
+        pmt_encoder_mark(&drain->lane.encoder);
+    }
     consumer->last_time = time;
     consumer->last_address = words[2];
     consumer->last_node = node;
@@ -211,6 +216,10 @@ on_code(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     const char *file = (const char *)(words + 3);
     if (is_code_id(raw->arg) && file_size <= raw->words * sizeof *words && file_size + name_size <= (raw->words - 3u) * sizeof *words) {
         pmt_writer_code(drain->trace->writer, drain->process->number, raw->arg, words[1], file, file_size, file + file_size, name_size);
+        pmt_left_out_t left_out;
+        if (drain->trace->summary && pmt_writer_left_out(drain->trace->writer, &left_out)) {
+            pmt_summary_code(drain->trace->summary, drain->process->number, raw->arg, words[1], file, file_size, file + file_size, name_size);
+        }
     }
 }
 

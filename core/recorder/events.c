@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/compiler.h"
 #include "base/varint.h"
+#include "recorder/summary.h"
 
 enum { KIND = 15, ID_MAX = PMT_OPEN_C - 1, BELOW = 2 * PMT_OPEN_C };
 
@@ -51,12 +52,25 @@ pmt_event_state_reset(pmt_event_state_t *state, uint64_t ticks)
 // ---- the record being filled ----
 
 void
+pmt_encoder_mark(pmt_encoder_t *encoder)
+{
+    if (PMT_UNLIKELY(encoder->summary && pmt_writer_almost_full(encoder->writer))) {
+        pmt_summary_mark(encoder->summary, encoder->state);
+    }
+}
+
+void
 pmt_encoder_flush(pmt_encoder_t *encoder)
 {
     pmt_event_columns_t *columns = encoder->columns;
+    pmt_left_out_t left_out;
     if (columns->count) {
         *encoder->events += pmt_writer_events(encoder->writer, encoder->thread, columns);
+        if (encoder->summary && pmt_writer_left_out(encoder->writer, &left_out)) {
+            pmt_summary_events(encoder->summary, encoder->member, encoder->process, columns);
+        }
         columns->count = columns->times_size = columns->values_size = 0;
+        pmt_encoder_mark(encoder);
     }
 }
 

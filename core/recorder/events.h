@@ -41,6 +41,9 @@ typedef struct pmt_encoder_s {
     const pmt_event_clock_t *clock;
     uint64_t thread;            // number in the trace
     uint64_t earliest, latest;  // units: no event is older, or younger
+    struct pmt_summary_s *summary;  // of what is left out; NULL: none is made
+    uint32_t *member;               // the thread in it
+    uint32_t process;               // number in the trace
     uint64_t *events;           // calls, returns and lines are counted here
 } pmt_encoder_t;
 
@@ -48,5 +51,7 @@ typedef struct pmt_encoder_s {
 void pmt_event_state_reset(pmt_event_state_t *state, uint64_t ticks);
 // Encodes the records of a lane that begin at `at` or later, before `stop`; none goes beyond `end`, and what cannot be a record is skipped to there. Returns where to go on.
 uint64_t pmt_encoder_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end);
+// No event of the record being filled has been encoded: the thread's state is what the next record begins with.
+void pmt_encoder_mark(pmt_encoder_t *encoder);
 // Writes what has been encoded: before anything else of this thread is written, and before another thread's events.
 void pmt_encoder_flush(pmt_encoder_t *encoder);

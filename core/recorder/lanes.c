@@ -28,6 +28,9 @@ pmt_lanes_attach(pmt_trace_t *trace, pmt_process_t *process, int fd)
         pmt_prim_unmap(lanes, PMT_LANES_SIZE);
         return err;
     }
+    if (!trace->summary) {
+        trace->summary = pmt_summary_new();  // without it the log ends where it ends
+    }
     process->lanes = lanes;
     process->open = open;
     return 0;
@@ -78,7 +81,11 @@ pmt_lane_begin(pmt_lane_t *lane, pmt_trace_t *trace, pmt_process_t *process, uns
         .clock = &process->clock,
         .earliest = (trace->watermark + PMT_WIRE_EVENT_NS - 1) / PMT_WIRE_EVENT_NS,
         .events = &process->events_taken,
+        .summary = trace->summary,
+        .member = &consumer->member,
+        .process = process->number,
     };
+    pmt_encoder_mark(&lane->encoder);
 }
 
 static void
@@ -96,7 +103,7 @@ readable(pmt_lane_t *lane, uint64_t place)
     if (place > lane->head) {
         lane->head = atomic_load_explicit(&lane->ring->head, memory_order_acquire);
     }
-    if (lane->head < tail || lane->head - tail > PMT_LANE_WORDS) {  // no producer of ours goes that far, or back
+    if (lane->head - tail > PMT_LANE_WORDS) {  // no producer of ours goes that far, or back
         publish(lane, lane->head);
         return lane->head;
     }
@@ -144,8 +151,15 @@ pmt_lane_flush(pmt_lane_t *lane)
 void
 pmt_lane_reset(pmt_lane_t *lane)
 {
+    pmt_event_state_t *state = &lane->consumer->events;
     pmt_lane_flush(lane);
-    pmt_event_state_reset(&lane->consumer->events, lane->ring ? lane->process->lanes->ticks : 0);
+    if (lane->encoder.summary) {
+        pmt_summary_end_thread(lane->encoder.summary, lane->consumer->member, state->depth);
+    }
+    pmt_event_state_reset(state, lane->ring ? lane->process->lanes->ticks : 0);
+    if (lane->ring) {
+        pmt_encoder_mark(&lane->encoder);
+    }
 }
 
 bool

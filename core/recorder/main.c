@@ -446,6 +446,10 @@ finish(recorder_t *recorder)
         pmt_process_close(trace, trace->processes);
     }
     pmt_prim_kin_close(trace->kin_fd);
+    pmt_left_out_t left_out;
+    if (trace->summary && pmt_writer_left_out(trace->writer, &left_out) && left_out.events) {
+        pmt_summary_write(trace->summary, trace->writer);
+    }
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);

@@ -12,6 +12,7 @@
 #include "recorder/events.h"
 #include "recorder/intern.h"
 #include "recorder/modules.h"
+#include "recorder/summary.h"
 
 // The consumer's end of one ring: the thread's present stack and what its next fault is written against.
 typedef struct pmt_consumer_s {
@@ -27,6 +28,7 @@ typedef struct pmt_consumer_s {
     uint64_t *frames;  // PMT_STACK_MAX: code id << 32 | offset
     uint32_t *nodes;   // PMT_STACK_MAX
     uint64_t lane_tail;        // words read of the slot's lane
+    uint32_t member;           // the slot's number in the summary + 1; 0: it is not in it
     pmt_event_state_t events;  // of the thread
 } pmt_consumer_t;
 
@@ -87,6 +89,7 @@ typedef struct pmt_trace_s {
     pmt_nodes_t *nodes;
     pmt_sites_t *sites;
     pmt_event_columns_t *columns;
+    pmt_summary_t *summary;  // NULL: none is made
     uint64_t last_site_address;
     int64_t batch;  // the thread of the last BATCH, -1: none
     uint64_t watermark;

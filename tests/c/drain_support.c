@@ -57,6 +57,7 @@ tear_down(void **state)
     pmt_nodes_free(trace.nodes);
     pmt_sites_free(trace.sites);
     free(trace.columns);
+    pmt_summary_free(trace.summary);
     pmt_writer_free(trace.writer);
     close(trace.cgroup.usage_fd);
     close(trace_file);

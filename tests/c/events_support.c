@@ -9,6 +9,8 @@
 #include <zstd.h>
 
 #include "base/varint.h"
+#include "format/events.h"
+#include "support.h"
 
 log_t logged;
 pmt_lanes_t *lanes;
@@ -210,6 +212,7 @@ events(void)
         logged.threads[logged.count++ % LOG_EVENTS] = (uint32_t)number;
         event(thread, kinds[i]);
         logged.by_thread[number]++;
+        logged.changes += kinds[i] == PMT_WIRE_RSS;
     }
     assert_ptr_equal(times, times_end);
 }
@@ -253,6 +256,21 @@ fault(unsigned flags)
     }
 }
 
+void (*on_summary)(const uint8_t *at, const uint8_t *end);
+
+static void
+code(void)
+{
+    u();
+    u();
+    u();
+    uint64_t size = u();
+    const char *file = (const char *)at;
+    at += size;
+    uint64_t name_size = u();
+    sprintf(logged.last_code, "%.*s:%.*s", (int)(size % 100), file, (int)(name_size % 100), (const char *)at);
+}
+
 static void
 definition(unsigned type)
 {
@@ -265,6 +283,10 @@ definition(unsigned type)
         assert_ptr_equal(at, behind);
     } else if (type == PMT_WIRE_NOTE) {
         note();
+    } else if (type == PMT_WIRE_CODE) {
+        code();
+    } else if (type == PMT_WIRE_SUMMARY && on_summary) {
+        on_summary(at, behind);
     }
     at = behind;
     end = limit;
@@ -291,6 +313,38 @@ record(void)
     }
 }
 
+// The reader takes the file, and its events are as many.
+static void
+read_by_the_reader(void)
+{
+    char path[PMT_TEST_PATH], error[PMT_ERROR_MAX] = "";
+    static pmt_trace_event_t out[100];
+    pmt_reader_t *reader;
+    pmt_record_t r;
+    pmt_decoder_t events;
+    int got_record, got_events;
+    unsigned count = 0;
+    pmt_decoder_init(&events);
+    assert_int_equal(pmt_reader_open(pmt_test_path(trace_file, path), &reader, error), 0);
+    while ((got_record = pmt_reader_next(reader, &r)) > 0) {
+        if (r.type == PMT_WIRE_THREAD) {
+            assert_int_equal(pmt_decoder_add_thread(&events), 0);
+        } else if (r.type == PMT_WIRE_FAULT) {
+            pmt_decoder_fault(&events, &r);
+        } else if (r.type == PMT_WIRE_EVENTS) {
+            pmt_decoder_begin(&events, &r);
+            while ((got_events = pmt_decoder_next(&events, out, 100)) > 0) {
+                count += (unsigned)got_events;
+            }
+            assert_int_equal(got_events, 0);
+        }
+    }
+    assert_int_equal(got_record, 0);
+    assert_int_equal(count, logged.count - logged.changes);
+    pmt_decoder_fini(&events);
+    pmt_reader_close(reader);
+}
+
 void
 read_log(void)
 {
@@ -314,4 +368,5 @@ read_log(void)
     for (unsigned i = 0; i < 4; i++) {
         logged.open[i] = threads[i].depth;
     }
+    read_by_the_reader();
 }

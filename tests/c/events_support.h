@@ -13,10 +13,12 @@ typedef struct log_s {
     uint32_t threads[LOG_EVENTS];
     unsigned count;               // events
     unsigned by_thread[4];        // events
+    unsigned changes;             // of RSS, among the events
     unsigned records;             // EVENTS
     unsigned faults;              // that tell RSS; of each
     uint64_t fault_rss[LOG_FAULTS];
     unsigned fault_after[LOG_FAULTS];  // events of its thread
+    char last_code[256];          // file:name of the last CODE
     unsigned open[4];             // frames open at the end, by thread
     unsigned deepest;
 } log_t;
@@ -41,6 +43,8 @@ void put_placed_fault(unsigned slot, uint64_t rss);
 uint64_t lane_head(unsigned slot);
 // Drains: lanes must be empty then.
 void drain_lanes(void);
+// SUMMARY records go here, if anywhere.
+extern void (*on_summary)(const uint8_t *at, const uint8_t *end);
 // Reads the file.
 void read_log(void);
 #define ASSERT_LOG(text_) (drain_lanes(), read_log(), assert_string_equal(logged.text, text_))
