@@ -4,7 +4,7 @@
 #include "base/varint.h"
 #include "events_support.h"
 
-enum { LIMIT = 1 << 20 };
+enum { LIMIT = 1030000 };  // reached amid a drain
 
 typedef struct row_s {
     uint64_t sums[PMT_SUMMARY_SUMS];
@@ -33,20 +33,26 @@ on_row(const uint8_t *at, const uint8_t *end)
     assert_ptr_equal(at, end);
 }
 
-// Noise that fills the file: one record after the other, until details are left out. How many of its calls were.
+// Noise that fills the file, several records at a time that begin amid a deep stack, until details are left out. How many of its calls were: the log holds the first events.
+enum { DEEP = 16000 };
+
 static uint64_t
 fill(void)
 {
     uint32_t noise = 1;
+    uint64_t before = process->events_taken, calls = 0;
     while (!pmt_writer_left_out(trace.writer, &left_out)) {
-        for (int i = 0; i < 4000; i++) {
+        for (int i = 0; i < 2 * DEEP; i++) {
             noise = noise * 1664525u + 1013904223u;
-            say_after(0, noise >> 12 & 0xffff, PMT_EVENT_CALL, 15);
-            say_after(0, noise >> 10 & 0xffff, PMT_EVENT_RETURN, 15);
+            say_after(0, noise >> 12 & 0xffff, i < DEEP ? PMT_EVENT_CALL : PMT_EVENT_RETURN, 15);
         }
+        calls += DEEP;
         drain_lanes();
+        pmt_writer_left_out(trace.writer, &left_out);
     }
-    return left_out.events / 2;
+    uint64_t in_log = process->events_taken - before - left_out.events, rest = in_log % (2 * DEEP);
+    assert_int_not_equal(rest, 0);  // else nothing of this is tried
+    return calls - in_log / (2 * DEEP) * DEEP - (rest < DEEP ? rest : DEEP);
 }
 
 static int
@@ -76,6 +82,7 @@ what_follows_the_log_is_summed_up(void **state)
     say(0, PMT_EVENT_CALL, 1);  // open when the log ends
     say(0, PMT_EVENT_RSS, 1000);
     say(0, PMT_EVENT_C_CALL, 9);
+    drain_lanes();
     uint64_t left = fill();
     put_text_record(0, PMT_RAW_CODE, 2, FIELDS(7, 4ull << 32 | 3), "filefun", 7);
     say(0, PMT_EVENT_CALL, 2);
@@ -115,19 +122,43 @@ threads_that_follow_each_other(void **state)
 {
     put_thread(0, TID, 20);
     say(0, PMT_EVENT_CALL, 1);
+    say(0, PMT_EVENT_RSS, 1000);
+    drain_lanes();
     fill();
     put(0, PMT_RAW_THREAD, 0, TID + 1, FIELDS(trace.t0 + 30, lane_head(0)));
-    say(0, PMT_EVENT_RSS, 5000);
     say(0, PMT_EVENT_CALL, 2);
+    say(0, PMT_EVENT_RSS, 5000);  // the first that is known is no change
     say_after(0, 800, PMT_EVENT_RETURN, 2);
-    put_thread(1, TID + 2, 40);
-    say(1, PMT_EVENT_CALL, 2);
-    say_after(1, 1600, PMT_EVENT_RETURN, 2);
+    drain_lanes();
+    assert_int_equal(process->consumers[0].member, 1);
+    finish();
+    assert_int_equal(rows[2].sums[0], 1);
+    assert_int_equal(rows[2].sums[1], 880);
+    assert_int_equal(rows[2].sums[4], 0);
+    assert_int_equal(rows[1].sums[2], rows[1].sums[1] + rows[15].sums[1]);  // it ended with its thread
+}
+
+static void
+threads_side_by_side(void **state)
+{
+    put_thread(0, TID, 20);
+    put_thread(1, TID + 1, 20);
+    say(0, PMT_EVENT_CALL, 1);
+    for (uint32_t code = 4; code < 7; code++) {
+        say(1, PMT_EVENT_CALL, code);
+    }
+    drain_lanes();
+    fill();
+    for (uint32_t code = 6; code > 3; code--) {
+        say_after(1, 8000, PMT_EVENT_RETURN, code);
+    }
     drain_lanes();
     finish();
-    assert_int_equal(rows[2].sums[0], 2);
-    assert_int_equal(rows[2].sums[1], 2400);
-    assert_int_equal(rows[2].sums[4], 0);
+    for (uint32_t code = 4; code < 7; code++) {
+        assert_int_equal(rows[code].sums[0], 0);
+        assert_int_equal(rows[code].sums[1], 8000);
+        assert_int_equal(rows[code].sums[2], (7 - code) * 8000);
+    }
 }
 
 static void
@@ -151,6 +182,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         LIMITED_TEST(what_follows_the_log_is_summed_up),
         LIMITED_TEST(threads_that_follow_each_other),
+        LIMITED_TEST(threads_side_by_side),
         LIMITED_TEST(a_log_that_is_whole_has_no_summary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
