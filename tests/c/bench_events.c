@@ -136,6 +136,7 @@ start(int file)
     if (!process || pmt_prim_share("bench", PMT_LANES_SIZE, &lanes_fd, &memory) < 0) {
         return -1;
     }
+    pmt_prim_close_sigsafe(fd);
     lanes = memory;
     *lanes = (pmt_lanes_t){.version = PMT_LANES_VERSION, .clock = PMT_LANE_CLOCK_NS, .ticks = trace.t0, .time_ns = trace.t0};
     pmt_raw_t raw = {.type = PMT_RAW_THREAD, .words = 2, .arg = 1};
@@ -143,7 +144,9 @@ start(int file)
     pmt_shared_words(shared, 0)[1] = trace.t0;
     atomic_store(&pmt_shared_ring(shared, 0)->head, 2);
     head = depth = 0;
-    return pmt_lanes_attach(&trace, process, lanes_fd);
+    int err = pmt_lanes_attach(&trace, process, lanes_fd);
+    pmt_prim_close_sigsafe(lanes_fd);
+    return err;
 }
 
 static uint64_t
@@ -152,6 +155,22 @@ cpu_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);  // the machine may be busy
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void
+stop(int file)
+{
+    trace.processes->replaced = true;  // else it would be a ghost as long as this runs
+    pmt_process_close(&trace, trace.processes);
+    pmt_process_lay_ghosts(&trace);
+    pmt_writer_free(trace.writer);
+    pmt_nodes_free(trace.nodes);
+    pmt_sites_free(trace.sites);
+    free(trace.columns);
+    pmt_summary_free(trace.summary);
+    pmt_prim_unmap(shared, PMT_SHARED_SIZE);
+    pmt_prim_unmap(lanes, PMT_LANES_SIZE);
+    close(file);
 }
 
 static int
@@ -177,8 +196,7 @@ measure(const char *name, void (*program)(void), uint64_t events)
     pmt_writer_flush(trace.writer);
     double bytes = (double)lseek(file, 0, SEEK_CUR);
     printf("%-12s %6.1f M events/s %6.1f ns an event %6.2f bytes an event\n", name, (double)taken * 1e3 / (double)spent, (double)spent / (double)taken, bytes / (double)taken);
-    pmt_writer_free(trace.writer);
-    close(file);
+    stop(file);
     return 0;
 }
 
