@@ -13,7 +13,6 @@ typedef struct log_s {
     uint32_t threads[LOG_EVENTS];
     unsigned count;               // events
     unsigned by_thread[4];        // events
-    unsigned changes;             // of RSS, among the events
     unsigned records;             // EVENTS
     unsigned faults;              // that tell RSS; of each
     uint64_t fault_rss[LOG_FAULTS];
