@@ -24,14 +24,14 @@ Sequence = tuple[tuple[str, str, int | None], ...]
 
 
 def log(trace: Path, *options: str) -> list[dict[str, Any]]:
-    done = harness.run([harness.command(), "log", trace, "--json", *options])
+    done = harness.run(harness.pymemtrace("log", trace, "--json", *options))
     assert done.status == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def traced(tmp_path: Path, program: Path, *options: str) -> Path:
     trace = tmp_path / "events.pmt"
-    done = harness.run([harness.command(), "run", "-q", "-o", trace, *options, program])
+    done = harness.run(harness.pymemtrace("run", "-q", "-o", trace, *options, program))
     assert done.status == 0, done.stderr
     return trace
 
@@ -113,7 +113,7 @@ def test_a_call_and_its_return_stand_at_the_same_depth_and_all_end_at_zero(tmp_p
 def test_the_changes_add_up(tmp_path: Path) -> None:
     trace = traced(tmp_path, harness.TARGETS / "events" / "c_calls.py", "--lines")
     rows = log(trace)
-    rss = json.loads(harness.run([harness.command(), "report", "--json", trace]).stdout)["rss"]
+    rss = json.loads(harness.run(harness.pymemtrace("report", "--json", trace)).stdout)["rss"]
     for before, row in itertools.pairwise(rows):
         assert row["rss"] - before["rss"] == row["change"]
     assert sum(row["change"] for row in rows[1:]) == rows[-1]["rss"] - rows[0]["rss"]
@@ -168,13 +168,13 @@ def test_a_trace_is_readable_up_to_the_kill(tmp_path: Path) -> None:
     program.write_text("def f(n):\n    return n if n < 2 else f(n - 1) + f(n - 2)\nwhile True:\n    f(12)\n")
     for attempt in range(100):
         trace = tmp_path / f"killed-{attempt}.pmt"
-        process = harness.popen([harness.command(), "run", "-q", "-o", trace, "--calls", program])
+        process = harness.popen(harness.pymemtrace("run", "-q", "-o", trace, "--calls", program))
         time.sleep(0.2 + random.random() / 4)
         for pid in harness.descendants(process.pid):
             if str(program) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
                 harness.kill(pid, signal.SIGKILL)
         assert process.wait(20) == -signal.SIGKILL
-        done = harness.run([harness.command(), "calls", trace, "--json"])
+        done = harness.run(harness.pymemtrace("calls", trace, "--json"))
         assert done.status == 0, done.stderr
         assert json.loads(done.stdout)["functions"], attempt
         trace.unlink()

@@ -49,10 +49,26 @@ def main():
     print(list(map(key, numbers)), list(filter(predicate, numbers)), sorted([Key(2), Key(1)]))
     print(str.join("-", ["a", "b"]), "x".join("ab"), "{}".format(1), "%s" % Key(3), f"{Key(4)!r}")
     print(re.sub("a", visit, "banana"), json.loads('{"a": [1, {"b": 2}]}', object_pairs_hook=hook))
-    print(dict.fromkeys("ab", 1), int("12", 16), float("1.5"), list("ab"), tuple(iter([1])), bytes(2), type(3), type("T", (), {}))
+    print(
+        dict.fromkeys("ab", 1),
+        int("12", 16),
+        float("1.5"),
+        list("ab"),
+        tuple(iter([1])),
+        bytes(2),
+        type(3),
+        type("T", (), {}),
+    )
     print(list(itertools.accumulate([1, 2], operator.add)), list(zip([1], [2])), dict(a=1), isinstance(3, int))
     print(bisect.bisect([1, 2, 3], 2), operator.itemgetter(1)([4, 5]), operator.methodcaller("upper")("a"))
-    for bad in (lambda: [].pop(), lambda: {}["x"], lambda: int("z"), lambda: next(iter([])), lambda: len(3), lambda: "a".index("b")):
+    for bad in (
+        lambda: [].pop(),
+        lambda: {}["x"],
+        lambda: int("z"),
+        lambda: next(iter([])),
+        lambda: len(3),
+        lambda: "a".index("b"),
+    ):
         try:
             bad()
         except Exception as error:
