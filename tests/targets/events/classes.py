@@ -1,4 +1,4 @@
-"""Class bodies, metaclasses, decorators, properties, descriptors, comprehensions, lambdas, exec, eval and dunder methods."""
+"""Class bodies, metaclasses, decorators, descriptors, comprehensions, lambdas, exec, eval and dunder methods."""
 
 import functools
 
