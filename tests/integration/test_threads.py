@@ -58,6 +58,18 @@ def test_a_thread_without_python(user: str) -> None:
     assert_pages(sum(row["bytes"] for row in own), traced.truth["large"], slack=50)
 
 
+@each_user
+def test_names(user: str) -> None:
+    """Python's name where there is one, else the kernel's."""
+    need_faults(user)
+    traced = trace("thread_names.py", user=user)
+    assert (traced.status, traced.stderr) == (0, "")
+    found = {row["name"]: row["bytes"] for row in traced.report["by_thread"]}
+    assert found.keys() == {"MainThread", *traced.truth}
+    for name, pages in traced.truth.items():
+        assert_pages(found[name], pages, slack=50, what=name)
+
+
 def churn(user: str, threads: int, times: int) -> None:
     need_faults(user)
     words = [TARGETS / "thread_churn.py", str(threads), str(times)]
