@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import Outcome, any_user, cli, need_faults, new_folder, pymemtrace, run
+from integration.harness import Outcome, any_user, cli, need_faults, new_folder, pymemtrace, run, unprivileged
 
 MODULES = ["test_threading", "test_fork1", "test_subprocess", "test_signal", "test_faulthandler"]
 PACKAGES = ["test_multiprocessing_fork", "test_multiprocessing_spawn"]  # of several modules each from 3.12 on
@@ -27,19 +27,23 @@ Results = dict[str, list[str]]  # test case -> each of its results: a case may r
 
 
 def cases() -> Iterator[object]:
-    """Module and engine of each test, for `pytest.mark.parametrize`."""
+    """Module, engine and user of each test, for `pytest.mark.parametrize`."""
     found = importlib.util.find_spec("test.test_threading") if importlib.util.find_spec("test") else None
     if found is None or found.origin is None:
         reason = f"{sys.executable} comes without the standard library's tests (package test)"
-        yield pytest.param("none", "none", marks=pytest.mark.skip(reason))
+        yield pytest.param("none", "none", "none", marks=pytest.mark.skip(reason))
         return
-    yield from ((name, "faults") for name in MODULES)
-    yield from ((name, "timer") for name in UNDER_TIMER)
+    some = any_user()
+    yield from ((name, "faults", some) for name in MODULES)
+    if some == "root" and unprivileged():
+        yield from ((name, "faults", "unprivileged") for name in MODULES)
+    yield from ((name, "timer", some) for name in UNDER_TIMER)
     for package in PACKAGES:
         names = parts(Path(found.origin).parent, package)
-        yield from ((name, "faults") for name in names)
+        yield from ((name, "faults", some) for name in names)
         if not names:
-            yield pytest.param(package, "faults", marks=pytest.mark.skip(f"{sys.executable} comes without {package}"))
+            reason = f"{sys.executable} comes without {package}"
+            yield pytest.param(package, "faults", some, marks=pytest.mark.skip(reason))
 
 
 def parts(folder: Path, package: str) -> list[str]:
@@ -51,31 +55,30 @@ def parts(folder: Path, package: str) -> list[str]:
 
 @pytest.mark.stress
 @pytest.mark.timeout(2 * TIMEOUT + 60)
-@pytest.mark.parametrize(("module", "engine"), list(cases()))
-def test_same_results(module: str, engine: str) -> None:
+@pytest.mark.parametrize(("module", "engine", "user"), list(cases()))
+def test_same_results(module: str, engine: str, user: str) -> None:
     if engine == "faults":
-        need_faults(any_user())
-    path = new_folder(any_user()) / "x.pmt"
-    bare = regrtest([sys.executable], module)
-    options = ["-q", "--engine", engine, "-o", str(path)]
-    traced = regrtest(pymemtrace("run", *options), module)
+        need_faults(user)
+    path = new_folder(user) / "x.pmt"
+    bare = regrtest([sys.executable], module, user)
+    traced = regrtest(pymemtrace("run", "-q", "--engine", engine, "-o", path), module, user)
     assert len(bare[1]) > 1, f"no tests were run:\n{tail(bare[0])}"
     differences = list(compare(bare[1], traced[1]))
     assert not differences, "\n".join([*differences, tail(traced[0])])
     assert traced[0].status == bare[0].status, tail(traced[0])
-    info = cli("info", path, "--json", timeout=TIMEOUT)
+    info = cli("info", path, "--json", user=user, timeout=TIMEOUT)
     assert info.status == 0, info.stderr
     facts = json.loads(info.stdout)
     assert facts["engine"]["name"] == engine
     assert facts["end"] == {"kind": "exit", "value": traced[0].status}
 
 
-def regrtest(python: list[str], module: str) -> tuple[Outcome, Results]:
+def regrtest(python: list[str], module: str, user: str) -> tuple[Outcome, Results]:
     """Run a module by `python -m test`, in a folder of its own."""
-    folder = new_folder(any_user())
+    folder = new_folder(user)
     path = folder / "results.xml"
     command = [*python, "-m", "test", "--fail-env-changed", "--junit-xml", str(path), module]
-    done = run(command, user=any_user(), cwd=folder, timeout=TIMEOUT)
+    done = run(command, user=user, cwd=folder, timeout=TIMEOUT)
     if not path.exists():
         pytest.fail(f"no results: status {done.status} of {command}\n{tail(done)}", pytrace=False)
     results: Results = {}
