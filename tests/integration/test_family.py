@@ -235,7 +235,7 @@ def test_a_child_that_outlives_the_program() -> None:
 def test_a_child_whose_parent_is_killed(user: str) -> None:
     need_faults(user)
     path = new_folder(user) / "x.pmt"
-    done = cli("run", "-q", "-o", path, TARGETS / "family.py", "orphan", user=user)
+    done = cli("run", "-q", "-o", path, TARGETS / "family.py", "bereave", user=user)
     assert done.status == -signal.SIGKILL
     found = _when_all_have_ended(path)
     assert found["end"] == {"kind": "signal", "value": signal.SIGKILL}

@@ -141,7 +141,7 @@ def outlive() -> None:
     print("outliving", pid, flush=True)
 
 
-def orphan() -> None:
+def bereave() -> None:
     """The parent is killed while its child runs, and before the child touches."""
     pid = os.fork()
     if pid == 0:
@@ -150,7 +150,7 @@ def orphan() -> None:
         touch_in_child()
         os._exit(3)
     touch_in_child()
-    print("orphan", pid, flush=True)
+    print("bereaved", pid, flush=True)
     os.kill(os.getpid(), 9)
 
 
