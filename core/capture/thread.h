@@ -10,7 +10,7 @@ typedef struct pmt_thread_s {
     uint32_t tid;
     pmt_producer_t producer;
     pmt_stack_t stack;
-    uint64_t last_address, last_instruction;  // of the previous fault: an event delivered twice is dropped
+    uint64_t last_address, last_instruction, last_stack;  // of the previous fault: an event delivered twice, or of the handler itself, is dropped
     uint64_t block;    // the huge-page-sized block of the previous fault
     uint32_t left_pages;  // of this thread's in the session's found_pages
     uint64_t signals;  // since the thread was claimed

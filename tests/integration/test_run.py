@@ -323,6 +323,25 @@ def test_forks(way: str, user: str) -> None:
     assert traced.function("copied")["self"] <= traced.truth["pages"] * PAGE // 100, "a copy is no rise"
 
 
+@each_user
+def test_forks_midway(user: str) -> None:
+    """Child and parent go on in the loop that they were in; what they touch from there on is each one's own."""
+    bare = run([sys.executable, TARGETS / "forking.py", "midway"], user=user)
+    assert bare.stdout.count("child ended with 15\n") == 2
+    traced = trace("forking.py", "midway", user=user)
+    assert_same(bare, traced)
+    need_faults(user)
+    pages = traced.truth["pages"]
+    parent, *children = traced.report["processes"]
+    expected = {parent["pid"]: 2 * pages} | {child["pid"]: pages // 2 for child in children}
+    assert len(expected) == 3
+    for pid, touched in expected.items():
+        rows = report(traced.path, "--pid", str(pid), user=user)["by_function"]
+        # A fault of the other half stands for up to 16, where the period had grown before the fork.
+        found = sum(row["self"] for row in rows if row["function"] == "touch_and_fork")
+        assert_pages(found, touched, slack=64, what=pid)
+
+
 def test_a_traced_program_inside_a_traced_program() -> None:
     folder = new_folder(any_user())
     inner = pymemtrace("run", "-q", "-o", folder / "inner.pmt", TARGETS / "endings.py", "exit_3")
