@@ -67,7 +67,7 @@ identify(PyObject *callable)
         const PyMethodDef *method = ((PyCFunctionObject *)callable)->m_ml;
         PyObject *self = ((PyCFunctionObject *)callable)->m_self;
         // A method of types is shared by them all: object.__new__, the class methods.
-        uintptr_t key = self && PyType_Check(self) ? (uintptr_t)self | 1 : (uintptr_t)method;
+        uintptr_t key = self && PyType_Check(self) ? ((uintptr_t)self ^ (uintptr_t)method << 16) | 1 : (uintptr_t)method;
         return (callee_t){key, check_of_method(method), callable};
     }
     if (Py_IS_TYPE(callable, &PyMethodDescr_Type) || Py_IS_TYPE(callable, &PyClassMethodDescr_Type)) {

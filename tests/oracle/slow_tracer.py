@@ -18,10 +18,15 @@ _out, _mode, _program = sys.argv[1:4]
 _threads: dict[int, int] = {}
 _rows: list[list[object]] = []
 _pid = os.getpid()
+_forking = False  # in a child whose fork() has not returned
 _native_id = threading.get_native_id
 
 
 def _add(kind: str, function: str, line: int | None = None) -> None:
+    global _forking
+    if _forking and (kind, function) == ("c_return", "fork"):
+        _forking = False
+        return
     thread = _threads.setdefault(_native_id(), len(_threads))
     _rows.append([thread, kind, function, line])
 
@@ -36,7 +41,9 @@ def _callee(function: object) -> str:
         return _callee(function.__func__)
     if isinstance(function, type):
         return function.__qualname__
-    if isinstance(function, types.BuiltinFunctionType | types.MethodWrapperType):
+    if isinstance(function, types.MethodWrapperType):
+        return f"{function.__objclass__.__qualname__}.{function.__name__}"  # type: ignore[attr-defined]
+    if isinstance(function, types.BuiltinFunctionType):
         owner = function.__self__
         if owner is None or isinstance(owner, types.ModuleType):
             return function.__qualname__
@@ -44,7 +51,7 @@ def _callee(function: object) -> str:
         return f"{_defining_class(found, function.__name__)}.{function.__name__}"
     if isinstance(function, types.MethodDescriptorType | types.WrapperDescriptorType | types.ClassMethodDescriptorType):
         return function.__qualname__
-    return type(function).__qualname__
+    return f"{type(function).__qualname__}.__call__"
 
 
 def _write() -> None:
@@ -180,8 +187,9 @@ def _set_no_trace() -> None:
 
 
 def _in_child() -> None:
-    """A fork child's events are its own; the frames it is in stay open."""
-    global _pid
+    """A fork child's events are its own, from after the fork on; the frames it is in stay open."""
+    global _pid, _forking
+    _forking = True
     _pid = os.getpid()
     _rows.clear()
     _threads.clear()
@@ -201,6 +209,7 @@ def main() -> None:
     leave = os._exit
 
     def leave_after_writing(status: int) -> None:
+        _add("c_call", "_exit")  # of which this is not one
         _write()
         leave(status)
 
