@@ -420,8 +420,12 @@ def test_the_output_is_a_folder() -> None:
 def test_unwritable_folder() -> None:
     folder = new_folder("unprivileged")
     folder.chmod(0o555)
-    assert_one_line(cli("run", "-o", folder / "x.pmt", TARGETS / "hello.py", user="unprivileged"))
-    assert_one_line(cli("run", TARGETS / "hello.py", user="unprivileged", cwd=folder))
+    for options in (["-o", folder / "x.pmt"], []):
+        done = cli("run", *options, TARGETS / "hello.py", user="unprivileged", cwd=folder)
+        assert done.status == 0 and done.stdout.startswith("hello from")
+        notice, own = done.stderr.splitlines()
+        assert own == "to stderr"
+        assert "nothing is recorded" in notice and "Permission denied" in notice and "-o" in notice
     assert list(folder.iterdir()) == []
 
 

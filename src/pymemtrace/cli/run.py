@@ -259,13 +259,12 @@ def _default_name(options: _Options, pid: int) -> str:
 def _create(options: _Options, pid: int) -> tuple[str, int]:
     """The trace's file, new and ours alone: its name and descriptor.
 
-    Raises UsageError where it cannot be had, OSError where nothing can be opened.
+    Raises UsageError for a name that is wrong, OSError where the machine does not allow it.
     """
-    import errno
     import stat
 
     from pymemtrace.errors import UsageError
-    from pymemtrace.process.output import create
+    from pymemtrace.process.output import FORBIDDEN, TROUBLE, create
 
     path = options.output if options.output is not None else _default_name(options, pid)
     try:
@@ -279,7 +278,7 @@ def _create(options: _Options, pid: int) -> tuple[str, int]:
     except FileExistsError:
         raise UsageError(f"{path} exists: overwrite it with -f, or name another file with -o") from None
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if error.errno in TROUBLE + FORBIDDEN:
             raise
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
 
@@ -411,9 +410,12 @@ def _run_untraced(options: _Options, error: OSError) -> "NoReturn":
 
     from pymemtrace.process.program import become_program
 
-    limits = {errno.EMFILE: "raise RLIMIT_NOFILE (ulimit -n)", errno.EAGAIN: "raise RLIMIT_NPROC (ulimit -u)"}
-    remedy = limits.get(error.errno or 0)
-    _notice(f"nothing is recorded, the program runs untraced: {error.strerror}" + (f"; {remedy}" if remedy else ""))
+    remedies = {errno.EMFILE: "raise RLIMIT_NOFILE (ulimit -n)", errno.EAGAIN: "raise RLIMIT_NPROC (ulimit -u)"}
+    remedy = remedies.get(error.errno or 0)
+    problem = error.strerror or str(error)
+    if error.filename is not None and not remedy:
+        problem, remedy = f"cannot write {error.filename}: {problem}", "name a file in another folder with -o"
+    _notice(f"nothing is recorded, the program runs untraced: {problem}" + (f"; {remedy}" if remedy else ""))
     become_program([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments])
 
 
