@@ -80,18 +80,20 @@ on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
     return true;
 }
 
-static void
+// The process whose hooks have been switched on: the facts that follow are about it. Without a descriptor it has its lanes already, or no hooks could be had.
+static pmt_process_t *
 on_lanes(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
 {
     pmt_lanes_message_t lanes;
-    if (size != sizeof lanes || fd_count != 1) {
-        return;
+    if (size != sizeof lanes) {
+        return NULL;
     }
     memcpy(&lanes, recorder->message, sizeof lanes);
     pmt_process_t *process = pmt_process_find(&recorder->trace, lanes.pid);
-    if (process) {
+    if (process && fd_count == 1) {
         pmt_lanes_attach(&recorder->trace, process, fds[0]);
     }
+    return process;
 }
 
 static void
@@ -167,7 +169,7 @@ serve(recorder_t *recorder, int fd)
             taken = on_events(recorder, (size_t)size, fds, fd_count);
             break;
         case PMT_MESSAGE_LANES:
-            on_lanes(recorder, (size_t)size, fds, fd_count);
+            greeted = on_lanes(recorder, (size_t)size, fds, fd_count);
             break;
         case PMT_MESSAGE_BYE:
             on_bye(recorder, (size_t)size, fd);
