@@ -31,7 +31,7 @@ test: ## the whole test suite: C, then Python on each interpreter found
 
 stress: ## the tests that take minutes
 	@tools/system-packages $(PACKAGES)
-	@PYTEST_ADDOPTS="-m stress" tools/test-pythons $(TEST_NEEDS)
+	@PYTEST_ADDOPTS="-m stress -rs" tools/test-pythons $(TEST_NEEDS)
 
 test-c: ## the C tests under the address and undefined-behaviour sanitizers
 	@tools/system-packages $(PACKAGES) $(C_PACKAGES)

@@ -44,6 +44,29 @@ class Targets:
 
 
 TARGETS = Targets()
+
+
+@dataclass(frozen=True)
+class EventMode:
+    """A way of recording events, and the upper limits of its ratios and of its bytes on disk."""
+
+    name: str
+    options: tuple[str, ...]
+    geomean: float
+    each: float
+    fib: float
+    bytes_per_event: float
+
+
+EVENT_MODES = (
+    EventMode("python calls", ("--calls", "--no-c-calls"), 1.20, 1.40, 2.8, 2.0),
+    EventMode("with c calls", ("--calls",), 1.45, 1.90, 3.7, 2.0),
+    EventMode("lines", ("--lines",), 2.0, 3.2, 4.0, 1.5),
+)
+EVENT_TRACER_BYTES = 4 * MIB  # added to the traced process, and for each thread:
+EVENT_TRACER_THREAD_BYTES = 640 * KIB
+EVENT_RECORDER_BYTES = 32 * MIB
+
 _DEEP = {"black_format", "docutils_rst", "django_templates", "sqlglot_optimize", "sympy_algebra"}
 _OWN_TARGET = {"fib": TARGETS.fib, "threads": TARGETS.threads, "touch": TARGETS.touch}
 

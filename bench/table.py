@@ -66,15 +66,13 @@ def print_text(method: dict[str, str], results: list[Result], startup: Startup, 
     hidden = set() if any(values["exact_ratio"] is not None for values in rows) else {"exact_ratio"}
     columns = [key for key in _HEADERS if key not in hidden]
     print()
-    _print_grid(
-        [[_HEADERS[key] for key in columns], *([_cell(key, values[key]) for key in columns] for values in rows)]
-    )
+    print_grid([[_HEADERS[key] for key in columns], *([_cell(key, values[key]) for key in columns] for values in rows)])
     real = [values for values, result in zip(rows, results, strict=True) if result.program.real]
     if real:
         means = (geomean(values[key] for values in real) for key in ("noise", "ratio", "ratio_without_startup"))
         print("geometric mean, real programs: {:.3f} bare/bare, {:.3f} traced, {:.3f} - start-up".format(*means))
     print(f"\n{_EXPLANATION}\n")
-    _print_grid([["figure", "target", "measured", "noise", "", ""], *(_figure_cells(figure) for figure in figures)])
+    print_grid([["figure", "target", "measured", "noise", "", ""], *(figure_cells(figure) for figure in figures)])
 
 
 def print_csv(results: list[Result], startup: Startup) -> None:
@@ -121,7 +119,7 @@ def _cell(key: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _figure_cells(figure: Figure) -> list[str]:
+def figure_cells(figure: Figure) -> list[str]:
     digits = 3 if figure.unit == "x" else 2 if figure.unit == "MiB" else 1
     unit = "" if figure.unit == "x" else f" {figure.unit}"
     measured = "-" if figure.measured is None else f"{figure.measured:.{digits}f}{unit}"
@@ -129,7 +127,7 @@ def _figure_cells(figure: Figure) -> list[str]:
     return [figure.name, f"<= {figure.target:.{digits}f}{unit}", measured, noise, figure.verdict, figure.detail]
 
 
-def _print_grid(lines: list[list[str]]) -> None:
+def print_grid(lines: list[list[str]]) -> None:
     """Columns as wide as they must be; numbers to the right, text to the left."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:

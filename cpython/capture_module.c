@@ -9,6 +9,8 @@
 #include "capture/rss_probe.h"
 #include "capture/timer.h"
 #include "frames.h"
+#include "hooks.h"
+#include "hooks_module.h"
 #include "prim/prim.h"
 #include "run_main.h"
 #include "slots.h"
@@ -24,10 +26,10 @@ os_error(int err)
     return PyErr_SetFromErrno(PyExc_OSError);
 }
 
-PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None) -> (engine, reason)\n\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None, events=False) -> (engine, reason)\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
                         "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace,\n"
-                        "`names` a dict[int, str] of the threads that run already, by native id. In a fork child of a traced process it starts a session of the child's own.\n"
+                        "`names` a dict[int, str] or None of the threads that run already, by native id; `events`: hooks_on will follow. In a fork child of a traced process it starts a session of the child's own.\n"
                         "`engine`: to use: faults, timer, none or best. Returns the one that runs (with none memory is sampled all the same) and None, or the reason why it is not faults.\n"
                         "Raises OSError if nothing can be recorded.");
 
@@ -94,22 +96,23 @@ capture_start(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *address, *engine_name;
-    int exact, confirm, engine;
+    int exact, confirm, engine, events = 0;
     unsigned long long rss_before;
-    PyObject *dict, *name_dict = NULL;  // borrowed
+    PyObject *dict, *name_dict = Py_None;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "sppKO!s|O!:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &PyDict_Type, &name_dict) ||
+    if (!PyArg_ParseTuple(args, "sppKO!s|Op:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &name_dict, &events) ||
         (engine = engine_of(engine_name)) < 0) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
     pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
-    pmt_thread_name_t *names = count < 0 ? NULL : read_names(name_dict, &options.name_count);
+    pmt_thread_name_t *names = count < 0 ? NULL : read_names(PyDict_Check(name_dict) ? name_dict : NULL, &options.name_count);
     if (!names) {
         return NULL;
     }
     options.engine = (pmt_engine_t)engine;
+    options.events = events;
     options.names = names;
     int err = pmt_session_start(&options, reason);
     PyMem_Free(names);
@@ -128,6 +131,7 @@ static PyObject *
 capture_stop(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
+    pmt_hooks_off();
     pmt_session_stop();
     pmt_keep_trap();
     Py_RETURN_NONE;
@@ -154,6 +158,7 @@ capture_leave(PyObject *module, PyObject *ignored)
 {
     (void)module, (void)ignored;
     char reason[PMT_REASON_MAX];
+    pmt_hooks_off();
     int connection = pmt_session_leave(), err = 0;
     if (connection != -ESRCH) {
         Py_BEGIN_ALLOW_THREADS
@@ -284,6 +289,7 @@ capture_get_native_id(PyObject *module, PyObject *ignored)
     PyErr_Clear();
     Py_XDECREF(name);
     pmt_timer_add_thread();
+    pmt_hooks_add_thread();
     return PyLong_FromUnsignedLong(PyThread_get_thread_native_id());
 }
 
@@ -421,15 +427,16 @@ capture_importer(PyObject *module, PyObject *path)
     return PyImport_GetImporter(path);
 }
 
-PyDoc_STRVAR(run_main_doc, "run_main(kind, target)\n\nRun the program as __main__, with no frame below it. kind: script, path, module or code.");
+PyDoc_STRVAR(run_main_doc, "run_main(kind, target, events, notice)\n\nRun the program as __main__, with no frame below it. kind: script, path, module or code. `events`: the arguments of hooks_on,\n"
+                           "which comes last of all before it, or None; notice(reason) is called if that cannot be had.");
 
 static PyObject *
 capture_run_main(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *kind;
-    PyObject *target;  // borrowed
-    return PyArg_ParseTuple(args, "sU:run_main", &kind, &target) ? pmt_run_main(kind, target) : NULL;
+    PyObject *target, *events, *notice;  // borrowed
+    return PyArg_ParseTuple(args, "sUOO:run_main", &kind, &target, &events, &notice) ? pmt_run_main(kind, target, events, notice) : NULL;
 }
 
 static PyMethodDef methods[] = {
@@ -450,6 +457,9 @@ static PyMethodDef methods[] = {
     {"answered", capture_answered, METH_NOARGS, answered_doc},
     {"free_signal", capture_free_signal, METH_NOARGS, free_signal_doc},
     {"summon", capture_summon, METH_VARARGS, summon_doc},
+    {"hooks_on", pmt_python_hooks_on, METH_VARARGS, pmt_python_hooks_on_doc},
+    {"hooks_off", pmt_python_hooks_off, METH_NOARGS, "hooks_off()\n\nNo event is recorded from here on. Harmless when none is."},
+    {"note", pmt_python_note, METH_VARARGS, pmt_python_note_doc},
     {"importer", capture_importer, METH_O, importer_doc},
     {"run_main", capture_run_main, METH_VARARGS, run_main_doc},
     {NULL, NULL, 0, NULL},

@@ -10,6 +10,8 @@
 #define Py_BUILD_CORE 1
 #endif
 #include <internal/pycore_frame.h>
+#include <opcode.h>
+#include <structmember.h>
 
 typedef struct _PyInterpreterFrame pmt_pyframe_t;
 
@@ -119,6 +121,104 @@ pmt_compat_code_version_sigsafe(const PyCodeObject *code)
 #else
     (void)code;
     return 0;
+#endif
+}
+
+// How hooks find a code object again in a moment (core/capture/code_table.h): by its address and number; where it has none, by what stands in it, under a key of its own,
+// because the fingerprint of what it stands for takes longer.
+typedef struct pmt_compat_identity_s {
+    uint64_t key;
+    uint32_t check;
+} pmt_compat_identity_t;
+
+static inline pmt_compat_identity_t
+pmt_compat_code_identity(const PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return (pmt_compat_identity_t){(uintptr_t)code, code->co_version};
+#else
+    uint64_t mixed = (uint64_t)(uintptr_t)code->co_linetable ^ (uint64_t)(uintptr_t)code->co_qualname << 17 ^ (uint64_t)(uintptr_t)code->co_filename << 31;
+    return (pmt_compat_identity_t){(uintptr_t)code | 1, (uint32_t)(mixed >> 32) ^ (uint32_t)mixed ^ (uint32_t)code->co_firstlineno};
+#endif
+}
+
+// A line number as sys.monitoring gives it.
+static inline uint32_t
+pmt_compat_line(PyObject *number)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyUnstable_Long_IsCompact((PyLongObject *)number) ? (uint32_t)PyUnstable_Long_CompactValue((PyLongObject *)number) : 0;
+#else
+    return (uint32_t)PyLong_AsLong(number);
+#endif
+}
+
+// A slot bound to an object, [].__len__. The type is not declared everywhere, but no other static one has its name.
+static inline bool
+pmt_compat_is_method_wrapper(PyObject *callable)
+{
+    const PyTypeObject *type = Py_TYPE(callable);
+    return !(type->tp_flags & Py_TPFLAGS_HEAPTYPE) && strcmp(type->tp_name, "method-wrapper") == 0;
+}
+
+// What a method-wrapper was made of: its layout is descrobject.c's own.
+static inline PyObject *
+pmt_compat_method_wrapper_descriptor(PyObject *wrapper)
+{
+    return *(PyObject **)(wrapper + 1);
+}
+
+// Whether each thread has profile and trace functions of its own, and needs them. Later versions have sys.monitoring.
+#if PY_VERSION_HEX >= 0x030c0000
+#define PMT_COMPAT_PROFILES 0
+#else
+#define PMT_COMPAT_PROFILES 1
+#endif
+
+static inline void
+pmt_compat_set_profile(PyThreadState *thread, Py_tracefunc function)
+{
+#if PMT_COMPAT_PROFILES
+    if (_PyEval_SetProfile(thread, function, NULL) < 0) {
+        PyErr_Clear();  // an audit hook refused
+    }
+#else
+    (void)thread, (void)function;
+#endif
+}
+
+static inline void
+pmt_compat_set_trace(PyThreadState *thread, Py_tracefunc function)
+{
+#if PMT_COMPAT_PROFILES
+    if (_PyEval_SetTrace(thread, function, NULL) < 0) {
+        PyErr_Clear();
+    }
+#else
+    (void)thread, (void)function;
+#endif
+}
+
+// Where a frame is that a profile function is told of.
+typedef enum pmt_compat_where_e { PMT_AT_OTHER, PMT_AT_START, PMT_AT_RESUME, PMT_AT_YIELD } pmt_compat_where_t;
+
+static inline pmt_compat_where_t
+pmt_compat_where(const pmt_pyframe_t *frame)
+{
+#if PMT_COMPAT_PROFILES
+    _Py_CODEUNIT at = *frame->prev_instr;
+    switch (_Py_OPCODE(at)) {
+    case RESUME:
+    case RESUME_QUICK:
+        return _Py_OPARG(at) & 3 ? PMT_AT_RESUME : PMT_AT_START;
+    case YIELD_VALUE:
+        return PMT_AT_YIELD;
+    default:
+        return PMT_AT_OTHER;
+    }
+#else
+    (void)frame;
+    return PMT_AT_OTHER;
 #endif
 }
 

@@ -2,6 +2,7 @@
 // Reads only: no reference counts, no Python calls. A walk costs about 2 ns a frame.
 #include "compat.h"
 #include "frames.h"
+#include "hooks.h"
 
 #include "base/hash.h"
 #include "prim/prim.h"
@@ -71,6 +72,12 @@ check_sigsafe(PyCodeObject *code)
     return (uint32_t)pmt_hash_mix(hash) | 1;
 }
 
+uint32_t
+pmt_python_check(PyCodeObject *code)
+{
+    return check_sigsafe(code);
+}
+
 static uint32_t
 code_point(text_t text, size_t i)
 {
@@ -113,6 +120,12 @@ copy_text(text_t text, size_t from, char *out, size_t room)
         size += n;
     }
     return (uint32_t)size;
+}
+
+uint32_t
+pmt_python_text(PyObject *text, char *out, size_t room)
+{
+    return copy_text(text_sigsafe(text), 0, out, room);
 }
 
 static void
@@ -267,4 +280,4 @@ steady_sigsafe(uint64_t stack)
     return !frame->previous || is_live(tstate, frame->previous) || is_entry(tstate, frame->previous, stack);
 }
 
-const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe};
+const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe, pmt_hooks_open_codes};

@@ -1,6 +1,8 @@
 // Running the program (run_main.h). It follows what Modules/main.c does, through the public PyRun functions.
 #include "run_main.h"
 
+#include "hooks_module.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -41,9 +43,26 @@ out:
     return result;
 }
 
+// Events begin with the user's code, behind what the interpreter itself does before it.
+typedef struct beginning_s {
+    PyObject *events, *notice;  // borrowed
+} beginning_t;
+
+// 0, or -1 with an exception. Why there are no events is told and no reason to stop.
+static int
+begin(const beginning_t *beginning)
+{
+    PyObject *reason = pmt_hooks_on_as(beginning->events);
+    PyObject *told = reason && reason != Py_None ? PyObject_CallOneArg(beginning->notice, reason) : NULL;
+    bool failed = !reason || (reason != Py_None && !told);
+    Py_XDECREF(reason);
+    Py_XDECREF(told);
+    return failed ? -1 : 0;
+}
+
 // 0, or -1 after the exception has been printed (a SystemExit has ended the process by then).
 static int
-run_script(PyObject *path)
+run_script(PyObject *path, const beginning_t *beginning)
 {
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     PyObject *bytes = NULL;
@@ -53,7 +72,10 @@ run_script(PyObject *path)
     }
     FILE *file = fopen(PyBytes_AS_STRING(bytes), "rbe");
     int result = -1;
-    if (file) {
+    if (file && begin(beginning) < 0) {
+        fclose(file);
+        PyErr_Print();
+    } else if (file) {
         result = PyRun_AnyFileExFlags(file, PyBytes_AS_STRING(bytes), 1, &flags);
     } else {
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
@@ -76,10 +98,10 @@ print_failure(PyObject *result)
 }
 
 static int
-run_module(PyObject *name, int set_argv0)
+run_module(PyObject *name, int set_argv0, const beginning_t *beginning)
 {
     PyObject *runpy = PyImport_ImportModule("runpy");
-    PyObject *result = runpy ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
+    PyObject *result = runpy && begin(beginning) == 0 ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
     Py_XDECREF(runpy);
     return print_failure(result);
 }
@@ -107,28 +129,28 @@ register_source(PyObject *code, PyObject *text)
 }
 
 static int
-run_code(PyObject *text)
+run_code(PyObject *text, const beginning_t *beginning)
 {
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     flags.cf_flags |= PyCF_IGNORE_COOKIE;
     const char *utf8 = PyUnicode_AsUTF8(text);
     PyObject *dict = PyModule_GetDict(PyImport_AddModule("__main__"));  // borrowed
     PyObject *code = utf8 ? Py_CompileStringFlags(utf8, "<string>", Py_file_input, &flags) : NULL;
-    PyObject *result = code && register_source(code, text) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
+    PyObject *result = code && register_source(code, text) == 0 && begin(beginning) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
     Py_XDECREF(code);
     return print_failure(result);
 }
 
 static int
-run_kind(const char *kind, PyObject *target)
+run_kind(const char *kind, PyObject *target, const beginning_t *beginning)
 {
     if (strcmp(kind, "script") == 0) {
-        return run_script(target);
+        return run_script(target, beginning);
     }
     if (strcmp(kind, "code") == 0) {
-        return run_code(target);
+        return run_code(target, beginning);
     }
-    return run_module(target, strcmp(kind, "module") == 0);
+    return run_module(target, strcmp(kind, "module") == 0, beginning);
 }
 
 static PyObject *
@@ -161,7 +183,7 @@ raise_failure(void)
 }
 
 PyObject *
-pmt_run_main(const char *kind, PyObject *target)
+pmt_run_main(const char *kind, PyObject *target, PyObject *events, PyObject *notice)
 {
     if (reset_main() < 0) {
         return NULL;
@@ -171,7 +193,7 @@ pmt_run_main(const char *kind, PyObject *target)
     pmt_pyframe_t *frame = pmt_compat_top_frame_sigsafe(tstate);
     pmt_recursion_t recursion = pmt_compat_fresh_recursion(tstate);
     pmt_compat_set_top_frame(tstate, NULL);
-    int result = run_kind(kind, target);
+    int result = run_kind(kind, target, &(beginning_t){events, notice});
     pmt_compat_set_top_frame(tstate, frame);
     pmt_compat_restore_recursion(tstate, recursion);
     if (result < 0) {

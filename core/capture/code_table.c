@@ -1,18 +1,16 @@
 // Known code objects (code_table.h): open addressing, linear probing.
 #include "capture/code_table.h"
 
-#include "base/hash.h"
-
-enum { MASK = PMT_CODE_TABLE_SIZE - 1, FULL = PMT_CODE_TABLE_SIZE / 4 * 3 };
+#include <stddef.h>
 
 // The entry of `code`, or the free one where it would stand. NULL: none is free. The table is emptied when three quarters are used, but a thread that is held up
 // while it empties lets the others fill it.
 static pmt_code_entry_t *
 probe(const pmt_code_table_t *table, uint64_t code)
 {
-    uint64_t at = pmt_hash_mix(code);
-    for (unsigned i = 0; i < PMT_CODE_TABLE_SIZE; i++) {
-        pmt_code_entry_t *entry = &table->entries[(at + i) & MASK];
+    uint64_t at = pmt_code_table_place(code);
+    for (unsigned i = 0; i < table->size; i++) {
+        pmt_code_entry_t *entry = &table->entries[(at + i) & (table->size - 1)];
         uint64_t seen = atomic_load_explicit(&entry->code, memory_order_acquire);
         if (seen == code || seen == 0) {
             return entry;
@@ -22,7 +20,7 @@ probe(const pmt_code_table_t *table, uint64_t code)
 }
 
 uint32_t
-pmt_code_table_find_sigsafe(const pmt_code_table_t *table, uint64_t code, uint32_t check)
+pmt_code_table_find_slow_sigsafe(const pmt_code_table_t *table, uint64_t code, uint32_t check)
 {
     const pmt_code_entry_t *entry = probe(table, code);
     if (!entry || atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
@@ -41,7 +39,7 @@ pmt_code_table_new_id_sigsafe(pmt_code_table_t *table)
 static void
 start_over(pmt_code_table_t *table)
 {
-    for (unsigned i = 0; i < PMT_CODE_TABLE_SIZE; i++) {
+    for (unsigned i = 0; i < table->size; i++) {
         atomic_store_explicit(&table->entries[i].check_id, 0, memory_order_relaxed);
         atomic_store_explicit(&table->entries[i].code, 0, memory_order_relaxed);
     }
@@ -53,7 +51,7 @@ pmt_code_table_add_sigsafe(pmt_code_table_t *table, uint64_t code, uint32_t chec
     pmt_code_entry_t *entry = probe(table, code);
     uint64_t expected = 0;
     if (!entry || atomic_load_explicit(&entry->code, memory_order_relaxed) != code) {
-        if (atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed) + 1 == FULL || !entry) {
+        if (atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed) + 1 == table->size / 4 * 3 || !entry) {
             start_over(table);
             atomic_store_explicit(&table->used, 1, memory_order_relaxed);
             entry = probe(table, code);

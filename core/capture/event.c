@@ -25,6 +25,13 @@ present_thread(void)
     return PMT_LIKELY(current_session == atomic_load_explicit(&session_number, memory_order_relaxed)) ? current : NULL;
 }
 
+// How far the events of the thread's slot have come.
+static uint64_t
+lane_head(pmt_lanes_t *lanes, const pmt_thread_t *thread)
+{
+    return atomic_load_explicit(&pmt_lanes_ring(lanes, pmt_thread_slot(thread))->head, memory_order_relaxed);
+}
+
 static PMT_COLD pmt_thread_t *
 adopt_slow_sigsafe(pmt_session_t *session)
 {
@@ -39,9 +46,13 @@ adopt_slow_sigsafe(pmt_session_t *session)
     }
     pmt_rss_clock_exclude_sigsafe(&session->rss, claim.anon, claim.shared);
     atomic_fetch_add_explicit(&session->shared->tracer_pages, claim.anon + claim.shared, memory_order_relaxed);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, 2);
+    pmt_lanes_t *lanes = session->lanes;
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, lanes ? 3 : 2);
     if (record) {
         record[1] = pmt_prim_now_ns_sigsafe();
+        if (lanes) {
+            record[2] = lane_head(lanes, thread);
+        }
         pmt_ring_commit(&thread->producer);
     }
     atomic_signal_fence(memory_order_seq_cst);
@@ -85,14 +96,23 @@ pmt_event_end_sigsafe(pmt_thread_t *thread)
     thread->busy = 0;
 }
 
+void
+pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages)
+{
+    uint64_t peak = atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
+    if (PMT_LIKELY(pages)) {
+        atomic_store_explicit(&session->rss_now, (uint32_t)pages, memory_order_relaxed);
+    }
+    if (pages > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
+        atomic_store_explicit(&session->shared->rss_peak_pages, pages, memory_order_relaxed);
+    }
+}
+
 pmt_rss_step_t
 pmt_event_rss_step_sigsafe(pmt_session_t *session)
 {
     pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
-    uint64_t peak = atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
-    if (step.rss > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
-        atomic_store_explicit(&session->shared->rss_peak_pages, step.rss, memory_order_relaxed);
-    }
+    pmt_event_saw_rss_sigsafe(session, step.rss);
     return step;
 }
 
@@ -116,17 +136,13 @@ write_code_lines(pmt_producer_t *producer, uint32_t id, const pmt_code_info_t *i
     return true;
 }
 
-// The id under which the recorder knows the frame's code object, which is described to it at first sight. 0: lost.
-static uint32_t
-code_id(pmt_session_t *session, pmt_thread_t *thread, const pmt_frame_t *frame)
+// As pmt_event_define, for one that is not known.
+static PMT_COLD uint32_t
+define(pmt_session_t *session, pmt_thread_t *thread, uint64_t key, uint32_t check, pmt_describe_t describe_sigsafe, uint64_t thing)
 {
-    uint32_t id = pmt_code_table_find_sigsafe(&session->codes, frame->code, frame->check);
-    if (PMT_LIKELY(id != 0)) {
-        return id;
-    }
     pmt_code_info_t *info = &thread->info;
-    session->interp->describe_sigsafe(frame->code, info);
-    id = pmt_code_table_new_id_sigsafe(&session->codes);
+    describe_sigsafe(thing, info);
+    uint32_t id = pmt_code_table_new_id_sigsafe(&session->codes);
     unsigned words = 2 + (info->file_size + info->name_size + 7) / 8 + 1;
     uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_CODE, 0, id, words);
     if (!record) {
@@ -140,8 +156,19 @@ code_id(pmt_session_t *session, pmt_thread_t *thread, const pmt_frame_t *frame)
         return 0;
     }
     pmt_ring_commit(&thread->producer);  // published before any other thread can name it
-    pmt_code_table_add_sigsafe(&session->codes, frame->code, frame->check, id);
+    pmt_code_table_add_sigsafe(&session->codes, key, check, id);
     return id;
+}
+
+// The id under which the recorder knows the frame's code object. 0: lost.
+static uint32_t
+code_id(pmt_session_t *session, pmt_thread_t *thread, const pmt_frame_t *frame)
+{
+    uint32_t id = pmt_code_table_find_sigsafe(&session->codes, frame->code, frame->check);
+    if (PMT_LIKELY((id & PMT_CODE_ID) != 0)) {
+        return id & PMT_CODE_ID;
+    }
+    return define(session, thread, frame->code, frame->check, session->interp->describe_sigsafe, frame->code);
 }
 
 // Tells the recorder which frames of the stack are new since the thread's last event.
@@ -218,6 +245,21 @@ write_losses(pmt_thread_t *thread, uint64_t now)
     return record != NULL;
 }
 
+static uint64_t *
+reserve_fault(const pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event)
+{
+    pmt_lanes_t *lanes = session->lanes;
+    if (PMT_LIKELY(!lanes)) {
+        return pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, event->flags, event->rise, 4);
+    }
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, event->flags | PMT_RAW_FAULT_PLACED, event->rise, 6);
+    if (record) {
+        record[4] = lane_head(lanes, thread);
+        record[5] = atomic_load_explicit(&session->rss_now, memory_order_relaxed);
+    }
+    return record;
+}
+
 bool
 pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event)
 {
@@ -226,7 +268,7 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
         if (PMT_UNLIKELY(thread->stack.depth == 0)) {
             write_native(session, thread, event);
         }
-        record = pmt_ring_reserve(&thread->producer, PMT_RAW_FAULT, event->flags, event->rise, 4);
+        record = reserve_fault(session, thread, event);
     }
     if (!record) {
         count_lost(session, thread);
@@ -253,6 +295,23 @@ pmt_event_thread(void)
 {
     pmt_thread_t *thread = present_thread();
     return thread ? thread : adopt_slow_sigsafe(&pmt_session);
+}
+
+uint32_t
+pmt_event_define(uint64_t key, uint32_t check, pmt_describe_t describe, uint64_t thing)
+{
+    pmt_session_t *session = &pmt_session;
+    uint32_t id = pmt_code_table_find_sigsafe(&session->codes, key, check);
+    pmt_thread_t *thread = id & PMT_CODE_ID ? NULL : pmt_event_thread();
+    if (!thread || thread->busy) {
+        return id;
+    }
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    id = define(session, thread, key, check, describe, thing);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
+    return id;
 }
 
 void

@@ -27,13 +27,19 @@ bool pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const
 uint64_t pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin);
 void pmt_event_end_sigsafe(pmt_thread_t *thread);
 
-// How RSS changed since the last reading by any thread; keeps the peak.
+// Somebody has read RSS: the present number, and the peak.
+void pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages);
+// How RSS changed since the last reading by any thread.
 pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session);
 
 // Claims a slot for the calling thread ahead of its first event, if it has none.
 void pmt_event_adopt_thread(void);
 // The calling thread's slot. `busy` is set for good where there is none.
 pmt_thread_t *pmt_event_thread(void);
+
+// The id of a thing that events name, which `describe(thing)` describes to the recorder at first sight; found again by key and check. With the flags of code_table.h. 0: lost.
+typedef void (*pmt_describe_t)(uint64_t thing, pmt_code_info_t *out);
+uint32_t pmt_event_define(uint64_t key, uint32_t check, pmt_describe_t describe, uint64_t thing);
 
 // Tells the recorder the calling thread's name. Nothing happens while no trace runs.
 void pmt_event_name_thread(const char *name, size_t size);

@@ -190,6 +190,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
     }
     thread->last_address = signal->address;
     thread->last_instruction = signal->instruction;
+    thread->last_stack = signal->stack;
     thread->block = signal->address & ~(uint64_t)(HUGE_BLOCK - 1);
     pmt_event_t event = {
         .time = now,
@@ -247,7 +248,7 @@ renew_events_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint32_t peri
     pmt_events_t done = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid, .generation = session->generation};
     pmt_prim_send_sigsafe(renewal.socket, &done, sizeof done, NULL, 0);
     pmt_prim_close_sigsafe(renewal.socket);
-    pmt_ring_doorbell_sigsafe(session->shared);
+    pmt_recorder_wake_sigsafe(session->shared);
 }
 
 // The threads that have been given an event when tracing starts.
@@ -344,12 +345,25 @@ run_self_test(const pmt_fault_signal_t *signal)
     }
 }
 
+// A fault of the handler's own code, as after a fork, when its pages are copied: the signal has waited for the handler's end and interrupts what that interrupted.
+static bool
+is_own(const pmt_thread_t *thread, const pmt_fault_signal_t *signal)
+{
+    return signal->async && signal->instruction == thread->last_instruction && signal->stack == thread->last_stack;
+}
+
 static void
 handle_fault(pmt_session_t *session, const pmt_fault_signal_t *signal)
 {
     uint64_t begin;
     pmt_thread_t *thread = pmt_event_begin_sigsafe(session, &begin);
     if (PMT_UNLIKELY(!thread)) {
+        return;
+    }
+    if (PMT_UNLIKELY(is_own(thread, signal))) {
+        atomic_fetch_add_explicit(&session->shared->nested, 1, memory_order_relaxed);
+        pmt_event_rest_sigsafe(session, thread, begin);
+        pmt_event_end_sigsafe(thread);
         return;
     }
     thread->signals++;

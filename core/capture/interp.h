@@ -41,4 +41,7 @@ typedef struct pmt_interp_s {
     void (*describe_sigsafe)(uint64_t code, pmt_code_info_t *out);
     // For signals that come at any instruction: whether the calling thread's frames are in a state to be walked. stack: the interrupted stack pointer.
     bool (*steady_sigsafe)(uint64_t stack);
+    // In a hook, not in a handler: the ids of the calling thread's open frames, outermost first, at most the innermost `max`, without those whose calls are not recorded; their
+    // number. `opens`: without the innermost frame, which opens just now.
+    uint32_t (*open_codes)(uint32_t *out, uint32_t max, bool opens);
 } pmt_interp_t;

@@ -1,12 +1,10 @@
 // The producer's end of a ring (ring.h).
 #include "capture/ring.h"
 
+#include <stddef.h>
+
 #include "base/check.h"
 #include "base/compiler.h"
-#include "prim/prim.h"
-
-static const uint64_t WAIT_MAX_NS = 1000000000u;  // without any progress of the recorder
-static const uint64_t WAIT_STEP_NS = 10000000u;
 
 void
 pmt_producer_init(pmt_producer_t *producer, pmt_shared_t *shared, unsigned slot)
@@ -20,18 +18,10 @@ pmt_producer_init(pmt_producer_t *producer, pmt_shared_t *shared, unsigned slot)
     producer->tail = atomic_load_explicit(&producer->ring->tail, memory_order_acquire);
 }
 
-void
-pmt_ring_doorbell_sigsafe(pmt_shared_t *shared)
-{
-    if (atomic_load_explicit(&shared->asleep, memory_order_seq_cst)) {
-        atomic_fetch_add_explicit(&shared->doorbell, 1, memory_order_seq_cst);
-        pmt_prim_wake_sigsafe(&shared->doorbell);
-    }
-}
-
 static bool
-has_room(pmt_producer_t *producer, uint64_t words)
+has_room(void *context, uint64_t words)
 {
+    pmt_producer_t *producer = context;
     if (producer->head + words - producer->tail <= PMT_RING_WORDS) {
         return true;
     }
@@ -40,34 +30,13 @@ has_room(pmt_producer_t *producer, uint64_t words)
     return producer->head + words - producer->tail <= PMT_RING_WORDS;
 }
 
-// Waits until `words` fit. What is reserved is published first, or a long event could wait for itself.
+// What is reserved is published first, or a long event could wait for itself.
 static PMT_COLD bool
 wait_for_room(pmt_producer_t *producer, uint64_t words)
 {
     pmt_shared_t *shared = producer->shared;
-    uint32_t progress = atomic_load_explicit(&shared->progress, memory_order_acquire);
-    if (atomic_load_explicit(&shared->stalled_at, memory_order_relaxed) == (uint64_t)progress + 1) {
-        return false;  // one thread has waited in vain for all: threads that take turns would add up their waits
-    }
     pmt_ring_commit(producer);
-    uint64_t begin = pmt_prim_now_ns_sigsafe(), since = begin, now = begin;
-    bool room;
-    while (!(room = has_room(producer, words)) && now - since < WAIT_MAX_NS) {
-        pmt_ring_doorbell_sigsafe(shared);
-        pmt_prim_wait_sigsafe(&shared->progress, progress, WAIT_STEP_NS);
-        now = pmt_prim_now_ns_sigsafe();
-        uint32_t seen = atomic_load_explicit(&shared->progress, memory_order_acquire);
-        if (seen != progress) {
-            progress = seen;
-            since = now;
-        }
-    }
-    atomic_fetch_add_explicit(&shared->waits, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shared->wait_ns, now - begin, memory_order_relaxed);
-    if (!room) {
-        atomic_store_explicit(&shared->stalled_at, (uint64_t)progress + 1, memory_order_relaxed);
-    }
-    return room;
+    return pmt_room_await_sigsafe(&(pmt_room_t){shared, has_room, producer, &shared->waits, &shared->wait_ns}, words);
 }
 
 uint64_t *
@@ -97,7 +66,7 @@ pmt_ring_commit(pmt_producer_t *producer)
     if (PMT_UNLIKELY(producer->head - producer->tail > PMT_RING_WORDS / 2)) {
         producer->tail = atomic_load_explicit(&producer->ring->tail, memory_order_acquire);
         if (producer->head - producer->tail > PMT_RING_WORDS / 2) {
-            pmt_ring_doorbell_sigsafe(producer->shared);
+            pmt_recorder_wake_sigsafe(producer->shared);
         }
     }
 }

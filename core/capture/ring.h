@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "format/records.h"
+#include "capture/room.h"
 
 typedef struct pmt_producer_s {
     pmt_shared_t *shared;
@@ -23,6 +23,3 @@ uint64_t *pmt_ring_reserve(pmt_producer_t *producer, unsigned type, unsigned fla
 
 // Publishes everything reserved so far.
 void pmt_ring_commit(pmt_producer_t *producer);
-
-// Wakes the recorder if it sleeps.
-void pmt_ring_doorbell_sigsafe(pmt_shared_t *shared);

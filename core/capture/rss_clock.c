@@ -75,6 +75,13 @@ pmt_rss_clock_step_sigsafe(pmt_rss_clock_t *clock)
     }
 }
 
+uint64_t
+pmt_rss_clock_look_sigsafe(pmt_rss_clock_t *clock)
+{
+    pmt_rss_t rss;
+    return read_rss(clock, &rss) < 0 ? 0 : (uint64_t)rss.anon + rss.shared;
+}
+
 void
 pmt_rss_clock_give_back_sigsafe(pmt_rss_clock_t *clock, uint32_t pages)
 {

@@ -23,6 +23,8 @@ int pmt_rss_clock_init(pmt_rss_clock_t *clock, uint32_t loose_reads);
 void pmt_rss_clock_fini(pmt_rss_clock_t *clock);
 // Reads RSS and makes it the last reading. When it cannot be read the step is one anonymous page.
 pmt_rss_step_t pmt_rss_clock_step_sigsafe(pmt_rss_clock_t *clock);
+// Reads RSS beside it: pages, 0 where it cannot be read. The last reading stays: the rise since then belongs to the next fault.
+uint64_t pmt_rss_clock_look_sigsafe(pmt_rss_clock_t *clock);
 // Takes pages that the tracer itself just brought in out of the next difference.
 void pmt_rss_clock_exclude_sigsafe(pmt_rss_clock_t *clock, uint32_t anon, uint32_t shared);
 // The rise of a fault that could not be recorded: the next reading shows it again.

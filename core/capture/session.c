@@ -7,6 +7,7 @@
 
 #include "capture/event.h"
 #include "capture/fault.h"
+#include "capture/lane.h"
 #include "capture/timer.h"
 #include "format/wire.h"
 #include "prim/prim.h"
@@ -18,10 +19,11 @@ enum { LOOSE_READS = 2000 };  // of RSS in a child before a descriptor stays ope
 pmt_session_t pmt_session = {.rss.fd = -1};
 
 static int
-make_memory(pmt_session_t *session, int *shared_fd)
+make_memory(pmt_session_t *session, bool events, int *shared_fd)
 {
     void *shared, *areas, *codes;
-    size_t codes_size = PMT_CODE_TABLE_SIZE * sizeof(pmt_code_entry_t);
+    session->codes.size = events ? PMT_CODE_TABLE_SIZE_LARGE : PMT_CODE_TABLE_SIZE;
+    size_t codes_size = session->codes.size * sizeof(pmt_code_entry_t);
     if (!pmt_prim_address_space_is_ample(PMT_SHARED_SIZE + (size_t)PMT_RINGS * PMT_THREAD_AREA + codes_size)) {
         return -ENOMEM;  // the program could miss it
     }
@@ -56,14 +58,15 @@ no_areas:
 static void
 drop_memory(pmt_session_t *session)
 {
-    pmt_prim_unmap(session->codes.entries, PMT_CODE_TABLE_SIZE * sizeof(pmt_code_entry_t));
+    pmt_lanes_drop(session);
+    pmt_prim_unmap(session->codes.entries, session->codes.size * sizeof(pmt_code_entry_t));
     pmt_prim_unmap(session->threads.areas, (size_t)PMT_RINGS * PMT_THREAD_AREA);
     pmt_prim_unmap(session->shared, PMT_SHARED_SIZE);
     session->shared = NULL;
 }
 
-static int
-send_meta(int socket, const char *key, const char *value, size_t size)
+int
+pmt_session_send_meta(int socket, const char *key, const char *value, size_t size)
 {
     static char message[PMT_MESSAGE_MAX];  // start is called once, under the interpreter's lock
     size_t key_size = strlen(key) + 1;
@@ -109,7 +112,7 @@ trace_others(pmt_session_t *session, int socket)
         return 0;
     }
     int size = snprintf(text, sizeof text, "%u threads that ran before tracing started are not traced: %s", refused, strerror(-why));
-    return send_meta(socket, "engine_reason", text, (size_t)size);
+    return pmt_session_send_meta(socket, "engine_reason", text, (size_t)size);
 }
 
 static const char *
@@ -130,10 +133,10 @@ greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int e
                          .parent = pmt_prim_parent_sigsafe(), .time = pmt_prim_now_ns_sigsafe()};
     int err = pmt_prim_send_sigsafe(socket, &hello, sizeof hello, &shared_fd, 1);
     const char *engine = engine_name(session->engine);
-    err = err ? err : send_meta(socket, "engine", engine, strlen(engine));
-    err = err ? err : send_meta(socket, "engine_reason", reason, strlen(reason));
+    err = err ? err : pmt_session_send_meta(socket, "engine", engine, strlen(engine));
+    err = err ? err : pmt_session_send_meta(socket, "engine_reason", reason, strlen(reason));
     for (size_t i = 0; i < options->meta_count && !err; i++) {
-        err = send_meta(socket, options->meta[i].key, options->meta[i].value, options->meta[i].size);
+        err = pmt_session_send_meta(socket, options->meta[i].key, options->meta[i].value, options->meta[i].size);
     }
     if (!err && event_fd >= 0) {
         pmt_events_t events = {.kind = PMT_MESSAGE_EVENTS, .pid = session->pid};
@@ -167,7 +170,7 @@ say_bye(const pmt_session_t *session, bool living)
         return err;
     }
     if (session->shared) {
-        pmt_ring_doorbell_sigsafe(session->shared);
+        pmt_recorder_wake_sigsafe(session->shared);
     }
     await_answer(socket, 1);
     return socket;
@@ -177,6 +180,7 @@ static void
 disown_sigsafe(void)
 {
     pmt_event_disown_sigsafe();
+    pmt_lanes_disown_sigsafe();
     pmt_timer_disown_sigsafe();
 }
 
@@ -258,7 +262,7 @@ explain(const pmt_session_t *session, int err, char reason[PMT_REASON_MAX])
     }
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket >= 0) {
-        send_meta(socket, "problem", reason, strlen(reason));
+        pmt_session_send_meta(socket, "problem", reason, strlen(reason));
         pmt_prim_close_sigsafe(socket);
     }
 }
@@ -308,7 +312,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         return err;
     }
     pmt_rss_clock_step_sigsafe(&session->rss);  // adopting a thread corrects it
-    if ((err = make_memory(session, &shared_fd)) < 0) {
+    if ((err = make_memory(session, options->events, &shared_fd)) < 0) {
         goto no_memory;
     }
     session->engine = arm(session, options->engine, &event_fd, reason);
@@ -325,12 +329,12 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         uint64_t tracer = own.rss > options->rss_before ? own.rss - options->rss_before : 0;
         atomic_store_explicit(&session->shared->tracer_pages, tracer, memory_order_relaxed);
     }
+    pmt_event_saw_rss_sigsafe(session, own.rss);
     pmt_event_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
     if (session->engine == PMT_ENGINE_FAULTS) {
         pmt_event_note(PMT_RAW_PERIOD, 1, 0);
     }
     session->started = pmt_prim_now_ns_sigsafe();
-    atomic_store_explicit(&session->shared->rss_peak_pages, own.rss, memory_order_relaxed);
     atomic_store_explicit(&session->active, session->engine != PMT_ENGINE_NONE, memory_order_release);
     if (event_fd >= 0) {
         pmt_prim_fault_event_enable(event_fd);

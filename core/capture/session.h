@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "capture/code_table.h"
+#include "format/lanes.h"
 #include "capture/rss_clock.h"
 #include "capture/thread.h"
 
@@ -25,6 +26,8 @@ typedef struct pmt_session_s {
     pmt_threads_t threads;
     pmt_code_table_t codes;
     pmt_rss_clock_t rss;
+    _Atomic uint32_t rss_now;  // pages, as anyone of this process read them last; 0: nobody has
+    pmt_lanes_t *lanes;        // NULL: no hooks have been switched on in this session (lane.c)
     uint32_t pid;
     size_t page_size;
     bool left;  // over, and its memory waits for the last handler
@@ -67,6 +70,7 @@ typedef struct pmt_options_s {
     const char *address;  // the recorder's
     uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
     bool exact;
+    bool events;   // hooks will be switched on
     bool confirm;  // wait until the recorder answers: it may have failed to start
     pmt_engine_t engine;  // to use
     const pmt_interp_t *interp;
@@ -89,6 +93,9 @@ int pmt_session_leave(void);
 
 // Waits, about a second at most, until the trace's file is complete. 0, or -errno with the reason why it is not. Needs no session and no lock.
 int pmt_session_await_file(int connection, char reason[PMT_REASON_MAX]);
+
+// Tells the recorder a fact about this process: 0 or -errno.
+int pmt_session_send_meta(int socket, const char *key, const char *value, size_t size);
 
 // The engine of the session of this very process; NULL: there is none, or its recorder has gone.
 const char *pmt_session_engine(void);

@@ -10,7 +10,7 @@ typedef struct pmt_thread_s {
     uint32_t tid;
     pmt_producer_t producer;
     pmt_stack_t stack;
-    uint64_t last_address, last_instruction;  // of the previous fault: an event delivered twice is dropped
+    uint64_t last_address, last_instruction, last_stack;  // of the previous fault: an event delivered twice, or of the handler itself, is dropped
     uint64_t block;    // the huge-page-sized block of the previous fault
     uint32_t left_pages;  // of this thread's in the session's found_pages
     uint64_t signals;  // since the thread was claimed
@@ -36,6 +36,12 @@ typedef struct pmt_claim_s {
 
 // Claims a slot for the calling thread. NULL: all slots belong to live threads.
 pmt_thread_t *pmt_thread_claim_sigsafe(const pmt_threads_t *threads, uint32_t tid, pmt_claim_t *claim);
+
+static inline unsigned
+pmt_thread_slot(const pmt_thread_t *thread)
+{
+    return (unsigned)(thread->producer.ring - pmt_shared_ring(thread->producer.shared, 0));
+}
 
 // Makes room for a stack of `depth` frames (at most PMT_STACK_MAX); returns the pages that brought in.
 uint32_t pmt_stack_populate_sigsafe(pmt_stack_t *stack, uint32_t depth);

@@ -10,11 +10,12 @@
 //   63            32 31                4 3     0
 //   | ticks since  | payload, 28 bits   | kind |      ticks: of the thread's previous event word (the first: since pmt_lanes_t.ticks)
 //
-// PMT_EVENT_MORE is followed by further words; such a record never wraps: the rest of the lane is filled with zero words, which are filler. Definitions of ids (code objects,
+// PMT_EVENT_MORE is followed by further words; such a record never wraps: the rest of the lane is filled with zero words, which are filler. A record that tells an absolute
+// time tells nothing in its first word's ticks. Definitions of ids (code objects,
 // C functions, exception types) go through the thread's ring in records.h as PMT_RAW_CODE, published before the first event that names them.
 //
 // Order. The events of a lane are in the order in which they happened. A PMT_RAW_FAULT with PMT_RAW_FAULT_PLACED tells the lane's head at the fault: it comes after the
-// events before that word. A consumer reads a lane's head first and the ring's head after it: then all faults before the last of those events are in the ring.
+// events before that word; a PMT_RAW_THREAD tells where the words of the slot's new owner begin. A consumer reads a lane's head first and the ring's head after it: then all faults before the last of those events are in the ring.
 #pragma once
 
 #include "format/records.h"
@@ -49,6 +50,7 @@ enum pmt_event_more_e {
     PMT_MORE_LOST = 2,   // [ticks, events]: absolute time; so many events were lost just before
     PMT_MORE_STACK = 3,  // [code id]...: the Python frames that are open now, outermost first; what the consumer believed is void
     PMT_MORE_NOTE = 4,   // [pmt_note_e | number << 32, bytes of text, text padded to words]
+    PMT_MORE_FRAMES = 5, // [code id]...: more frames, inside of those of the STACK or FRAMES just before
 };
 
 enum pmt_note_e {  // the file's too

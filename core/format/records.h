@@ -33,7 +33,7 @@ _Static_assert(sizeof(pmt_raw_t) == 8, "one word");
 
 enum pmt_raw_e {
     PMT_RAW_SKIP = 1,    // filler up to the end of the ring
-    PMT_RAW_THREAD,      // arg: tid; [time]: the slot has a new owner, its stack is empty
+    PMT_RAW_THREAD,      // arg: tid; [time]: the slot has a new owner, its stack is empty. While hooks are on a word more: the head of the slot's lane (lanes.h)
     PMT_RAW_FRAMES,      // arg: frames kept, counted from the outermost; then one word a frame pushed on them: code id << 32 | offset
     PMT_RAW_FAULT,       // arg: rise in pages; flags: pmt_raw_fault_e; [time, address, instruction]; the stack is the thread's present one
     PMT_RAW_CODE,        // arg: code id; [first line, file bytes << 32 | name bytes]; the texts, padded to words

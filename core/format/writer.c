@@ -16,10 +16,12 @@
 
 enum {
     BLOCK = 128 << 10,    // a block is written when it holds this much
-    RECORD = 128 << 10,   // the longest record; longer texts are cut
+    EVENTS_BLOCK = 256 << 10,  // if it is events for the most part: an eighth less time
+    RECORD = 136 << 10,   // the longest record; longer texts are cut
     TEXT = 40 << 10,      // the longest text in a record (a CODE has two, a META three parts)
     FACT_TEXT = 256,      // a longer META is a detail
-    ZSTD_LEVEL = 6,
+    LEVEL = 6,            // zstd's
+    EVENTS_LEVEL = 1,     // of a block that is events for the most part: tens of millions come in a second; 3 takes twice the time for 4 % of the bytes
     ZSTD_WINDOW_LOG = 17, // no larger than a block: keeps the context small
     END_ROOM = 512,       // bytes of a limited file that are kept for the last two records
     FACTS_ROOM_MIN = 8 << 10, FACTS_ROOM_MAX = 256 << 10,  // and for facts: an eighth of the limit between these
@@ -31,7 +33,7 @@ enum kind { DETAIL, FACT, END };
 typedef struct holds_s {
     uint64_t processes;
     uint64_t round;  // time of the last ROUND
-    uint64_t faults, pages;
+    uint64_t faults, pages, events;
 } holds_t;
 
 struct pmt_writer_s {
@@ -46,15 +48,17 @@ struct pmt_writer_s {
     holds_t left_out;      // in neither
     holds_t adding;        // in the record being built
     uint64_t processes;    // in all: their numbers run on
+    size_t event_bytes;  // of raw: in EVENTS records
     uint8_t *at;      // next free byte of raw
     uint8_t *record;  // where the record being built begins
     ZSTD_CCtx *zstd;
     size_t stored_capacity;
     uint8_t *stored;
-    uint8_t raw[BLOCK + RECORD];
+    uint8_t raw[EVENTS_BLOCK + RECORD];
 };
 
-_Static_assert(BLOCK + RECORD <= PMT_WIRE_RAW_MAX, "a block fits the format's limit");
+_Static_assert(EVENTS_BLOCK + RECORD <= PMT_WIRE_RAW_MAX, "a block fits the format's limit");
+_Static_assert(sizeof(pmt_event_columns_t) + 32 <= RECORD, "a record of events fits");
 
 static void
 put_le(uint8_t *out, uint64_t value, unsigned bytes)
@@ -97,7 +101,6 @@ pmt_writer_new(int fd, uint64_t t0, uint64_t wall, uint32_t page_size, pmt_write
     if (!writer->stored || !writer->zstd) {
         goto out;
     }
-    ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
     ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_windowLog, ZSTD_WINDOW_LOG);
     err = write_header(fd, t0, wall, page_size);
 out:
@@ -135,14 +138,27 @@ pmt_writer_limit(pmt_writer_t *writer, uint64_t limit)
 bool
 pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out)
 {
-    *out = (pmt_left_out_t){writer->kept.round, writer->left_out.faults, writer->left_out.pages};
+    *out = (pmt_left_out_t){writer->kept.round, writer->left_out.faults, writer->left_out.pages, writer->left_out.events};
     return writer->closed;
+}
+
+bool
+pmt_writer_almost_full(const pmt_writer_t *writer)
+{
+    enum { ALMOST = 4 * (EVENTS_BLOCK + RECORD) };
+    return writer->closed || (writer->limit != UINT64_MAX && writer->limit - writer->size < ALMOST);
 }
 
 size_t
 pmt_writer_pending(const pmt_writer_t *writer)
 {
     return (size_t)(writer->at - writer->raw);
+}
+
+static bool
+is_of_events(const pmt_writer_t *writer)
+{
+    return writer->event_bytes > pmt_writer_pending(writer) / 2;
 }
 
 // What was to be written is lost, what stands in the file is not.
@@ -153,6 +169,7 @@ give_up(pmt_writer_t *writer, int err)
     writer->closed = true;
     writer->left_out.faults += writer->held.faults - writer->kept.faults;
     writer->left_out.pages += writer->held.pages - writer->kept.pages;
+    writer->left_out.events += writer->held.events - writer->kept.events;
     writer->held = writer->kept;
     writer->broken = pmt_prim_file_cut(writer->fd, writer->size) < 0;
     return writer->error;
@@ -162,11 +179,14 @@ int
 pmt_writer_flush(pmt_writer_t *writer)
 {
     size_t raw = pmt_writer_pending(writer);
+    bool of_events = is_of_events(writer);
     writer->at = writer->raw;
+    writer->event_bytes = 0;
     if (raw == 0 || writer->broken) {
         return writer->error;
     }
     uint8_t *header = writer->stored, *frame = header + PMT_WIRE_BLOCK_HEADER;
+    ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, of_events ? EVENTS_LEVEL : LEVEL);
     size_t stored = ZSTD_compress2(writer->zstd, frame, writer->stored_capacity, writer->raw, raw);
     if (ZSTD_isError(stored)) {
         return give_up(writer, -EIO);
@@ -278,7 +298,7 @@ put_text(pmt_writer_t *writer, const void *text, size_t length)
 static void
 begin(pmt_writer_t *writer, unsigned type)
 {
-    PMT_ASSERT(pmt_writer_pending(writer) < BLOCK);
+    PMT_ASSERT(pmt_writer_pending(writer) < EVENTS_BLOCK);
     writer->record = writer->at;
     writer->adding = (holds_t){0};
     *writer->at++ = (uint8_t)type;
@@ -291,6 +311,7 @@ add(holds_t *to, const holds_t *more)
     to->round += more->round;
     to->faults += more->faults;
     to->pages += more->pages;
+    to->events += more->events;
 }
 
 static void
@@ -302,7 +323,7 @@ end(pmt_writer_t *writer, enum kind kind)
         return;
     }
     add(&writer->held, &writer->adding);
-    if (pmt_writer_pending(writer) >= BLOCK) {
+    if (pmt_writer_pending(writer) >= (size_t)(is_of_events(writer) ? EVENTS_BLOCK : BLOCK)) {
         pmt_writer_flush(writer);
     }
 }
@@ -386,9 +407,9 @@ pmt_writer_thread_name(pmt_writer_t *writer, uint64_t thread, const char *name, 
     end_definition(writer, start, DETAIL);
 }
 
-void
-pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
-                const char *name, size_t name_length)
+static void
+write_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name, size_t name_length,
+           enum kind kind)
 {
     uint8_t *start = begin_definition(writer, PMT_WIRE_CODE);
     put_u(writer, process);
@@ -396,7 +417,14 @@ pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t fi
     put_u(writer, first_line);
     put_text(writer, file, file_length);
     put_text(writer, name, name_length);
-    end_definition(writer, start, DETAIL);
+    end_definition(writer, start, kind);
+}
+
+void
+pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
+                const char *name, size_t name_length)
+{
+    write_code(writer, process, id, first_line, file, file_length, name, name_length, DETAIL);
 }
 
 void
@@ -478,6 +506,7 @@ write_left_out(pmt_writer_t *writer)
         put_u(writer, left_out.faults);
         put_u(writer, left_out.pages);
         put_u(writer, (uint64_t)-writer->error);
+        put_u(writer, left_out.events);
         end_definition(writer, start, END);
     }
 }
@@ -590,5 +619,74 @@ pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault)
     if (fault->more & PMT_FAULT_CALLER) {
         put_u(writer, fault->caller);
     }
+    if (fault->more & PMT_FAULT_RSS) {
+        put_s(writer, fault->rss);
+    }
     end(writer, DETAIL);
+}
+
+// ---- events ----
+
+static void
+put_column(pmt_writer_t *writer, const uint8_t *column, size_t size)
+{
+    memcpy(writer->at, column, size);
+    writer->at += size;
+}
+
+uint32_t
+pmt_writer_events(pmt_writer_t *writer, uint64_t thread, const pmt_event_columns_t *columns)
+{
+    uint32_t events = 0;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        events += columns->kinds[i] <= PMT_WIRE_LINE;
+    }
+    uint8_t *length = begin_definition(writer, PMT_WIRE_EVENTS);
+    writer->adding.events = events;
+    put_u(writer, thread);
+    put_u(writer, columns->count);
+    put_column(writer, columns->kinds, columns->count);
+    put_u(writer, columns->times_size);
+    put_column(writer, columns->times, columns->times_size);
+    put_column(writer, columns->values, columns->values_size);
+    writer->event_bytes += (size_t)(writer->at - length);
+    end_definition(writer, length, DETAIL);
+    return events;
+}
+
+void
+pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned what, uint64_t number, const char *text, size_t length)
+{
+    uint8_t *start = begin_definition(writer, PMT_WIRE_NOTE);
+    put_u(writer, thread);
+    put_u(writer, time);
+    put_u(writer, what);
+    put_u(writer, number);
+    put_text(writer, text, length);
+    end_definition(writer, start, DETAIL);
+}
+
+void
+pmt_writer_summary(pmt_writer_t *writer, uint64_t process, uint64_t code, const uint64_t sums[PMT_SUMMARY_SUMS], int64_t largest)
+{
+    if (!is_known(writer, process)) {
+        return;
+    }
+    uint8_t *start = begin_definition(writer, PMT_WIRE_SUMMARY);
+    put_u(writer, process);
+    put_u(writer, code);
+    for (int i = 0; i < PMT_SUMMARY_SUMS; i++) {
+        put_u(writer, sums[i]);
+    }
+    put_s(writer, largest);
+    end_definition(writer, start, FACT);
+}
+
+void
+pmt_writer_summary_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name,
+                        size_t name_length)
+{
+    if (is_known(writer, process)) {
+        write_code(writer, process, id, first_line, file, file_length, name, name_length, FACT);
+    }
 }

@@ -1,5 +1,5 @@
 // Writes a trace file: records into a block buffer, blocks through zstd and CRC to a descriptor. The mirror image is reader.h.
-// Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 2.5 MiB), allocated once.
+// Used by the recorder only; one thread. Memory: one raw and one stored buffer and a zstd context (about 3 MiB), allocated once.
 // A file that may not or cannot grow loses its details, not its end. Records are of three kinds: details (most), facts about processes, and the end; each leaves
 // room for those after it. From the first detail on that does not fit the limit, or from a failed write on, details are only counted (LEFT_OUT says so). A failed
 // write is undone, so that the file stays readable, and facts and the end are still tried.
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "format/wire.h"
 
 typedef struct pmt_writer_s pmt_writer_t;
 
@@ -26,8 +28,10 @@ typedef struct pmt_left_out_s {
     uint64_t time;    // up to this time everything is in the file
     uint64_t faults;  // after it, as are these
     uint64_t pages;   // by which they raised RSS
+    uint64_t events;  // calls, returns and lines
 } pmt_left_out_t;
 bool pmt_writer_left_out(const pmt_writer_t *writer, pmt_left_out_t *out);  // false: nothing is left out
+bool pmt_writer_almost_full(const pmt_writer_t *writer);  // or nothing is written any more: the next record may be the first that is left out
 size_t pmt_writer_pending(const pmt_writer_t *writer);  // bytes not yet in a block
 
 void pmt_writer_meta(pmt_writer_t *writer, uint64_t scope, const char *key, const char *value, size_t length);
@@ -64,6 +68,25 @@ typedef struct pmt_fault_fields_s {
     uint64_t node;
     uint64_t site;
     uint64_t caller; // site; written with PMT_FAULT_CALLER in `more`
+    int64_t rss;     // pages, difference; written with PMT_FAULT_RSS
     uint32_t period; // faults that it stands for
 } pmt_fault_fields_t;
 void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);
+
+// An EVENTS record's columns, encoded as the format says. The caller sees to it that the events nest.
+enum { PMT_EVENT_TIME_MAX = 10, PMT_EVENT_VALUE_MAX = 5 };  // bytes of one event
+typedef struct pmt_event_columns_s {
+    uint32_t count;
+    uint32_t times_size, values_size;
+    uint8_t kinds[PMT_WIRE_EVENTS_MAX];
+    uint8_t times[PMT_WIRE_EVENTS_MAX * PMT_EVENT_TIME_MAX];
+    uint8_t values[PMT_WIRE_EVENTS_MAX * PMT_EVENT_VALUE_MAX];
+} pmt_event_columns_t;
+// How many of them are calls, returns and lines.
+uint32_t pmt_writer_events(pmt_writer_t *writer, uint64_t thread, const pmt_event_columns_t *columns);
+void pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned what, uint64_t number, const char *text, size_t length);
+// What is left out of the events, by function. sums: in the order of the format. Written as far as there is room, as is the function's CODE if that was left out too.
+enum { PMT_SUMMARY_SUMS = 9 };
+void pmt_writer_summary(pmt_writer_t *writer, uint64_t process, uint64_t code, const uint64_t sums[PMT_SUMMARY_SUMS], int64_t largest);
+void pmt_writer_summary_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length, const char *name,
+                             size_t name_length);

@@ -11,6 +11,9 @@
 // ---- clock.c ----
 uint64_t pmt_prim_now_ns_sigsafe(void);  // CLOCK_MONOTONIC
 uint64_t pmt_prim_wall_ns(void);         // since 1970-01-01 UTC
+// Whether the kernel keeps its own time by the CPU's counter: then it is the same on all CPUs, and the cheapest clock (ticks.h).
+enum pmt_ticks_kind_e { PMT_TICKS_NONE, PMT_TICKS_COUNTER };
+enum pmt_ticks_kind_e pmt_prim_ticks_kind(void);
 
 // ---- memory.c ----
 size_t pmt_prim_page_size_sigsafe(void);

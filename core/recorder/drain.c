@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "format/wire.h"
-#include "recorder/trace.h"
+#include "recorder/lanes.h"
 
 static const uint64_t MAPS_AGAIN_NS = 20000000u;  // instructions in no module (code made at run time) must not cost a look at the mappings each
 
@@ -13,6 +13,7 @@ typedef struct drain_s {
     pmt_trace_t *trace;
     pmt_process_t *process;
     pmt_consumer_t *consumer;
+    pmt_lane_t lane;
 } drain_t;
 
 static void
@@ -107,6 +108,10 @@ on_thread(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     pmt_consumer_t *consumer = drain->consumer;
     char name[32];
     uint64_t time = pmt_trace_time(drain->trace, words[1]);
+    if (raw->words > 2) {
+        pmt_lane_advance(&drain->lane, words[2]);
+    }
+    pmt_lane_reset(&drain->lane);
     *consumer = (pmt_consumer_t){
         .thread = drain->trace->thread_count++,
         .tid = raw->arg,
@@ -114,6 +119,9 @@ on_thread(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         .period = 1,
         .frames = consumer->frames,
         .nodes = consumer->nodes,
+        .lane_tail = consumer->lane_tail,
+        .member = consumer->member,
+        .events = consumer->events,
     };
     pmt_expected_t *expected = pmt_process_take_expected(drain->process, raw->arg);
     if (expected) {
@@ -152,6 +160,11 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     uint32_t period = 1u << (raw->flags & PMT_RAW_FAULT_PERIOD);
     uint32_t node = stack_node(drain), site = site_number(drain, words[3], words[1]);
     uint32_t caller = consumer->caller ? site_number(drain, consumer->caller, words[1]) : 0;
+    bool placed = raw->flags & PMT_RAW_FAULT_PLACED && raw->words > 5 && drain->process->lanes;
+    if (placed) {
+        pmt_lane_advance(&drain->lane, words[4]);
+    }
+    pmt_lane_flush(&drain->lane);
     select_thread(drain);
     if (period != consumer->period) {
         consumer->period = period;
@@ -173,7 +186,17 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         fault.caller = caller;
         consumer->caller = 0;
     }
+    if (placed) {
+        uint64_t rss = words[5] < UINT32_MAX ? words[5] : UINT32_MAX;
+        fault.more |= PMT_FAULT_RSS;
+        fault.rss = (int64_t)rss - (int64_t)consumer->events.rss;
+        consumer->events.rss = rss;
+    }
     pmt_writer_fault(drain->trace->writer, &fault);
+    if (placed && drain->trace->summary) {
+        pmt_summary_fault(drain->trace->summary, consumer->member, raw->arg, consumer->events.rss);
+        pmt_encoder_mark(&drain->lane.encoder);
+    }
     consumer->last_time = time;
     consumer->last_address = words[2];
     consumer->last_node = node;
@@ -193,6 +216,10 @@ on_code(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     const char *file = (const char *)(words + 3);
     if (is_code_id(raw->arg) && file_size <= raw->words * sizeof *words && file_size + name_size <= (raw->words - 3u) * sizeof *words) {
         pmt_writer_code(drain->trace->writer, drain->process->number, raw->arg, words[1], file, file_size, file + file_size, name_size);
+        pmt_left_out_t left_out;
+        if (drain->trace->summary && pmt_writer_left_out(drain->trace->writer, &left_out)) {
+            pmt_summary_code(drain->trace->summary, drain->process->number, raw->arg, words[1], file, file_size, file + file_size, name_size);
+        }
     }
 }
 
@@ -326,13 +353,17 @@ drain_process(pmt_trace_t *trace, pmt_process_t *process)
 {
     bool any = false;
     unsigned used = rings_used(process);
+    if (process->lanes) {
+        pmt_event_clock_read(&process->clock);
+    }
     for (unsigned slot = 0; slot < used; slot++) {
-        drain_t drain = {trace, process, pmt_process_consumer(process, slot)};
+        drain_t drain = {trace, process, pmt_process_consumer(process, slot), {0}};
+        pmt_lane_begin(&drain.lane, trace, process, slot);
         any |= drain_ring(&drain, slot);
+        any |= pmt_lane_end(&drain.lane);
     }
     if (any) {
-        atomic_fetch_add_explicit(&process->shared->progress, 1, memory_order_seq_cst);
-        pmt_prim_wake_sigsafe(&process->shared->progress);
+        pmt_process_progress(process);
     }
     return any;
 }

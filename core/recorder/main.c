@@ -80,6 +80,22 @@ on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
     return true;
 }
 
+// The process whose hooks have been switched on: the facts that follow are about it. Without a descriptor it has its lanes already, or no hooks could be had.
+static pmt_process_t *
+on_lanes(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
+{
+    pmt_lanes_message_t lanes;
+    if (size != sizeof lanes) {
+        return NULL;
+    }
+    memcpy(&lanes, recorder->message, sizeof lanes);
+    pmt_process_t *process = pmt_process_find(&recorder->trace, lanes.pid);
+    if (process && fd_count == 1) {
+        pmt_lanes_attach(&recorder->trace, process, fds[0]);
+    }
+    return process;
+}
+
 static void
 on_name(recorder_t *recorder, size_t size)
 {
@@ -151,6 +167,9 @@ serve(recorder_t *recorder, int fd)
             break;
         case PMT_MESSAGE_EVENTS:
             taken = on_events(recorder, (size_t)size, fds, fd_count);
+            break;
+        case PMT_MESSAGE_LANES:
+            greeted = on_lanes(recorder, (size_t)size, fds, fd_count);
             break;
         case PMT_MESSAGE_BYE:
             on_bye(recorder, (size_t)size, fd);
@@ -261,8 +280,19 @@ collect_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Ato
     return count;
 }
 
+// A lane rings once, when it is half full, and not at all while we are awake.
+static bool
+any_urgent(const recorder_t *recorder)
+{
+    const pmt_process_t *process = recorder->trace.processes;
+    while (process && !pmt_lanes_urgent(process)) {
+        process = process->next;
+    }
+    return process;
+}
+
 static void
-wait_for_doorbells(_Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned count, uint64_t timeout, bool listen)
+wait_for_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned count, uint64_t timeout, bool listen)
 {
     static _Atomic uint32_t nobody;
     uint32_t seen[PMT_WAIT_MAX];
@@ -275,7 +305,9 @@ wait_for_doorbells(_Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsi
         atomic_store_explicit(asleep[i], 1, memory_order_seq_cst);
     }
     pmt_prim_kin_listen(listen);
-    pmt_prim_wait_any(doorbells, seen, count, timeout);
+    if (!any_urgent(recorder)) {
+        pmt_prim_wait_any(doorbells, seen, count, timeout);
+    }
     pmt_prim_kin_listen(false);
     for (unsigned i = 0; i < count; i++) {
         atomic_store_explicit(asleep[i], 0, memory_order_seq_cst);
@@ -298,7 +330,7 @@ rest(recorder_t *recorder)
         int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER, first && !first->ended ? first->watch_fd : -1, listen ? recorder->trace.kin_fd : -1};
         pmt_prim_poll(fds, 4, (int)(left / 1000000u) + 1);
     } else if (left) {
-        wait_for_doorbells(doorbells, asleep, count, left, listen);
+        wait_for_doorbells(recorder, doorbells, asleep, count, left, listen);
     }
 }
 
@@ -400,7 +432,8 @@ start(recorder_t *recorder)
     recorder->next_flush = trace->t0 + FLUSH_NS;
     trace->nodes = pmt_nodes_new();
     trace->sites = pmt_sites_new();
-    if (!trace->nodes || !trace->sites) {
+    trace->columns = calloc(1, sizeof *trace->columns);
+    if (!trace->nodes || !trace->sites || !trace->columns) {
         return -ENOMEM;
     }
     return pmt_writer_new(OUTPUT, trace->t0, pmt_prim_wall_ns(), (uint32_t)pmt_prim_page_size_sigsafe(), &trace->writer);
@@ -415,6 +448,10 @@ finish(recorder_t *recorder)
         pmt_process_close(trace, trace->processes);
     }
     pmt_prim_kin_close(trace->kin_fd);
+    pmt_left_out_t left_out;
+    if (trace->summary && pmt_writer_left_out(trace->writer, &left_out) && left_out.events) {
+        pmt_summary_write(trace->summary, trace->writer);
+    }
     uint64_t now = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
     pmt_writer_trailer(trace->writer, now);
     return pmt_writer_flush(trace->writer);
@@ -428,8 +465,8 @@ fail(const pmt_writer_t *writer, int err)
     pmt_left_out_t left_out;
     if (writer && pmt_writer_left_out(writer, &left_out)) {
         double mib = (double)(left_out.pages * pmt_prim_page_size_sigsafe()) / (1 << 20);
-        snprintf(text, sizeof text, "%s; of the time after %.2f s it lacks %llu faults (%.1f MiB)", strerror(-err), (double)left_out.time / 1e9,
-                 (unsigned long long)left_out.faults, mib);
+        snprintf(text, sizeof text, "%s; of the time after %.2f s it lacks %llu faults (%.1f MiB) and %llu calls, returns and lines", strerror(-err),
+                 (double)left_out.time / 1e9, (unsigned long long)left_out.faults, mib, (unsigned long long)left_out.events);
     } else {
         snprintf(text, sizeof text, "%s", strerror(-err));
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "format/wire.h"
 #include "recorder/trace.h"
 
@@ -125,6 +126,13 @@ write_end(pmt_trace_t *trace, const pmt_process_t *process, uint64_t now)
 }
 
 void
+pmt_process_progress(pmt_process_t *process)
+{
+    atomic_fetch_add_explicit(&process->shared->progress, 1, memory_order_seq_cst);
+    pmt_prim_wake_sigsafe(&process->shared->progress);
+}
+
+void
 pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
 {
     if (process->pid == trace->root_pid) {
@@ -135,6 +143,7 @@ pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
         pmt_process_close_events(process, UINT32_MAX);
         free(process->events);
         pmt_modules_fini(&process->modules);
+        pmt_lanes_detach(process);
         unmap(&(maps_t){process->shared, process->consumers});
     }
     while (process->expected) {
@@ -199,14 +208,32 @@ pmt_process_close_events(pmt_process_t *process, uint32_t generation)
     process->event_count = kept;
 }
 
+typedef struct counter_s {
+    const char *name;
+    uint64_t value;
+} counter_t;
+
+static void
+lane_counters(pmt_trace_t *trace, const pmt_process_t *process)
+{
+    const pmt_lanes_t *lanes = process->lanes;
+    const counter_t counters[] = {
+        {"events", process->events_taken},
+        {"events_lost", atomic_load_explicit(&lanes->lost, memory_order_relaxed)},
+        {"event_waits", atomic_load_explicit(&lanes->waits, memory_order_relaxed)},
+        {"event_wait_ns", atomic_load_explicit(&lanes->wait_ns, memory_order_relaxed)},
+        {"rss_reads", atomic_load_explicit(&lanes->rss_reads, memory_order_relaxed)},
+    };
+    for (size_t i = 0; i < PMT_COUNT(counters); i++) {
+        pmt_writer_counter(trace->writer, process->number, counters[i].name, counters[i].value);
+    }
+}
+
 static void
 shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
 {
     const pmt_shared_t *shared = process->shared;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } counters[] = {
+    const counter_t counters[] = {
         {"tracer_pages", atomic_load_explicit(&shared->tracer_pages, memory_order_relaxed)},
         {"lost", atomic_load_explicit(&shared->lost, memory_order_relaxed)},
         {"waits", atomic_load_explicit(&shared->waits, memory_order_relaxed)},
@@ -217,7 +244,7 @@ shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
         {"ticks", atomic_load_explicit(&shared->ticks, memory_order_relaxed)},
         {"rss_peak_pages", atomic_load_explicit(&shared->rss_peak_pages, memory_order_relaxed)},
     };
-    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
+    for (size_t i = 0; i < PMT_COUNT(counters); i++) {
         pmt_writer_counter(trace->writer, process->number, counters[i].name, counters[i].value);
     }
 }
@@ -227,6 +254,9 @@ pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
 {
     if (process->shared) {
         shared_counters(trace, process);
+    }
+    if (process->lanes) {
+        lane_counters(trace, process);
     }
     pmt_writer_counter(trace->writer, process->number, "rss_hwm_kib", process->peak_kib > 0 ? (uint64_t)process->peak_kib : 0);
 }

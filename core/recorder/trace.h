@@ -8,8 +8,11 @@
 #include "format/records.h"
 #include "format/writer.h"
 #include "prim/prim.h"
+#include "recorder/event_clock.h"
+#include "recorder/events.h"
 #include "recorder/intern.h"
 #include "recorder/modules.h"
+#include "recorder/summary.h"
 
 // The consumer's end of one ring: the thread's present stack and what its next fault is written against.
 typedef struct pmt_consumer_s {
@@ -24,6 +27,9 @@ typedef struct pmt_consumer_s {
     bool named;  // by the program; the kernel's name is not asked for
     uint64_t *frames;  // PMT_STACK_MAX: code id << 32 | offset
     uint32_t *nodes;   // PMT_STACK_MAX
+    uint64_t lane_tail;        // words read of the slot's lane
+    uint32_t member;           // the slot's number in the summary + 1; 0: it is not in it
+    pmt_event_state_t events;  // of the thread
 } pmt_consumer_t;
 
 typedef struct pmt_event_fd_s {
@@ -45,6 +51,10 @@ typedef struct pmt_process_s {
     pmt_shared_t *shared;  // NULL: not traced, or ended and drained
     pmt_consumer_t *consumers;  // PMT_RINGS, of which `slots` are in use; behind them their frames and nodes
     unsigned slots;
+    pmt_lanes_t *lanes;  // NULL: no hooks
+    pmt_open_t *open;    // the threads' open frames: address space that fills as stacks get deep
+    pmt_event_clock_t clock;
+    uint64_t events_taken;  // calls, returns and lines
     int watch_fd, status_fd;  // -1: none
     bool ended;  // what is in the rings is final
     uint64_t ended_at;  // absolute ns
@@ -78,6 +88,8 @@ typedef struct pmt_trace_s {
     uint32_t root_pid, root_value;
     pmt_nodes_t *nodes;
     pmt_sites_t *sites;
+    pmt_event_columns_t *columns;
+    pmt_summary_t *summary;  // NULL: none is made
     uint64_t last_site_address;
     int64_t batch;  // the thread of the last BATCH, -1: none
     uint64_t watermark;
@@ -104,6 +116,8 @@ pmt_process_t *pmt_process_greeted(pmt_trace_t *trace, const pmt_hello_t *hello,
 pmt_consumer_t *pmt_process_consumer(pmt_process_t *process, unsigned slot);
 // Writes what is known at the end of a process whose rings have been drained, and makes it a ghost.
 void pmt_process_close(pmt_trace_t *trace, pmt_process_t *process);
+// Tells threads that wait for room that there is some.
+void pmt_process_progress(pmt_process_t *process);
 void pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation);
 // Disables and closes the events of other generations than this one; UINT32_MAX: all.
 void pmt_process_close_events(pmt_process_t *process, uint32_t generation);
@@ -118,6 +132,13 @@ pmt_expected_t *pmt_process_take_expected(pmt_process_t *process, uint32_t tid);
 
 // drain.c. Writes everything published in the rings of all processes; true if there was anything.
 bool pmt_drain(pmt_trace_t *trace);
+
+// lanes.c
+// A process has switched hooks on. -EINVAL: it has lanes already, or the descriptor is not such memory.
+int pmt_lanes_attach(pmt_trace_t *trace, pmt_process_t *process, int fd);
+void pmt_lanes_detach(pmt_process_t *process);
+// A lane is more than half full: this is no time to sleep.
+bool pmt_lanes_urgent(const pmt_process_t *process);
 
 // children.c. Adds the children of the known processes to the trace. `thorough`: those of threads other than the main one too.
 void pmt_children_look(pmt_trace_t *trace, bool thorough);

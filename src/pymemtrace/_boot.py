@@ -50,19 +50,20 @@ def _notice(options: list[str], text: str) -> None:
         print(f"pymemtrace: {text}", file=sys.stderr)
 
 
-def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> None:
-    """Start tracing; what goes wrong is told on stderr, and the program runs all the same."""
+def _start(inside: "Any", capture: "Any", address: str, options: list[str]) -> bool:
+    """Start tracing; what goes wrong is told on stderr, and the program runs all the same. False: nothing is traced."""
     try:
         engine, reason = inside.start(capture, address, options, confirm=True)
     except OSError as error:
         _notice(options, f"nothing is recorded: {error.strerror}")
-        return
+        return False
     wanted = inside.wanted_engine(options)
     if wanted in ("best", "faults") and reason:
         instead = "; using timer ticks instead (less exact)" if engine == "timer" else ""
         _notice(options, f"page faults cannot be traced: {reason}{instead}")
     elif wanted == "timer" and engine != "timer":
         _notice(options, f"timer ticks cannot be used: {reason}")
+    return True
 
 
 def _listen(options: list[str]) -> None:
@@ -79,8 +80,8 @@ def _listen(options: list[str]) -> None:
         sys.path.remove(folder)
 
 
-def _main() -> tuple["Any", str, str]:
-    """Everything before the user's code: (how to run it, kind, target)."""
+def _main() -> tuple["Any", str, str, tuple["Any", ...] | None, "Callable[[str], None]"]:
+    """Everything before the user's code: how to run it, and the arguments for that."""
     address, options, kind, target = sys.argv[1:_OWN_WORDS]
     arguments = sys.argv[_OWN_WORDS:]
     inside = _load_inside()
@@ -94,16 +95,21 @@ def _main() -> tuple["Any", str, str]:
     if path is not None:
         sys.path.insert(0, path)
     words = options.split(",")
+    events = None
     if "paused" in words:
         _listen(words)
-    else:
-        _start(inside, capture, address, words)
+    elif _start(inside, capture, address, words):
+        events = inside.wanted_events(words)
     if kind == "path":
         target = "__main__"
     elif kind == "script":
         target = inside.absolute(target)
-    return capture.run_main, kind, target
+
+    def refused(reason: str) -> None:
+        _notice(words, f"calls and lines cannot be recorded: {reason}")
+
+    return capture.run_main, kind, target, events, refused
 
 
-_run, _kind, _target = _main()
-_run(_kind, _target)
+_run, *_arguments = _main()
+_run(*_arguments)

@@ -79,6 +79,21 @@ def wanted_engine(options: list[str]) -> str:
     return next((option for option in options if option in ("faults", "timer", "none")), "best")
 
 
+def _unescaped(pattern: str) -> str:
+    """A pattern as it was before cli/run.py put it into the option words."""
+    return pattern.replace("%20", " ").replace("%2C", ",").replace("%25", "%")
+
+
+def wanted_events(options: list[str]) -> "tuple[Any, ...] | None":
+    """The arguments of _capture.hooks_on that the options ask for; None: no events."""
+    if "calls" not in options and "lines" not in options:
+        return None
+    include = [_unescaped(option[8:]) for option in options if option.startswith("include=")]
+    exclude = [_unescaped(option[8:]) for option in options if option.startswith("exclude=")]
+    switches = ("lines" in options, "no-c-calls" not in options, "rss-every" in options, "drop" in options)
+    return (*switches, include, exclude, f"{_folder}/")
+
+
 def _keep_ticks_apart(capture: "Any") -> None:
     """The program may take the timer's signal or block it: neither must let a tick get at it."""
     import _signal  # type: ignore[import-not-found]
@@ -101,8 +116,12 @@ def start(capture: "Any", address: str, options: list[str], *, confirm: bool) ->
     atexit.register(capture.stop)
     if "alone" not in options:
         _follow(capture, address, options)
+    elif wanted_events(options) is not None:
+        _leave_children_alone(capture)
     try:
-        answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), wanted_engine(options))
+        events = wanted_events(options) is not None
+        engine = wanted_engine(options)
+        answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), engine, None, events)
     except OSError:
         capture.release_trap()
         lead_no_more()
@@ -120,14 +139,20 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
     """Let fork children go on under sessions of their own, and Python children find the recorder."""
     import os
 
+    events = wanted_events(options)
+
     def go_on() -> None:
         try:
-            capture.start(address, "exact" in options, False, 0, _meta(), wanted_engine(options))
+            engine = wanted_engine(options)
+            capture.start(address, "exact" in options, False, 0, _meta(), engine, None, events is not None)
         except OSError:
+            capture.hooks_off()
             return  # the recorder has gone: the child is on its own
         threading: Any = sys.modules.get("threading")
         thread = threading._active.get(threading.get_ident()) if threading else None
         capture.name_thread(thread.name if thread else "MainThread")
+        if events is not None:
+            capture.hooks_on(*events)
 
     os.register_at_fork(after_in_child=go_on)
     lead(address, options)
@@ -144,6 +169,13 @@ def lead(address: str, options: list[str]) -> None:
     folder = f"{_folder}/_follow"
     os.putenv("PYTHONPATH", f"{folder}:{paths}" if paths else folder)
     os.putenv(FOLLOW, f"{address} {','.join(options)}")
+
+
+def _leave_children_alone(capture: "Any") -> None:
+    """Fork children inherit the interpreter's hooks."""
+    import os
+
+    os.register_at_fork(after_in_child=capture.hooks_off)
 
 
 def lead_no_more() -> None:

@@ -5,11 +5,12 @@ instructions of the main thread. What they want stands in a file (process/rendez
 """
 
 import atexit
+import errno
 import os
 import signal
 
 from pymemtrace import _capture, api
-from pymemtrace.errors import PymemtraceError, UsageError
+from pymemtrace.errors import PymemtraceError, TracePathError, UsageError
 from pymemtrace.process import rendezvous
 from pymemtrace.recording import Options, Recording, program_name
 
@@ -97,12 +98,22 @@ def _attach(command: dict[str, str]) -> dict[str, str]:
     options = Options(
         command.get("path"), "exact" in command, "overwrite" in command, None, True, "alone" not in command
     )
-    recording = api.enter(options)
+    try:
+        recording = api.enter(options)
+    except TracePathError as error:
+        return {"error": _path_problem(error)}
     if not recording.running:
         api.leave(recording)
         return {"error": recording.engine_reason}
     _attached = recording
     return {"path": recording.path or "", "engine": recording.engine, "reason": recording.engine_reason}
+
+
+def _path_problem(error: TracePathError) -> str:
+    """In the words of the command line: the options are `attach`'s, and it is this process that writes."""
+    if error.errno == errno.EEXIST:
+        return f"{error.filename} exists: overwrite it with -f, or name another file with -o"
+    return f"it cannot write {error.filename}: {os.strerror(error.errno or 0)}; name another file with -o"
 
 
 def _detach() -> dict[str, str]:

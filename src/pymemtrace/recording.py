@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pymemtrace.process.apart import ApartRecorder
     from pymemtrace.tracefile import Trace
 
-# The machine's trouble, not a wrong path: the program goes on without a trace.
-_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
 _LEAST_SIZE = 64 << 10  # of a limited trace, in bytes
 
 _real_native_id: object = None  # _thread.get_native_id while ours stands in for it
@@ -109,7 +106,8 @@ class Recording:
         try:
             fd = self._create()
         except TracePathError as error:
-            if error.errno not in _TROUBLE:
+            forbidden = error.errno in output.FORBIDDEN and self._options.path is None  # a folder that nobody named
+            if error.errno not in output.TROUBLE and not forbidden:
                 raise
             self._fail(str(error))
             return

@@ -13,7 +13,7 @@
 pmt_trace_t trace;
 pmt_process_t *process;
 pmt_shared_t *shared;
-static int file;
+int trace_file;
 
 pmt_process_t *
 new_process(uint32_t pid, pmt_shared_t **out)
@@ -36,8 +36,9 @@ set_up(void **state)
     trace = (pmt_trace_t){.t0 = 1000, .batch = -1, .kin_fd = -1, .cgroup.usage_fd = -1};
     trace.nodes = pmt_nodes_new();
     trace.sites = pmt_sites_new();
-    file = pmt_test_file();
-    if (!trace.nodes || !trace.sites || pmt_writer_new(file, trace.t0, 0, PMT_TEST_PAGE, &trace.writer) < 0) {
+    trace.columns = calloc(1, sizeof *trace.columns);
+    trace_file = pmt_test_file();
+    if (!trace.nodes || !trace.sites || !trace.columns || pmt_writer_new(trace_file, trace.t0, 0, PMT_TEST_PAGE, &trace.writer) < 0) {
         return -1;
     }
     process = new_process((uint32_t)getpid(), &shared);
@@ -55,9 +56,11 @@ tear_down(void **state)
     pmt_prim_unmap(shared, PMT_SHARED_SIZE);
     pmt_nodes_free(trace.nodes);
     pmt_sites_free(trace.sites);
+    free(trace.columns);
+    pmt_summary_free(trace.summary);
     pmt_writer_free(trace.writer);
     close(trace.cgroup.usage_fd);
-    close(file);
+    close(trace_file);
     return 0;
 }
 
@@ -229,7 +232,7 @@ read_back(void)
     pmt_record_t record;
     int result;
     assert_int_equal(pmt_writer_flush(trace.writer), 0);
-    assert_int_equal(pmt_reader_open(pmt_test_path(file, path), &reader, error), 0);
+    assert_int_equal(pmt_reader_open(pmt_test_path(trace_file, path), &reader, error), 0);
     memset(&got, 0, sizeof got);
     while ((result = pmt_reader_next(reader, &record)) > 0) {
         got_record(&record);

@@ -18,6 +18,7 @@ enum { TID = 4711, NOWHERE = 16 };
 // ---- a recorder with a program of our making ----
 
 extern pmt_trace_t trace;
+extern int trace_file;
 extern pmt_process_t *process;
 extern pmt_shared_t *shared;  // the program's own mapping
 

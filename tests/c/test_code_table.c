@@ -18,7 +18,7 @@ static pmt_code_table_t table;
 static int
 new_table(void **state)
 {
-    table = (pmt_code_table_t){.entries = calloc(PMT_CODE_TABLE_SIZE, sizeof *table.entries)};
+    table = (pmt_code_table_t){.entries = calloc(PMT_CODE_TABLE_SIZE, sizeof *table.entries), .size = PMT_CODE_TABLE_SIZE};
     return table.entries ? 0 : -1;
 }
 

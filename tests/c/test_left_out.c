@@ -183,6 +183,41 @@ too_many_processes_for_the_limit(void **state)
     close(fd);
 }
 
+// Columns that do not compress.
+static void
+events_beyond_the_limit_are_counted(void **state)
+{
+    enum { RECORDS = 200, LINES = 3000, OTHERS = 100 };
+    static pmt_event_columns_t columns;
+    int fd;
+    pmt_left_out_t left_out;
+    pmt_writer_t *writer = pmt_test_writer(&fd);
+    pmt_writer_limit(writer, 1 << 20);
+    write_start(writer);
+    for (int i = 0; i < RECORDS; i++) {
+        columns.count = LINES + OTHERS;
+        columns.times_size = columns.values_size = LINES + OTHERS;
+        for (int k = 0; k < LINES + OTHERS; k++) {
+            columns.kinds[k] = k < LINES ? PMT_WIRE_LINE : PMT_WIRE_RSS;
+            columns.times[k] = random() & 0x7f;
+            columns.values[k] = random() & 0x7f;
+        }
+        assert_int_equal(pmt_writer_events(writer, 0, &columns), LINES);
+        pmt_writer_round(writer, 10);
+    }
+    pmt_writer_flush(writer);
+    assert_true(pmt_writer_left_out(writer, &left_out));
+    assert_int_equal(left_out.events % LINES, 0);
+    assert_int_equal(left_out.time, (RECORDS - left_out.events / LINES) * 10);
+    write_end(writer);
+    assert_int_equal(pmt_writer_flush(writer), 0);
+    pmt_writer_free(writer);
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_in_range(status.st_size, 1 << 18, 1 << 20);
+    close(fd);
+}
+
 // ---- writes that fail ----
 
 static struct rlimit limit_before;
@@ -287,6 +322,7 @@ main(void)
         cmocka_unit_test(the_time_of_the_last_details),
         cmocka_unit_test(a_limit_not_reached_is_not_seen),
         cmocka_unit_test(too_many_processes_for_the_limit),
+        cmocka_unit_test(events_beyond_the_limit_are_counted),
         cmocka_unit_test(a_file_that_cannot_grow_keeps_its_end),
         cmocka_unit_test(a_file_that_cannot_grow_at_all_is_cut),
         cmocka_unit_test(facts_of_a_lost_process_are_dropped),

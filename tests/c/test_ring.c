@@ -233,10 +233,10 @@ next_owner_goes_on(void **state)
 static void
 doorbell_wakes_only_a_sleeper(void **state)
 {
-    pmt_ring_doorbell_sigsafe(shared);
+    pmt_recorder_wake_sigsafe(shared);
     assert_int_equal(atomic_load(&shared->doorbell), 0);
     atomic_store(&shared->asleep, 1);
-    pmt_ring_doorbell_sigsafe(shared);
+    pmt_recorder_wake_sigsafe(shared);
     assert_int_equal(atomic_load(&shared->doorbell), 1);
 }
 

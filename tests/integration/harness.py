@@ -152,13 +152,14 @@ def text(data: bytes) -> str:
 
 def kill_tree(pid: int) -> None:
     """Kill a process and its descendants, the deepest first."""
-    for child in _children(pid):
+    for child in children(pid):
         kill_tree(child)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The pids of a process's children, of all its threads."""
     try:
         return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _words(task / "children")]
     except OSError:

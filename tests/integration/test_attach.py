@@ -240,6 +240,7 @@ def test_a_file_that_cannot_be_written() -> None:
             done = program.cli("attach", str(program.pid), "-o", name)
             assert_one_line(done)
             assert name in done.stderr
+            assert "-o" in done.stderr and "path=" not in done.stderr, "the words of the command line"
         assert (program.folder / "there.pmt").read_text() == "mine"
         assert program.cli("attach", str(program.pid), "-o", "there.pmt", "-f").status == 0
 
@@ -280,6 +281,34 @@ def test_a_folder_that_others_can_write() -> None:
         done = program.cli("attach", str(program.pid))
         assert_one_line(done)
         assert "does not listen" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_root_may_attach_to_anyones_program() -> None:
+    """The program writes the trace, so it must be where its user may write."""
+    folder, elsewhere = new_folder("unprivileged"), new_folder("root")
+    env = environment()
+    env.pop("XDG_RUNTIME_DIR", None)  # it would be another one for each
+    with popen([sys.executable, TARGET, "sleep"], user="unprivileged", cwd=folder, env=env) as process:
+        try:
+            program = Program(process, "unprivileged", folder)
+            user = Path(f"/proc/{program.pid}").stat().st_uid
+            if user == os.geteuid():
+                pytest.skip("unprivileged here is the same user")
+            attach = pymemtrace("attach", str(program.pid), "--duration", "0.3")
+            done = run([*attach, "-o", folder / "x.pmt"], cwd=elsewhere, env=env)
+            assert done.status == 0, done.stderr
+            assert report(folder / "x.pmt")["end"]["kind"] == "running"
+            assert (folder / "x.pmt").stat().st_uid == user
+            refused = run(attach, cwd=elsewhere, env=env)
+            assert_one_line(refused)
+            assert "it cannot write" in refused.stderr
+        finally:
+            kill_tree(process.pid)
+    for name in f"{program.pid}.listen", "":  # the program had no time to clean up
+        with contextlib.suppress(OSError):
+            path = Path(f"/tmp/pymemtrace-{user}", name)
+            path.unlink() if name else path.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")

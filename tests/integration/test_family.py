@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import time
+import venv
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +21,11 @@ from integration.harness import (
     any_user,
     assert_pages,
     cli,
+    environment,
     need_connector,
     need_faults,
     new_folder,
+    pymemtrace,
     report,
     run,
     trace,
@@ -188,6 +194,17 @@ def test_exec_in_place(user: str) -> None:
     assert_pages(touched_by(traced, images[0]["pid"]), 2 * PAGES)
 
 
+@each_user
+def test_fork_and_exec(user: str) -> None:
+    traced = family("fork_and_exec", user)
+    (pid,) = told(traced)
+    forked, image = (row for row in traced.report["processes"] if row["pid"] == pid)
+    assert forked["traced"] and image["traced"]
+    assert image["command"] == [sys.executable, str(TARGETS / "family.py"), "child", "image"]
+    assert image["end"]["kind"] == "exit" and image["end"]["value"] in (0, None)
+    assert_pages(touched_by(traced, pid), PAGES)
+
+
 def test_exec_of_another_program() -> None:
     traced = family("replace_by_other", any_user())
     assert traced.report["end"] == {"kind": "exit", "value": 0}
@@ -208,21 +225,42 @@ def test_a_child_that_outlives_the_program() -> None:
     done = cli("run", "-o", path, TARGETS / "family.py", "outlive")
     assert done.status == 0 and time.monotonic() - begin < 5
     assert "1 of its processes still run" in done.stderr
-    (pid,) = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("outliving"))
-    deadline = time.monotonic() + 10
-    while (found := report(path))["end"]["kind"] != "exit" or not _complete(path):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    found = _when_all_have_ended(path)
+    assert found["end"] == {"kind": "exit", "value": 0}
+    _assert_survivor(found, int(done.stdout.split()[1]))
+    assert_pages(_touched_in_children(found), PAGES)
+
+
+@each_user
+def test_a_child_whose_parent_is_killed(user: str) -> None:
+    need_faults(user)
+    path = new_folder(user) / "x.pmt"
+    done = cli("run", "-q", "-o", path, TARGETS / "family.py", "bereave", user=user)
+    assert done.status == -signal.SIGKILL
+    found = _when_all_have_ended(path)
+    assert found["end"] == {"kind": "signal", "value": signal.SIGKILL}
+    _assert_survivor(found, int(done.stdout.split()[1]))
+    assert_pages(_touched_in_children(found), 2 * PAGES)
+
+
+def _assert_survivor(found: dict[str, Any], pid: int) -> None:
     (row,) = (row for row in found["processes"] if row["pid"] == pid)
     assert row["end"]["kind"] == "exit" and row["end"]["value"] in (3, None)
-    rows = [each for each in found["by_function"] if each["function"] == TOUCH]
-    assert_pages(sum(each["self"] for each in rows), PAGES)
+    assert row["command"] == found["command"], "none of our words"
+    assert row["touched"] >= PAGES * PAGE
 
 
-def _complete(path: Any) -> bool:
-    import json
+def _touched_in_children(found: dict[str, Any]) -> int:
+    return sum(row["self"] for row in found["by_function"] if row["function"] == TOUCH)
 
-    return bool(json.loads(cli("info", path, "--json").stdout)["file"]["complete"])
+
+def _when_all_have_ended(path: Path) -> dict[str, Any]:
+    """The report of a trace whose recorder is still at work when `run` returns."""
+    deadline = time.monotonic() + 10
+    while not json.loads(cli("info", path, "--json").stdout)["file"]["complete"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return report(path)
 
 
 def test_many_forks_are_all_there_and_ended() -> None:
@@ -239,3 +277,24 @@ def test_the_environment_of_children_without_a_recorder() -> None:
     stale = run([sys.executable, "-c", code], env={"PYMEMTRACE_FOLLOW": "pymemtrace-gone exact"})
     traced = cli("run", "-q", "-f", "-o", new_folder(any_user()) / "x.pmt", "-c", code)
     assert (bare.stdout, bare.stderr) == (stale.stdout, stale.stderr) == (traced.stdout, traced.stderr)
+
+
+def test_inside_a_virtual_environment() -> None:
+    """One made here, whose Python has nothing of its own: program and children are that environment's, and traced."""
+    folder = new_folder(any_user())
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env/bin/python"
+    packages = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True
+    ).stdout.strip()
+    ours = sorted({path for path in sys.path if path.endswith("site-packages")})
+    (Path(packages) / "ours.pth").write_text("\n".join(ours))
+    code = "import os, sys; print(os.path.samefile(sys.prefix, sys.argv[1]), sys.prefix != sys.base_prefix, flush=True)"
+    parent = f"import subprocess\n{code}\nsubprocess.run([sys.executable, '-c', {code!r}, sys.argv[1]])"
+    bare = run([python, "-c", parent, folder / "env"], user=any_user())
+    assert bare.stdout == "True True\n" * 2
+    path = folder / "x.pmt"
+    command = pymemtrace("run", "-q", "-o", path, "-c", parent, folder / "env")
+    traced = run([python, *command[1:]], user=any_user(), env=environment())
+    assert (traced.status, traced.stdout, traced.stderr) == (0, bare.stdout, "")
+    assert [row["traced"] for row in report(path)["processes"]] == [True, True]

@@ -146,6 +146,28 @@ def test_the_program_is_killed(user: str) -> None:
     assert_pages(sum(row["self"] for row in found["by_function"] if row["function"] == "touch"), 5000)
 
 
+@each_user
+def test_the_launcher_is_killed(user: str) -> None:
+    """The program and its recorder need it no more."""
+    process, path, _ = start(user, "2", "1000")
+    touch(process)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    touch(process)
+    assert process.stdin and process.stdout
+    process.stdin.write(b"\n")
+    process.stdin.close()  # the program ends when there is nothing more to read
+    assert b'"pages": 6000' in process.stdout.read()
+    deadline = time.monotonic() + 10
+    while holders(path):
+        assert time.monotonic() < deadline, "the recorder stays"
+        time.sleep(0.02)
+    found = report(path, user=user)
+    assert found["end"]["kind"] == "exit"
+    assert found["end"]["value"] in (0, None), "the status is its parent's to know"
+    assert_pages(sum(row["self"] for row in found["by_function"] if row["function"] == "touch"), 6000)
+
+
 DEAF = """
 import _socket, mmap, os, sys
 from importlib.util import spec_from_file_location, module_from_spec

@@ -323,6 +323,25 @@ def test_forks(way: str, user: str) -> None:
     assert traced.function("copied")["self"] <= traced.truth["pages"] * PAGE // 100, "a copy is no rise"
 
 
+@each_user
+def test_forks_midway(user: str) -> None:
+    """Child and parent go on in the loop that they were in; what they touch from there on is each one's own."""
+    bare = run([sys.executable, TARGETS / "forking.py", "midway"], user=user)
+    assert bare.stdout.count("child ended with 15\n") == 2
+    traced = trace("forking.py", "midway", user=user)
+    assert_same(bare, traced)
+    need_faults(user)
+    pages = traced.truth["pages"]
+    parent, *children = traced.report["processes"]
+    expected = {parent["pid"]: 2 * pages} | {child["pid"]: pages // 2 for child in children}
+    assert len(expected) == 3
+    for pid, touched in expected.items():
+        rows = report(traced.path, "--pid", str(pid), user=user)["by_function"]
+        # A fault of the other half stands for up to 16, where the period had grown before the fork.
+        found = sum(row["self"] for row in rows if row["function"] == "touch_and_fork")
+        assert_pages(found, touched, slack=64, what=pid)
+
+
 def test_a_traced_program_inside_a_traced_program() -> None:
     folder = new_folder(any_user())
     inner = pymemtrace("run", "-q", "-o", folder / "inner.pmt", TARGETS / "endings.py", "exit_3")
@@ -401,8 +420,12 @@ def test_the_output_is_a_folder() -> None:
 def test_unwritable_folder() -> None:
     folder = new_folder("unprivileged")
     folder.chmod(0o555)
-    assert_one_line(cli("run", "-o", folder / "x.pmt", TARGETS / "hello.py", user="unprivileged"))
-    assert_one_line(cli("run", TARGETS / "hello.py", user="unprivileged", cwd=folder))
+    for options in (["-o", folder / "x.pmt"], []):
+        done = cli("run", *options, TARGETS / "hello.py", user="unprivileged", cwd=folder)
+        assert done.status == 0 and done.stdout.startswith("hello from")
+        notice, own = done.stderr.splitlines()
+        assert own == "to stderr"
+        assert "nothing is recorded" in notice and "Permission denied" in notice and "-o" in notice
     assert list(folder.iterdir()) == []
 
 

@@ -42,7 +42,7 @@ def test_a_storm_of_signals(user: str) -> None:
 
 
 @each_user
-@pytest.mark.parametrize("way", ["thread", "alternate", "deep", "overflow"])
+@pytest.mark.parametrize("way", ["thread", "alternate", "forked", "deep", "overflow"])
 def test_little_stack(way: str, user: str) -> None:
     need_faults(user)
     bare, traced, path = both(TARGETS / "small_stacks.py", way, user=user)

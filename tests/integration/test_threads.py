@@ -36,12 +36,13 @@ def test_two_threads_at_once(way: str, user: str) -> None:
     need_faults(user)
     traced = trace("at_once.py", way, user=user)
     assert (traced.status, traced.stderr) == (0, "")
+    books = {key: traced.report[key] for key in ("touched", "lost", "engine", "by_thread")}
     total = 0
     for name in "small", "large":
         pages = traced.truth[name]
         touched = traced.function(name)["total"]
         total += touched
-        assert_pages(touched, pages, slack=pages // 50, what=name)
+        assert_pages(touched, pages, slack=pages // 50, what=(name, books))
         assert_pages(thread_bytes(traced, traced.truth["tids"][name]), pages, slack=pages // 50, what=name)
     assert_pages(total, traced.truth["small"] + traced.truth["large"], slack=40)
 
@@ -56,6 +57,18 @@ def test_a_thread_without_python(user: str) -> None:
     assert_pages(sum(row["self"] for row in native), traced.truth["large"], slack=150)
     own = [row for row in traced.report["by_thread"] if row["tid"] != traced.truth["main"]]
     assert_pages(sum(row["bytes"] for row in own), traced.truth["large"], slack=50)
+
+
+@each_user
+def test_names(user: str) -> None:
+    """Python's name where there is one, else the kernel's."""
+    need_faults(user)
+    traced = trace("thread_names.py", user=user)
+    assert (traced.status, traced.stderr) == (0, "")
+    found = {row["name"]: row["bytes"] for row in traced.report["by_thread"]}
+    assert found.keys() == {"MainThread", *traced.truth}
+    for name, pages in traced.truth.items():
+        assert_pages(found[name], pages, slack=50, what=name)
 
 
 def churn(user: str, threads: int, times: int) -> None:

@@ -101,6 +101,12 @@ def test_no_tick_hits_a_sleeping_thread(way: str, user: str) -> None:
     traced_and_bare("sleeping.py", way, user=user)
 
 
+@pytest.mark.parametrize("way", ["thread", "alternate", "forked"])
+@each_user
+def test_little_stack(way: str, user: str) -> None:
+    traced_and_bare("small_stacks.py", way, user=user)
+
+
 @pytest.mark.parametrize("way", ["exit_3", "exception", "os_exit_7", "keyboard_interrupt", "SIGKILL"])
 def test_endings(way: str) -> None:
     traced_and_bare("endings.py", way, user=any_user())

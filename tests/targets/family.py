@@ -53,6 +53,16 @@ def fork_and_exit() -> None:
     os.waitpid(pid, 0)
 
 
+def fork_and_exec() -> None:
+    """As os.system's forefathers did it: the fork child, which is traced already, becomes another program."""
+    for arguments in [sys.executable, __file__, "child", "image"], ["/bin/true"]:
+        pid = os.fork()
+        if pid == 0:
+            os.execv(arguments[0], arguments)
+        if os.waitpid(pid, 0)[1] != 0:
+            raise SystemExit("a child failed")
+
+
 def fork_from_thread() -> None:
     import threading
 
@@ -129,6 +139,19 @@ def outlive() -> None:
         touch_in_child()
         os._exit(3)
     print("outliving", pid, flush=True)
+
+
+def bereave() -> None:
+    """The parent is killed while its child runs, and before the child touches."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.6)
+        warm_up()
+        touch_in_child()
+        os._exit(3)
+    touch_in_child()
+    print("bereaved", pid, flush=True)
+    os.kill(os.getpid(), 9)
 
 
 def many() -> None:

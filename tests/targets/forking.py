@@ -1,4 +1,4 @@
-"""Fork, while pages are touched before, in the child, and after: forking.py once|often|subprocess|threads"""
+"""Fork, while pages are touched before, in the child, and after: forking.py once|often|subprocess|threads|midway"""
 
 import json
 import mmap
@@ -101,6 +101,29 @@ def threads():
     after(fresh(SIZE))
 
 
-ways = {"once": once, "often": often, "subprocess": subprocesses, "threads": threads}
+def touch_and_fork(memory):
+    """Fork in the middle; parent and child go on with the second half."""
+    half = SIZE // 2
+    child = 1
+    for offset in range(0, SIZE, PAGE):
+        if offset == half:
+            child = os.fork()
+        memory[offset] = 5  # touched: touch_and_fork
+    if child == 0:
+        os._exit(memory[0] + memory[half] + memory[SIZE - PAGE])
+    print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def midway():
+    """Fork in the middle of a loop that touches, from the main thread and from another."""
+    before(fresh(SIZE))
+    touch_and_fork(fresh(SIZE))
+    thread = threading.Thread(target=touch_and_fork, args=(fresh(SIZE),))
+    thread.start()
+    thread.join()
+    after(fresh(SIZE))
+
+
+ways = {"once": once, "often": often, "subprocess": subprocesses, "threads": threads, "midway": midway}
 ways[sys.argv[1]]()
 print(json.dumps({"pages": SIZE // PAGE}))

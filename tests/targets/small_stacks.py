@@ -1,9 +1,10 @@
-"""Touch pages where there is little stack: small_stacks.py thread|alternate|deep|overflow"""
+"""Touch pages where there is little stack: small_stacks.py thread|alternate|forked|deep|overflow"""
 
 import ctypes
 import faulthandler
 import json
 import mmap
+import os
 import signal
 import sys
 import threading
@@ -12,9 +13,9 @@ PAGE = mmap.PAGESIZE
 PAGES = 4000
 
 
-def touch():
-    memory = mmap.mmap(-1, PAGES * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for offset in range(0, PAGES * PAGE, PAGE):
+def touch(pages=PAGES):
+    memory = mmap.mmap(-1, pages * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for offset in range(0, pages * PAGE, PAGE):
         memory[offset] = 1  # touched: touch
 
 
@@ -43,6 +44,25 @@ def alternate():
     words[1] = 2  # SS_DISABLE
     libc.sigaltstack(words, None)
     return 2 * PAGES
+
+
+def forked():
+    """After a fork each page is copied when it is written next, those of the handlers and of their stack too."""
+    libc = ctypes.CDLL(None)
+    size = 8192 + libc.sysconf(249)
+    room = ctypes.create_string_buffer(size + PAGE)
+    for number in range(50):  # the frames lie in the pages each time in another way
+        words = (ctypes.c_uint64 * 3)(ctypes.addressof(room) + number * PAGE // 50, 0, size)
+        if libc.sigaltstack(words, None) != 0:
+            raise OSError("sigaltstack")
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        touch(PAGES // 50)
+        os.waitpid(child, 0)
+    words[1] = 2  # SS_DISABLE
+    libc.sigaltstack(words, None)
+    return PAGES
 
 
 def descend(depth):

@@ -66,6 +66,25 @@ def test_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        ("", ["app.py", "--size", "1 000"]),
+        ("/usr/bin/python3\0child.py\0x", ["/usr/bin/python3", "child.py", "x"]),
+        ("python\0-B\0/lib/pymemtrace/_boot.py\0name\0quiet\0script\0app.py\0-x", ["app.py", "-x"]),
+        ("python\0/lib/pymemtrace/_boot.py\0name\0\0module\0pkg.mod\0y", ["-m", "pkg.mod", "y"]),
+        ("python\0/lib/pymemtrace/_boot.py\0name\0\0code\0pass", ["-c", "pass"]),
+        ("cat\0/lib/pymemtrace/_boot.py", ["cat", "/lib/pymemtrace/_boot.py"]),
+    ],
+)
+def test_commands_of_processes(argv: str, shown: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    child = process(pid=101)
+    child["meta"]["argv"] = argv
+    answer = result()
+    answer["processes"].append(child)
+    assert document(load(monkeypatch, tmp_path, answer))["processes"][-1]["command"] == shown
+
+
 def test_json_follows_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = document(load(monkeypatch, tmp_path, result()))
     assert found["schema"] == 1

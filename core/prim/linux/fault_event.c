@@ -52,11 +52,12 @@ let_main_thread_take(const ucontext_t *interrupted)
 {
     enum { MOMENTS = 50 };
     static const struct timespec MOMENT = {0, 200000};
+    static const uint64_t OWN = 1ull << (SIGTRAP - 1);  // a fault of this handler's
     const uint64_t *blocked = (const void *)&interrupted->uc_sigmask;  // the kernel's 64 signals
     for (int i = 0; i < MOMENTS && __builtin_thread_pointer() != main_thread; i++) {
         sigset_t pending;
         const uint64_t *waiting = (const void *)&pending;
-        if (PMT_LIKELY(sigpending(&pending) < 0 || (*waiting & ~*blocked) == 0)) {
+        if (PMT_LIKELY(sigpending(&pending) < 0 || (*waiting & ~*blocked & ~OWN) == 0)) {
             break;
         }
         nanosleep(&MOMENT, NULL);
@@ -87,9 +88,11 @@ take_over(struct sigaction *previous)
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_sigtrap;
-    // NODEFER: a blocked SIGTRAP would be delivered late. RESTART: the program's system calls go on. ONSTACK: it may have a small stack.
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
-    static const int own[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT};  // of an instruction of the thread itself
+    // Not NODEFER: faults of the handler's own code, of which there are many after a fork, would each put another signal frame on the stack, until an alternate
+    // stack is full and the kernel kills. So one of them waits, and comes marked as late. RESTART: the program's system calls go on. ONSTACK: it may have a
+    // small stack.
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT};  // of an instruction of the thread itself
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         sigdelset(&action.sa_mask, own[i]);
@@ -160,8 +163,7 @@ pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie
     attr.inherit = 1;
     attr.inherit_thread = 1;
     attr.exclude_hv = 1;
-    // Not in the kernel, even where that is allowed: writing a signal frame can fault, after a fork it does, and each such fault would put another frame below it, until
-    // an alternate stack is full.
+    // Not in the kernel, even where that is allowed: writing a signal frame can fault, after a fork it does, and each such fault would be followed by a signal of its own.
     attr.exclude_kernel = 1;
     int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
     return fd < 0 ? -errno : fd;

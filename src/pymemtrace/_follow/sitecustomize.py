@@ -25,7 +25,11 @@ def _trace() -> None:
     inside = load(spec)
     del sys.modules[name]
     inside.hide_environment(f"{folder}/_follow")
-    inside.start(inside.load_capture(), words[0], words[1].split(","), confirm=False)
+    capture, options = inside.load_capture(), words[1].split(",")
+    inside.start(capture, words[0], options, confirm=False)
+    events = inside.wanted_events(options)
+    if events is not None:
+        capture.hooks_on(*events)
 
 
 def _step_aside() -> None:

@@ -33,13 +33,29 @@ options:
       --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
                       between ticks of a few ms, approximate; works where the kernel refuses page
                       faults) or none (RSS over time only). Default: the best that the kernel allows
+      --python-malloc malloc
+                      run the program without Python's own pools of small objects: freed memory then goes
+                      back earlier, and RSS follows objects more closely
       --paused        trace nothing until `pymemtrace attach PID`; writes no trace of its own
   -h, --help          this text
+
+the event log, read with `pymemtrace log`, `calls` and `lines`:
+      --calls         record each call and return, of Python and C functions, with RSS at that moment
+      --lines         record each line too; implies --calls
+      --no-c-calls    leave out C functions, which about halves the cost
+      --include PATTERN, --exclude PATTERN
+                      record (do not record) the events of code whose module, file or qualified name
+                      matches; with * ? [] as in a shell, or a module with all below it, a function, a
+                      class, a file or a folder. May be repeated. Code that is left out costs next to nothing
+      --rss WHEN      tracked: read RSS after page faults and at least every 20 us of running code (default);
+                      every: at each event, which costs about a microsecond each
+      --drop          lose events, counted, rather than let the program wait for the recorder
 
 examples:
   pymemtrace run train.py --epochs 3
   pymemtrace run -o web.pmt -m http.server 8000
   pymemtrace run -q -f -o ci.pmt -m pytest tests
+  pymemtrace run --lines --include mypackage -m mypackage
 """
 
 _FLAGS = {
@@ -50,6 +66,20 @@ _FLAGS = {
     "--exact": "exact",
     "--no-follow": "alone",
     "--paused": "paused",
+    "--calls": "calls",
+    "--lines": "lines",
+    "--no-c-calls": "no_c_calls",
+    "--drop": "drop",
+}
+_VALUES = {
+    "-o": "output",
+    "--output": "output",
+    "--max-size": "max_size",
+    "--engine": "engine",
+    "--include": "include",
+    "--exclude": "exclude",
+    "--rss": "rss",
+    "--python-malloc": "python_malloc",
 }
 _KIND_FLAGS = {"module": ["-m"], "code": ["-c"]}
 _ENGINES = ("faults", "timer", "none")
@@ -62,6 +92,11 @@ class _Options:
     def __init__(self) -> None:
         self.output: str | None = None
         self.force = self.quiet = self.exact = self.alone = self.paused = False
+        self.calls = self.lines = self.no_c_calls = self.drop = False
+        self.include: list[str] = []
+        self.exclude: list[str] = []
+        self.rss: str | None = None
+        self.python_malloc: str | None = None
         self.max_size = 0  # bytes; 0: no limit
         self.engine: str | None = None
         self.kind = self.target = ""
@@ -94,6 +129,30 @@ def _size(text: str) -> int:
     return value
 
 
+def _pattern(text: str) -> str:
+    """As it is matched: a relative path is one of the current folder's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _usage(f"{text!r} is no text: name what is meant by a pattern") from None
+    if not text or "\0" in text:
+        raise _usage("--include and --exclude need a pattern")
+    if "/" in text and text[0] not in "/*?[":
+        path = os.path.normpath(os.path.join(os.getcwd(), text))
+        return f"{path}/" if text.endswith("/") else path
+    return text
+
+
+def _take(options: _Options, name: str, value: str) -> None:
+    """An option with a value."""
+    if name == "max_size":
+        options.max_size = _size(value)
+    elif name in ("include", "exclude"):
+        getattr(options, name).append(_pattern(value))
+    else:
+        setattr(options, name, value)
+
+
 def _parse(words: list[str]) -> _Options:
     """Options up to the program; the rest is the program's. argparse cannot stop there, and costs 8 ms."""
     options = _Options()
@@ -101,16 +160,11 @@ def _parse(words: list[str]) -> _Options:
         word = words.pop(0)
         if word in _FLAGS:
             setattr(options, _FLAGS[word], True)
-        elif word in ("-o", "--output"):
-            options.output = _value(words, word)
-        elif word.startswith("--output="):
-            options.output = word.partition("=")[2]
-        elif word == "--max-size":
-            options.max_size = _size(_value(words, word))
-        elif word.startswith("--max-size="):
-            options.max_size = _size(word.partition("=")[2])
-        elif word == "--engine" or word.startswith("--engine="):
-            options.engine = word.partition("=")[2] if "=" in word else _value(words, word)
+        elif word in _VALUES:
+            _take(options, _VALUES[word], _value(words, word))
+        elif word.startswith("--") and word.partition("=")[0] in _VALUES and "=" in word:
+            name, _, value = word.partition("=")
+            _take(options, _VALUES[name], value)
         elif word in ("-m", "-c"):
             options.kind = "module" if word == "-m" else "code"
             options.target = _value(words, word)
@@ -129,12 +183,34 @@ def _parse(words: list[str]) -> _Options:
         raise _usage(f"no such engine: {options.engine}; choose {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}")
     if options.exact and options.engine not in (None, "faults"):
         raise _usage(f"--exact is about page faults and --engine {options.engine} records none: leave one of them out")
+    _check_events(options)
     if options.paused:
         _check_paused(options)
     if not options.target:
         raise _usage("name a program to run: a script, -m MODULE or -c CODE")
     options.arguments = words
     return options
+
+
+def _check_events(options: _Options) -> None:
+    """What is said of events needs some."""
+    options.calls = options.calls or options.lines
+    asked = {
+        "--no-c-calls": options.no_c_calls,
+        "--include": options.include,
+        "--exclude": options.exclude,
+        "--rss": options.rss,
+        "--drop": options.drop,
+    }
+    for name, value in asked.items():
+        if value and not options.calls:
+            raise _usage(f"{name} is about the event log: give --calls or --lines with it")
+    if options.rss not in (None, "tracked", "every"):
+        raise _usage(f"--rss {options.rss}: choose tracked or every")
+    if options.python_malloc not in (None, "malloc"):
+        raise _usage(f"--python-malloc {options.python_malloc}: malloc is the one to choose")
+    if options.python_malloc and sys.flags.ignore_environment:
+        raise _usage("--python-malloc sets PYTHONMALLOC, which an interpreter started with -E or -I ignores")
 
 
 def _check_paused(options: _Options) -> None:
@@ -145,6 +221,10 @@ def _check_paused(options: _Options) -> None:
         "--exact": options.exact,
         "--no-follow": options.alone,
     }
+    if options.calls:
+        raise _usage(
+            f"--paused and --{'lines' if options.lines else 'calls'} contradict each other: attach records no events"
+        )
     for name, value in asked.items():
         if value:
             raise _usage(f"--paused and {name} contradict each other: give {name} to pymemtrace attach")
@@ -179,13 +259,12 @@ def _default_name(options: _Options, pid: int) -> str:
 def _create(options: _Options, pid: int) -> tuple[str, int]:
     """The trace's file, new and ours alone: its name and descriptor.
 
-    Raises UsageError where it cannot be had, OSError where nothing can be opened.
+    Raises UsageError for a name that is wrong, OSError where the machine does not allow it.
     """
-    import errno
     import stat
 
     from pymemtrace.errors import UsageError
-    from pymemtrace.process.output import create
+    from pymemtrace.process.output import FORBIDDEN, TROUBLE, create
 
     path = options.output if options.output is not None else _default_name(options, pid)
     try:
@@ -199,7 +278,7 @@ def _create(options: _Options, pid: int) -> tuple[str, int]:
     except FileExistsError:
         raise UsageError(f"{path} exists: overwrite it with -f, or name another file with -o") from None
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if error.errno in TROUBLE + FORBIDDEN:
             raise
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
 
@@ -232,6 +311,8 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
     from pymemtrace.process.program import Program
     from pymemtrace.process.recorder import EXIT, SIGNAL
 
+    if options.python_malloc:
+        os.environ["PYTHONMALLOC"] = options.python_malloc
     try:
         program = Program()
     except OSError as error:
@@ -299,6 +380,7 @@ def _start(options: _Options, program: "Program", path: str, recorder: "Recorder
     """Let the program run."""
     words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
     words += [options.engine] if options.engine else []
+    words += _event_words(options)
     if not options.quiet:
         _notice(f"recording to {path}")
     try:
@@ -310,15 +392,30 @@ def _start(options: _Options, program: "Program", path: str, recorder: "Recorder
         raise PymemtraceError(f"cannot start {error.filename or sys.executable}: {error.strerror}") from None
 
 
+def _event_words(options: _Options) -> list[str]:
+    """What _inside.py's wanted_events() reads. The words are joined with commas, and told to children with a space."""
+    if not options.calls:
+        return []
+    switches = {"no-c-calls": options.no_c_calls, "rss-every": options.rss == "every", "drop": options.drop}
+    words = ["lines" if options.lines else "calls", *(word for word, on in switches.items() if on)]
+    for kind, patterns in (("include", options.include), ("exclude", options.exclude)):
+        escaped = (text.replace("%", "%25").replace(",", "%2C").replace(" ", "%20") for text in patterns)
+        words += [f"{kind}={text}" for text in escaped]
+    return words
+
+
 def _run_untraced(options: _Options, error: OSError) -> "NoReturn":
     """Become the program: no room for a recorder is no reason not to run it."""
     import errno
 
     from pymemtrace.process.program import become_program
 
-    limits = {errno.EMFILE: "raise RLIMIT_NOFILE (ulimit -n)", errno.EAGAIN: "raise RLIMIT_NPROC (ulimit -u)"}
-    remedy = limits.get(error.errno or 0)
-    _notice(f"nothing is recorded, the program runs untraced: {error.strerror}" + (f"; {remedy}" if remedy else ""))
+    remedies = {errno.EMFILE: "raise RLIMIT_NOFILE (ulimit -n)", errno.EAGAIN: "raise RLIMIT_NPROC (ulimit -u)"}
+    remedy = remedies.get(error.errno or 0)
+    problem = error.strerror or str(error)
+    if error.filename is not None and not remedy:
+        problem, remedy = f"cannot write {error.filename}: {problem}", "name a file in another folder with -o"
+    _notice(f"nothing is recorded, the program runs untraced: {problem}" + (f"; {remedy}" if remedy else ""))
     become_program([*_KIND_FLAGS.get(options.kind, []), options.target, *options.arguments])
 
 

@@ -4,6 +4,9 @@ import errno
 import os
 
 _NAME_LIMIT = 100
+# The machine's trouble, not a wrong name: no reason not to run the program.
+TROUBLE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def default_path(program: str, pid: int, serial: int = 1) -> str:

@@ -19,6 +19,10 @@ NATIVE_UNKNOWN = "<native code>"
 _END_SIGNAL = 1
 _END_UNKNOWN = 2
 _END_EXEC = 3
+# A fork child of the program has before the program's words: ... _boot.py ADDRESS OPTIONS KIND (process/program.py).
+_BOOT = "/pymemtrace/_boot.py"
+_BOOT_WORDS = 3
+_KIND_FLAGS = {"module": ["-m"], "code": ["-c"]}
 
 
 def split_meta(value: str) -> list[str]:
@@ -34,6 +38,18 @@ def root(result: "Result") -> "Process | None":
 def command(result: "Result") -> list[str]:
     """The traced program and its arguments, as the user gave them."""
     return split_meta(result["meta"].get("command", ""))
+
+
+def process_command(result: "Result", process: "Process") -> list[str]:
+    """A process's command line; that of `pymemtrace run`'s program is as the user gave it, without our words."""
+    argv = split_meta(process["meta"].get("argv", ""))
+    if not argv and "engine" in process["meta"]:  # the first, or a fork child too short-lived to be asked
+        return command(result)
+    for at, word in enumerate(argv[:-_BOOT_WORDS]):
+        if word.endswith(_BOOT):
+            kind, *program = argv[at + _BOOT_WORDS :]
+            return [*_KIND_FLAGS.get(kind, []), *program]
+    return argv
 
 
 def folders(result: "Result") -> list[str]:

@@ -136,11 +136,8 @@ def process_row(result: "Result", process: "Process") -> model.ProcessRow:
     traced = "engine" in process["meta"]
     engine = process["meta"].get("engine", "none")
     reason = process["meta"].get("engine_reason") or (None if traced else NOT_TRACED)
-    argv = process["meta"].get("argv", "")
-    if not argv and traced:  # the first, or a fork child too short-lived to be asked
-        argv = result["meta"].get("command", "")
     return model.ProcessRow(
-        command=facts.split_meta(argv),
+        command=facts.process_command(result, process),
         traced=traced,
         pid=process["pid"],
         parent=process["parent"],

@@ -1,0 +1,209 @@
+"""What the event log costs: every program bare and with each kind of events, in the same run, beside the targets.
+
+    python bench/events.py [--python PY] [--programs a,b] [--rounds 3] [--modes "python calls,lines"] [--user UID|root]
+
+The method is that of compare.py: bare, traced, bare again in turn; the ratio is the median over the rounds. The fault
+engine is on and the recorder writes. Exit status: 0 when everything could be measured.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import table
+from compare import choose_programs, describe, find_python, positive, progress, trace_folder
+from figures import Figure, error, geomean_by_round
+from launch import Launcher, LaunchError, Run, choose_identity
+from measure import Bench, over_neighbours
+from recorder_memory import RecorderMemory
+from suite import (
+    EVENT_MODES,
+    EVENT_RECORDER_BYTES,
+    EVENT_TRACER_BYTES,
+    EVENT_TRACER_THREAD_BYTES,
+    MIB,
+    EventMode,
+    Program,
+)
+
+LEFT_OUT = ("threads", "touch")  # their cost is that of page faults
+
+
+@dataclass
+class Measured:
+    """One program in one mode."""
+
+    program: Program
+    mode: EventMode
+    bare: list[Run] = field(default_factory=list)
+    again: list[Run] = field(default_factory=list)
+    traced: list[Run] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    file_bytes: int = 0
+    recorder: RecorderMemory = field(default_factory=RecorderMemory)
+
+    @property
+    def ratios(self) -> list[float]:
+        return over_neighbours(self, self.traced)  # type: ignore[arg-type]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ratios)
+
+    @property
+    def events(self) -> int:
+        return int(self.info["events"]["count"])
+
+    @property
+    def bytes_per_event(self) -> float:
+        return self.file_bytes / max(1, self.events)
+
+    @property
+    def tracer_bytes(self) -> int:
+        pages = sum(process["counters"].get("tracer_pages", 0) for process in self.info["processes"])
+        return int(pages * self.info["page_size"])
+
+
+def main() -> int:
+    """Measure and print."""
+    options = parse_options()
+    try:
+        chosen = [program for program in choose_programs(options.programs) if program.name not in LEFT_OUT]
+        modes = [mode for mode in EVENT_MODES if options.modes is None or mode.name in options.modes.split(",")]
+        python = find_python(options.python)
+        probe = [python, "-c", "import sys, pymemtrace; print(sys.version.split()[0], pymemtrace.__version__)"]
+        identity = choose_identity(options.user, probe)
+        method = describe(options, python, identity, probe)
+        with trace_folder(identity) as folder:
+            bench = Bench(python, Launcher(identity, folder), options.scale)
+            found = [measure(bench, program, mode, options.rounds) for mode in modes for program in chosen]
+    except LaunchError as exc:
+        print(f"events.py: {exc}", file=sys.stderr)
+        return 1
+    progress("")
+    for key, value in method.items():
+        print(f"{key:9} {value}")
+    for mode in modes:
+        print_mode(mode, [measured for measured in found if measured.mode is mode])
+    return 0
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="events.py", description="Measure what the event log costs.")
+    parser.add_argument("--python", default=sys.executable, metavar="PY", help="the interpreter (default: this one)")
+    parser.add_argument("--programs", metavar="A,B", help="only these programs (default: all)")
+    parser.add_argument("--modes", metavar="A,B", help=f"only these: {', '.join(mode.name for mode in EVENT_MODES)}")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="runs of each command (default: 3)")
+    parser.add_argument("--user", metavar="UID", help="run the commands as this user: a uid or root (default: as now)")
+    parser.add_argument("--scale", metavar="N", help="the programs' scale (default: their own; 0: a quick try)")
+    return parser.parse_args()
+
+
+def measure(bench: Bench, program: Program, mode: EventMode, rounds: int) -> Measured:
+    """Bare, traced and bare again in turn; the last trace is looked at."""
+    progress(f"{mode.name}: {program.name}")
+    result = Measured(program, mode)
+    variants = [
+        (result.bare, bench.bare(program.path)),
+        (result.traced, bench.traced(program.path, *mode.options)),
+        (result.again, bench.bare(program.path)),
+    ]
+    bench.launcher.check(variants[0][1])
+    for _ in range(rounds):
+        for runs, command in variants:
+            runs.append(bench.launcher.check(command))
+    bench.launcher.check(variants[1][1], result.recorder.watch)
+    result.info = json.loads(bench.launcher.check(bench.cli("info", str(bench.trace_path), "--json")).stdout)
+    result.file_bytes = os.path.getsize(bench.trace_path)
+    bench.trace_path.unlink()
+    return result
+
+
+def print_mode(mode: EventMode, found: list[Measured]) -> None:
+    """A row a program, then the figures."""
+    head = [
+        "program",
+        "bare s",
+        "traced",
+        "±",
+        "M events",
+        "M/s",
+        "B/event",
+        "waits",
+        "wait ms",
+        "lost",
+        "recorder MiB",
+    ]
+    print(f"\n{mode.name}: {' '.join(mode.options)}")
+    table.print_grid([head, *(_row(measured) for measured in found)])
+    print()
+    lines = [["figure", "target", "measured", "noise", "", ""]]
+    table.print_grid(lines + [table.figure_cells(figure) for figure in mode_figures(mode, found)])
+
+
+def _row(measured: Measured) -> list[str]:
+    bare, events = min(run.wall_s for run in measured.bare), measured.info["events"]
+    return [
+        measured.program.name,
+        f"{bare:.2f}",
+        f"{measured.ratio:.3f}",
+        f"{error(measured.ratios):.3f}",
+        f"{measured.events / 1e6:.1f}",
+        f"{measured.events / 1e6 / min(run.wall_s for run in measured.traced):.1f}",
+        f"{measured.bytes_per_event:.2f}",
+        str(events["waits"]),
+        f"{events['wait_ns'] / 1e6:.0f}",
+        str(events["lost"]),
+        f"{(measured.recorder.peak or 0) / MIB:.1f}",
+    ]
+
+
+def mode_figures(mode: EventMode, found: list[Measured]) -> list[Figure]:
+    """The promises about this mode of which something was measured."""
+    real, fib = [m for m in found if m.program.real], [m for m in found if m.program.name == "fib"]
+    figures_found: list[Figure] = []
+    if real:
+        means = geomean_by_round([measured.ratios for measured in real])
+        name = f"geometric mean of {len(real)} real programs"
+        figures_found.append(Figure(name, mode.geomean, median(means), error(means)))
+        worst = max(real, key=lambda measured: measured.ratio)
+        figures_found.append(
+            Figure("highest of them", mode.each, worst.ratio, error(worst.ratios), detail=worst.program.name)
+        )
+    figures_found += [Figure("fib", mode.fib, measured.ratio, error(measured.ratios)) for measured in fib]
+    many = [measured for measured in found if measured.events >= 1_000_000]
+    if many:
+        total = sum(measured.file_bytes for measured in many) / sum(measured.events for measured in many)
+        figures_found.append(Figure("bytes an event, all programs", mode.bytes_per_event, total, unit="B"))
+    peak = max(found, key=lambda measured: measured.recorder.peak or 0)
+    limit = EVENT_RECORDER_BYTES / MIB
+    figures_found.append(
+        Figure(
+            "recorder's anonymous memory", limit, (peak.recorder.peak or 0) / MIB, unit="MiB", detail=peak.program.name
+        )
+    )
+    figures_found.append(_tracer_memory(found))
+    return figures_found
+
+
+def _tracer_memory(found: list[Measured]) -> Figure:
+    def limit(measured: Measured) -> int:
+        return EVENT_TRACER_BYTES + max(1, len(measured.info["by_thread"])) * EVENT_TRACER_THREAD_BYTES
+
+    worst = max(found, key=lambda measured: measured.tracer_bytes / limit(measured))
+    return Figure(
+        "memory added to the program",
+        limit(worst) / MIB,
+        worst.tracer_bytes / MIB,
+        unit="MiB",
+        detail=worst.program.name,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+// Hooks on and off, and which code's events are wanted (hooks.h).
+#include "hooks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "capture/event.h"
+#include "frames.h"
+#include "hooks_inline.h"
+#include "prim/prim.h"
+
+static const pmt_hooks_backend_t *const backends[] = {&pmt_hooks_monitoring, &pmt_hooks_profile};
+
+static struct {
+    const pmt_hooks_backend_t *backend;  // that is attached; NULL: hooks are off
+    pmt_filter_t filter;
+} hooks;
+
+// ---- which code is wanted ----
+
+// In the scratch that the interpreter's lock guards.
+static bool
+is_wanted(PyCodeObject *code, PyObject *globals)
+{
+    static char file[PMT_CODE_FILE_MAX + 1], name[PMT_CODE_NAME_MAX + 1], module[PMT_CODE_NAME_MAX + 1];
+    PyObject *text = globals && PyDict_Check(globals) ? PyDict_GetItemString(globals, "__name__") : NULL;  // borrowed
+    file[pmt_python_text(code->co_filename, file, PMT_CODE_FILE_MAX)] = '\0';
+    name[pmt_python_text(code->co_qualname, name, PMT_CODE_NAME_MAX)] = '\0';
+    module[pmt_python_text(text, module, PMT_CODE_NAME_MAX)] = '\0';
+    return pmt_filter_wants(&hooks.filter, &(pmt_filter_names_t){file, module, name});
+}
+
+// The module is that of the globals that it runs with now: `frame`, which may run other code.
+static PMT_COLD uint32_t
+decide(PyCodeObject *code, const pmt_pyframe_t *frame)
+{
+    pmt_code_table_t *codes = &pmt_session.codes;
+    pmt_compat_identity_t is = pmt_compat_code_identity(code);
+    uint32_t found = pmt_code_table_find_sigsafe(codes, is.key, is.check);
+    bool runs = frame && pmt_compat_executable_sigsafe(frame) == (uintptr_t)code;
+    if (found & PMT_CODE_LEFT_OUT) {
+        return PMT_HOOKS_LEFT_OUT;
+    }
+    if (!(found & PMT_CODE_WANTED) && !is_wanted(code, runs ? frame->f_globals : NULL)) {
+        pmt_code_table_add_sigsafe(codes, is.key, is.check, found | PMT_CODE_LEFT_OUT);
+        return PMT_HOOKS_LEFT_OUT;
+    }
+    uint32_t id = pmt_event_define((uintptr_t)code, pmt_python_check(code), pmt_python_interp.describe_sigsafe, (uintptr_t)code) & PMT_CODE_ID;
+    if (id == 0 || id > PMT_LANE_PAYLOAD_MAX) {
+        return 0;
+    }
+    pmt_code_table_add_sigsafe(codes, is.key, is.check, id | PMT_CODE_WANTED);
+    return id;
+}
+
+uint32_t
+pmt_hooks_code_slow(PyCodeObject *code)
+{
+    return decide(code, pmt_compat_top_frame_sigsafe(PyThreadState_Get()));
+}
+
+uint32_t
+pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens)
+{
+    uint32_t count = 0;
+    for (pmt_pyframe_t *frame = pmt_compat_top_frame_sigsafe(PyThreadState_Get()); frame && count < max; frame = frame->previous) {
+        PyCodeObject *code = pmt_compat_code_sigsafe(frame);
+        if (opens && !pmt_compat_is_entry_sigsafe(frame)) {
+            opens = false;
+            continue;
+        }
+        uint32_t id = code ? decide(code, frame) : PMT_HOOKS_LEFT_OUT;
+        if (id != PMT_HOOKS_LEFT_OUT) {
+            out[count++] = id;
+        }
+    }
+    for (uint32_t i = 0; i < count / 2; i++) {  // outermost first
+        uint32_t id = out[i];
+        out[i] = out[count - 1 - i];
+        out[count - 1 - i] = id;
+    }
+    return count;
+}
+
+// ---- on and off ----
+
+static void
+tell(int socket, const char *key, const char *value)
+{
+    pmt_session_send_meta(socket, key, value, strlen(value));
+}
+
+// `count` patterns from `texts` on, joined with NUL bytes; returns where the next ones begin.
+static const char *
+tell_patterns(int socket, const char *key, const char *texts, size_t count)
+{
+    const char *end = texts;
+    for (size_t i = 0; i < count; i++) {
+        end += strlen(end) + 1;
+    }
+    if (count) {
+        pmt_session_send_meta(socket, key, texts, (size_t)(end - texts) - 1);
+    }
+    return end;
+}
+
+static void
+tell_all(int socket, const pmt_hooks_options_t *options)
+{
+    tell(socket, "events", options->lines ? "lines" : "calls");
+    tell(socket, "events_c", options->c_calls ? "yes" : "no");
+    tell(socket, "events_rss", options->lanes.rss_every ? "every" : "tracked");
+    tell(socket, "events_hooks", hooks.backend->name);
+    const char *excludes = tell_patterns(socket, "include", options->filter.texts, options->filter.includes);
+    tell_patterns(socket, "exclude", excludes, options->filter.excludes - 1);
+}
+
+static void
+take_filter(const pmt_filter_t *filter)
+{
+    PyMem_Free(hooks.filter.texts);
+    hooks.filter = *filter;
+}
+
+static int
+attach(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
+{
+    char refusal[PMT_REASON_MAX];
+    size_t size = 0;
+    int err = 0;
+    for (size_t i = 0; i < PMT_COUNT(backends) && !hooks.backend; i++) {
+        err = backends[i]->attach(options, refusal);
+        hooks.backend = err ? NULL : backends[i];
+        if (err && err != -ENOSYS && size < PMT_REASON_MAX) {  // not that it is for other versions
+            size += (size_t)snprintf(reason + size, PMT_REASON_MAX - size, "%s%s", size ? "; " : "", refusal);
+        }
+    }
+    return hooks.backend ? 0 : err;
+}
+
+int
+pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
+{
+    int socket = -1;
+    reason[0] = '\0';
+    pmt_hooks_off();
+    take_filter(&options->filter);
+    int err = pmt_lanes_open(&options->lanes, &socket);
+    if (err < 0) {
+        snprintf(reason, PMT_REASON_MAX, "the tracer's buffers for events cannot be had: %s", strerror(-err));
+        socket = options->lanes.alone ? -1 : pmt_lanes_connect(-1);
+    } else {
+        err = attach(options, reason);
+    }
+    if (err < 0) {
+        pmt_lanes_close();
+        tell(socket, "events_reason", reason);
+    } else {
+        tell_all(socket, options);
+    }
+    pmt_prim_close_sigsafe(socket);
+    return err;
+}
+
+void
+pmt_hooks_off(void)
+{
+    if (hooks.backend) {
+        hooks.backend->detach();
+        hooks.backend = NULL;
+    }
+    pmt_lanes_close();
+}
+
+void
+pmt_hooks_add_thread(void)
+{
+    if (hooks.backend && hooks.backend->add_thread) {
+        hooks.backend->add_thread();
+    }
+}

@@ -1,0 +1,46 @@
+// Hooks: being told by the interpreter of each call, return and line, and putting that into the thread's lane (core/capture/lane.h). There are backends for different
+// versions of it. With the interpreter's lock, except in what is called back, which has it anyway.
+#pragma once
+
+#include "compat.h"
+
+#include "capture/filter.h"
+#include "capture/lane.h"
+
+// To measure with: how much of a hook's work is done. HOOKS_ALL but for benchmarks.
+typedef enum pmt_hooks_step_e { PMT_HOOKS_ALL, PMT_HOOKS_EMPTY, PMT_HOOKS_CLOCK, PMT_HOOKS_RECORD, PMT_HOOKS_RSS, PMT_HOOKS_STEPS } pmt_hooks_step_t;
+
+typedef struct pmt_hooks_options_s {
+    bool lines, c_calls;
+    pmt_lanes_options_t lanes;
+    pmt_filter_t filter;  // its last exclude is the tracer's own folder; pmt_hooks_on takes its texts, from PyMem_Malloc
+    pmt_hooks_step_t step;
+} pmt_hooks_options_t;
+
+typedef struct pmt_hooks_backend_s {
+    const char *name;
+    bool exception_types;  // events tell the type of an exception that leaves a function
+    bool disables;         // code that is left out costs nothing after its first event
+    // 0, or -errno with the reason why not. Nothing of it stays then.
+    int (*attach)(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX]);
+    void (*detach)(void);
+    // The calling thread is new. NULL: the backend sees all threads.
+    void (*add_thread)(void);
+} pmt_hooks_backend_t;
+
+extern const pmt_hooks_backend_t pmt_hooks_monitoring;  // 3.12 and later
+extern const pmt_hooks_backend_t pmt_hooks_profile;     // 3.11
+
+// Events are recorded from here on, in the session that runs. 0, or -errno with the reason, of which the trace knows too. In a fork child, where hooks are still attached,
+// it begins anew.
+int pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX]);
+void pmt_hooks_off(void);
+void pmt_hooks_add_thread(void);
+
+// The ids of the calling thread's open frames: pmt_interp_t.open_codes.
+uint32_t pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens);
+
+// callees.c: the id of a C function or type that is called, of an exception's type. 0: lost.
+bool pmt_callee_is_python(PyObject *callable);
+uint32_t pmt_callee_id(PyObject *callable);
+uint32_t pmt_type_id(PyTypeObject *type);

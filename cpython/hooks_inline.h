@@ -1,0 +1,90 @@
+// What a hook does with an event, for the backends.
+#pragma once
+
+#include "capture/lane_inline.h"
+#include "hooks.h"
+
+#define PMT_HOOKS_LEFT_OUT UINT32_MAX
+
+uint32_t pmt_hooks_code_slow(PyCodeObject *code);
+
+// The code object's id, or that its calls are not recorded.
+static inline uint32_t
+pmt_hooks_code(PyCodeObject *code)
+{
+    pmt_compat_identity_t is = pmt_compat_code_identity(code);
+    uint32_t found = pmt_code_table_find_sigsafe(&pmt_session.codes, is.key, is.check);
+    return PMT_LIKELY(found & PMT_CODE_WANTED) ? found & PMT_CODE_ID : pmt_hooks_code_slow(code);
+}
+
+// An event of a Python function. False: its calls are not recorded.
+static inline bool
+pmt_hooks_python(PyCodeObject *code, unsigned kind, bool opens)
+{
+    uint64_t now;
+    pmt_lane_t *lane = pmt_lane_begin(&now, opens);
+    uint32_t id = lane ? pmt_hooks_code(code) : 0;
+    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
+        return false;
+    }
+    if (PMT_LIKELY(lane != NULL)) {
+        pmt_lane_put(lane, now, kind, id);
+        pmt_lane_publish(lane);
+    }
+    return true;
+}
+
+// An exception leaves a Python function; NULL: of unknown type.
+static inline void
+pmt_hooks_unwind(PyCodeObject *code, PyTypeObject *type)
+{
+    uint64_t now;
+    pmt_lane_t *lane = pmt_lane_begin(&now, false);
+    uint32_t id = lane ? pmt_hooks_code(code) : PMT_HOOKS_LEFT_OUT;
+    if (id != PMT_HOOKS_LEFT_OUT) {
+        pmt_lane_put(lane, now, PMT_EVENT_EXCEPTION, type ? pmt_type_id(type) : 0);
+        pmt_lane_put(lane, now, PMT_EVENT_UNWIND, id);
+        pmt_lane_publish(lane);
+    }
+}
+
+// An event of a C function that `code` calls. False: calls of that code are not recorded.
+static inline bool
+pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
+{
+    uint64_t now;
+    if (pmt_callee_is_python(callable)) {
+        return true;
+    }
+    pmt_lane_t *lane = pmt_lane_begin(&now, false);
+    if (PMT_UNLIKELY(!lane)) {
+        return true;
+    }
+    if (PMT_UNLIKELY(pmt_hooks_code(code) == PMT_HOOKS_LEFT_OUT)) {
+        return false;
+    }
+    pmt_lane_put(lane, now, kind, pmt_callee_id(callable));
+    pmt_lane_publish(lane);
+    return true;
+}
+
+static inline bool
+pmt_hooks_line(PyCodeObject *code, uint32_t line)
+{
+    uint64_t now;
+    pmt_lane_t *lane = pmt_lane_begin(&now, false);
+    if (PMT_UNLIKELY(!lane)) {
+        return true;
+    }
+    uint32_t id = pmt_hooks_code(code);
+    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
+        return false;
+    }
+    if (id != lane->code) {
+        lane->code = id;
+        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
+    }
+    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
+    pmt_lane_publish(lane);
+    return true;
+}
