@@ -71,7 +71,8 @@ def report(trace: "Trace", options: CallsOptions) -> list[RenderableType]:
     ]
     left_out = trace.result["left_out"]
     if left_out and left_out[4]:
-        text = f"{count(left_out[4], 'event')} after the details' end are in these sums, but not in `log`, `lines` and `tree`"
+        later = count(left_out[4], "event")
+        text = f"{later} after the details' end are in these sums, but not in `log`, `lines` and `tree`"
         parts.append(Text(text, style="yellow"))
     if len(shown) < len(rows):
         parts.append(Text(f"{count(len(rows) - len(shown), 'more row')} (-n 0 shows all)", style="dim"))
