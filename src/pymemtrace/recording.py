@@ -3,7 +3,6 @@
 What is imported here is in the program's memory before its trace starts: little, and nothing heavy.
 """
 
-import errno
 import os
 import sys
 
