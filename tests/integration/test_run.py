@@ -329,7 +329,7 @@ def test_forks_midway(user: str) -> None:
     bare = run([sys.executable, TARGETS / "forking.py", "midway"], user=user)
     assert bare.stdout.count("child ended with 15\n") == 2
     traced = trace("forking.py", "midway", user=user)
-    assert_same(bare, traced)
+    assert (traced.status, traced.stdout) == (bare.status, bare.stdout)  # stderr warns with the pid, from 3.12 on
     need_faults(user)
     pages = traced.truth["pages"]
     parent, *children = traced.report["processes"]

@@ -128,8 +128,12 @@ def _begin(frame: types.FrameType) -> str:
     return "resume" if code[at + 1] & 3 else "call"
 
 
-def _suspended(frame: types.FrameType) -> bool:
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "YIELD_VALUE"
+def _end(frame: types.FrameType, raising: bool) -> str:
+    """What a return event is, by the instruction that the frame has come to."""
+    instruction = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    if instruction == "RETURN_VALUE":
+        return "return"
+    return "yield" if instruction == "YIELD_VALUE" and not raising else "unwind"
 
 
 def _own_frame(frame: types.FrameType | None) -> bool:
@@ -151,8 +155,7 @@ class _FrameTracer:
         elif event == "exception":
             self.raising = True
         elif event == "return":
-            unwinds = self.raising and argument is None
-            _add("unwind" if unwinds else "yield" if _suspended(frame) else "return", name)
+            _add(_end(frame, self.raising), name)
         return self
 
 
