@@ -182,8 +182,11 @@ populate(unsigned slot)
 static PMT_COLD pmt_lane_t *
 attach(uint64_t now, bool opens)
 {
-    if (!state.open || pmt_lane_mine == &homeless_lane) {
-        return state.open ? lose(pmt_lane_mine) : NULL;
+    if (!state.open || !pmt_session.interp->has_begun()) {
+        return NULL;
+    }
+    if (pmt_lane_mine == &homeless_lane) {
+        return lose(pmt_lane_mine);
     }
     pmt_thread_t *thread = pmt_event_thread();
     pmt_lane_t *lane = thread->tid ? own_lane(thread->tid) : NULL;

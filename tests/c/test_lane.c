@@ -30,7 +30,15 @@ open_codes(uint32_t *out, uint32_t max, bool opens)
     return count - (opens && count ? 1 : 0);
 }
 
-static const pmt_interp_t interp = {.open_codes = open_codes};
+static bool begun;
+
+static bool
+has_begun(void)
+{
+    return begun;
+}
+
+static const pmt_interp_t interp = {.open_codes = open_codes, .has_begun = has_begun};
 
 static void
 listen_at(const char *name)
@@ -61,6 +69,7 @@ begin_session(void **state)
     snprintf(session->address, sizeof session->address, "pmt-test-lane-%u", session->pid);
     listen_at(session->address);
     open_frames = FRAMES;
+    begun = true;
     return 0;
 }
 
@@ -222,6 +231,20 @@ begins_with_time_and_open_frames(void **state)
     assert_int_equal(got[2].payload, 7);
     assert_int_equal(got[3].kind, PMT_EVENT_RETURN);
     assert_true(got[0].ticks >= before && got[3].ticks <= after && got[2].ticks <= got[3].ticks);
+}
+
+static void
+nothing_is_put_before_it_has_begun(void **state)
+{
+    open_lanes((pmt_lanes_options_t){0});
+    forget();
+    begun = false;
+    assert_false(put(1, true));
+    begun = true;
+    assert_true(put(2, true));
+    drain();
+    assert_int_equal(got_count, 3);
+    assert_int_equal(lost(), 0);
 }
 
 static void
@@ -455,6 +478,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(begins_with_time_and_open_frames),
+        TEST(nothing_is_put_before_it_has_begun),
         TEST(rss_is_told_when_it_changes),
         TEST(all_arrives_in_order_around_the_end),
         TEST(longer_records_at_the_very_end),

@@ -111,6 +111,16 @@ def test_lines_belong_to_the_code_named_before_them() -> None:
     ]
 
 
+@pytest.mark.parametrize("options", ["calls", "lines"])
+def test_the_first_event_of_a_script_is_its_module(tmp_path: Path, options: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("x = [1]\n")
+    with Recorder() as recorder:
+        assert recorder.run(options, [str(script)]).returncode == 0
+    events = kinds(recorder.events, "line")
+    assert events == [("call", "<module>"), ("return", "<module>")]
+
+
 def test_coroutines() -> None:
     code = """
 class Pause:
@@ -236,17 +246,17 @@ def test_code_that_is_left_out_is_not_called_for_again() -> None:
     code = """
 import sys, time
 def f(): pass
-def cost(n=200000):
+def cost(n=20000):
     begin = time.perf_counter()
     for _ in range(n): f()
     return time.perf_counter() - begin
-best = min(cost() for _ in range(5))
+best = min(cost() for _ in range(50))
 monitoring = sys.monitoring
 monitoring.set_events(3, 0)
-bare = min(cost() for _ in range(5))
-assert best < bare * 1.8, (best, bare)
+bare = min(cost() for _ in range(50))
+assert best < bare * 2, (best, bare)  # 1.02; with events 5 and more
 """
-    events = kinds(record("calls,exclude=__main__", code).events())
+    events = kinds(record("calls,no-c-calls,exclude=__main__", code).events())
     assert ("call", "f") not in events and ("call", "cost") not in events
 
 
