@@ -374,6 +374,22 @@ losses_are_told_where_they_are(void **state)
     }
 }
 
+static void
+the_last_losses_are_told_at_the_end(void **state)
+{
+    open_lanes((pmt_lanes_options_t){.drop = true, .rss_never = true});
+    forget();
+    for (uint32_t i = 0; i < PMT_LANE_WORDS + 100; i++) {
+        put(i, false);
+    }
+    pmt_lanes_close();
+    drain();
+    assert_int_equal(got[got_count - 2].what, PMT_MORE_LOST);
+    assert_int_equal(got[got_count - 2].more[1], lost());
+    assert_int_equal(got[got_count - 1].what, PMT_MORE_STACK);
+    assert_int_equal(got[got_count - 1].words, 0);
+}
+
 // The lane does not tell of a loss for every event while it is nearly full.
 static void
 goes_on_when_half_empty(void **state)
@@ -484,6 +500,7 @@ main(void)
         TEST(longer_records_at_the_very_end),
         TEST(a_slow_consumer_is_waited_for),
         TEST(losses_are_told_where_they_are),
+        TEST(the_last_losses_are_told_at_the_end),
         TEST(goes_on_when_half_empty),
         TEST(a_dead_recorder_costs_one_second),
         TEST(a_deep_stack_is_told_in_pieces),

@@ -391,7 +391,7 @@ def test_losses_are_counted_and_told(options: str) -> None:
     assert seen + lost >= 2 * (1 + 2 + 200000)
     after = [i for i, event in enumerate(events) if event.kind == "lost"]
     assert all(events[i + 1].kind == "stack" for i in after)
-    assert events[after[-1] + 1].value[0] == "<module>"
+    assert any(events[i + 1].value[:1] == ["<module>"] for i in after)
 
 
 # Others that use the interpreter's facilities
