@@ -550,3 +550,46 @@ def test_a_note_without_a_log_is_an_error() -> None:
     code = "from pymemtrace import _capture\ntry: _capture.note(1, 0, 'x')\nexcept OSError as e: print(e.errno)\n"
     with Recorder() as recorder:
         assert run_with(recorder, code, "none").stdout == "3\n"
+
+
+# The command line
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "pymemtrace", "run", *words]
+    return subprocess.run(run, capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "option", [["--no-c-calls"], ["--include", "x"], ["--exclude=x"], ["--rss", "every"], ["--drop"]]
+)
+def test_options_of_the_event_log_need_one(option: list[str], tmp_path: Path) -> None:
+    done = command(*option, "-c", "pass", cwd=tmp_path)
+    assert done.returncode == 2
+    assert option[0].partition("=")[0] in done.stderr and "--calls or --lines" in done.stderr
+
+
+def test_wrong_values_are_refused(tmp_path: Path) -> None:
+    assert "tracked or every" in command("--calls", "--rss", "never", "-c", "pass", cwd=tmp_path).stderr
+    assert "malloc" in command("--python-malloc", "fast", "-c", "pass", cwd=tmp_path).stderr
+    assert "contradict" in command("--paused", "--lines", "-c", "pass", cwd=tmp_path).stderr
+
+
+def test_python_malloc(tmp_path: Path) -> None:
+    done = command("-q", "--python-malloc=malloc", "-c", "import os; print(os.environ['PYTHONMALLOC'])", cwd=tmp_path)
+    assert done.stdout == "malloc\n", done.stderr
+
+
+@needs_monitoring
+def test_the_program_runs_where_hooks_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor tool in (3, 4): sys.monitoring.use_tool_id(tool, 'gizmo')\n"
+    )
+    with Recorder() as recorder:
+        done = recorder.run("calls", ["-c", "print(1)"], env={"PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "1\n" and done.returncode == 0
+    assert done.stderr == (
+        "pymemtrace: calls and lines cannot be recorded: sys.monitoring's free tool ids are taken: "
+        "3 by gizmo, 4 by gizmo\n"
+    )
+    assert "gizmo" in recorder.processes[0].meta["events_reason"]
