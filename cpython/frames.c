@@ -280,4 +280,4 @@ steady_sigsafe(uint64_t stack)
     return !frame->previous || is_live(tstate, frame->previous) || is_entry(tstate, frame->previous, stack);
 }
 
-const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe, pmt_hooks_open_codes};
+const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe, pmt_hooks_open_codes, pmt_hooks_has_begun};

@@ -16,6 +16,7 @@ static const pmt_hooks_backend_t *const backends[] = {&pmt_hooks_monitoring, &pm
 static struct {
     const pmt_hooks_backend_t *backend;  // that is attached; NULL: hooks are off
     pmt_filter_t filter;
+    PyObject *awaited;  // owned; NULL: events have begun
 } hooks;
 
 // ---- which code is wanted ----
@@ -84,6 +85,17 @@ pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens)
     return count;
 }
 
+// The interpreter itself runs Python code between the last that we can do and the program's first line.
+bool
+pmt_hooks_has_begun(void)
+{
+    const pmt_pyframe_t *frame = pmt_compat_top_frame_sigsafe(PyThreadState_Get());
+    if (hooks.awaited && frame && frame->f_globals == hooks.awaited) {
+        Py_CLEAR(hooks.awaited);
+    }
+    return !hooks.awaited;
+}
+
 // ---- on and off ----
 
 static void
@@ -147,6 +159,7 @@ pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
     reason[0] = '\0';
     pmt_hooks_off();
     take_filter(&options->filter);
+    hooks.awaited = Py_XNewRef(options->awaited);
     int err = pmt_lanes_open(&options->lanes, &socket);
     if (err < 0) {
         snprintf(reason, PMT_REASON_MAX, "the tracer's buffers for events cannot be had: %s", strerror(-err));
@@ -171,6 +184,7 @@ pmt_hooks_off(void)
         hooks.backend->detach();
         hooks.backend = NULL;
     }
+    Py_CLEAR(hooks.awaited);
     pmt_lanes_close();
 }
 

@@ -15,6 +15,7 @@ typedef struct pmt_hooks_options_s {
     pmt_lanes_options_t lanes;
     pmt_filter_t filter;  // its last exclude is the tracer's own folder; pmt_hooks_on takes its texts, from PyMem_Malloc
     pmt_hooks_step_t step;
+    PyObject *awaited;  // borrowed, or NULL: the globals of the code with which events begin
 } pmt_hooks_options_t;
 
 typedef struct pmt_hooks_backend_s {
@@ -39,6 +40,7 @@ void pmt_hooks_add_thread(void);
 
 // The ids of the calling thread's open frames: pmt_interp_t.open_codes.
 uint32_t pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens);
+bool pmt_hooks_has_begun(void);
 
 // callees.c: the id of a C function or type that is called, of an exception's type. 0: lost.
 bool pmt_callee_is_python(PyObject *callable);

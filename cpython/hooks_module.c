@@ -60,13 +60,15 @@ make_filter(PyObject *include, PyObject *exclude, const char *own, pmt_filter_t 
 }
 
 PyObject *
-pmt_python_hooks_on(PyObject *module, PyObject *args)
+pmt_hooks_on_as(PyObject *args, PyObject *awaited)
 {
-    (void)module;
     int lines, c_calls, rss_every, drop, step = PMT_HOOKS_ALL;
     PyObject *include, *exclude;  // borrowed
     const char *own;
     char reason[PMT_REASON_MAX];
+    if (args == Py_None) {
+        Py_RETURN_NONE;
+    }
     if (!PyArg_ParseTuple(args, "ppppO!O!s|i:hooks_on", &lines, &c_calls, &rss_every, &drop, &PyList_Type, &include, &PyList_Type, &exclude, &own, &step)) {
         return NULL;
     }
@@ -74,7 +76,7 @@ pmt_python_hooks_on(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "no such step");
         return NULL;
     }
-    pmt_hooks_options_t options = {.lines = lines, .c_calls = c_calls, .step = (pmt_hooks_step_t)step};
+    pmt_hooks_options_t options = {.lines = lines, .c_calls = c_calls, .step = (pmt_hooks_step_t)step, .awaited = awaited};
     options.lanes = (pmt_lanes_options_t){.rss_every = rss_every, .drop = drop, .alone = step != PMT_HOOKS_ALL, .rss_never = step == PMT_HOOKS_RECORD};
     if (make_filter(include, exclude, own, &options.filter) < 0) {
         return NULL;
@@ -86,9 +88,10 @@ pmt_python_hooks_on(PyObject *module, PyObject *args)
 }
 
 PyObject *
-pmt_hooks_on_as(PyObject *arguments)
+pmt_python_hooks_on(PyObject *module, PyObject *args)
 {
-    return arguments == Py_None ? Py_NewRef(Py_None) : pmt_python_hooks_on(NULL, arguments);
+    (void)module;
+    return pmt_hooks_on_as(args, NULL);
 }
 
 PyObject *

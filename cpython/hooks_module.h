@@ -5,7 +5,8 @@
 #include <Python.h>
 
 // Switches hooks on as a tuple of hooks_on's arguments says, or not at all (None): a new reference, the reason why they cannot be had or None. NULL: an exception.
-PyObject *pmt_hooks_on_as(PyObject *arguments);
+// `awaited`: the globals of the code with which events begin; NULL: at once.
+PyObject *pmt_hooks_on_as(PyObject *arguments, PyObject *awaited);
 
 PyObject *pmt_python_hooks_on(PyObject *module, PyObject *args);
 PyObject *pmt_python_hooks_off(PyObject *module, PyObject *ignored);

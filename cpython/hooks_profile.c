@@ -69,24 +69,48 @@ trace(PyObject *self, PyFrameObject *object, int what, PyObject *arg)
     return 0;
 }
 
+// ---- for measurements ----
+
+static int
+do_nothing(PyObject *self, PyFrameObject *object, int what, PyObject *arg)
+{
+    return 0;
+}
+
+static int
+read_clock(PyObject *self, PyFrameObject *object, int what, PyObject *arg)
+{
+    return pmt_lane_now() == 0;
+}
+
 // ---- attaching ----
+
+static Py_tracefunc profiling, tracing;  // what is set
+
+static void
+choose(pmt_hooks_step_t step)
+{
+    Py_tracefunc measured = step == PMT_HOOKS_EMPTY ? do_nothing : step == PMT_HOOKS_CLOCK ? read_clock : NULL;
+    profiling = measured ? measured : profile;
+    tracing = measured ? measured : trace;
+}
 
 static void
 set_on(PyThreadState *thread)
 {
-    pmt_compat_set_profile(thread, profile);
+    pmt_compat_set_profile(thread, profiling);
     if (with_lines) {
-        pmt_compat_set_trace(thread, trace);
+        pmt_compat_set_trace(thread, tracing);
     }
 }
 
 static void
 take_off(PyThreadState *thread)
 {
-    if (thread->c_profilefunc == profile) {
+    if (thread->c_profilefunc == profiling) {
         pmt_compat_set_profile(thread, NULL);
     }
-    if (thread->c_tracefunc == trace) {
+    if (thread->c_tracefunc == tracing) {
         pmt_compat_set_trace(thread, NULL);
     }
 }
@@ -120,6 +144,7 @@ attach(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
     }
     with_c_calls = options->c_calls;
     with_lines = options->lines;
+    choose(options->step);
     each_thread(set_on);
     return 0;
 }

@@ -48,11 +48,11 @@ typedef struct beginning_s {
     PyObject *events, *notice;  // borrowed
 } beginning_t;
 
-// 0, or -1 with an exception. Why there are no events is told and no reason to stop.
+// 0, or -1 with an exception. Why there are no events is told and no reason to stop. `awaited`: the globals of the code with which they begin, or NULL.
 static int
-begin(const beginning_t *beginning)
+begin(const beginning_t *beginning, PyObject *awaited)
 {
-    PyObject *reason = pmt_hooks_on_as(beginning->events);
+    PyObject *reason = pmt_hooks_on_as(beginning->events, awaited);
     PyObject *told = reason && reason != Py_None ? PyObject_CallOneArg(beginning->notice, reason) : NULL;
     bool failed = !reason || (reason != Py_None && !told);
     Py_XDECREF(reason);
@@ -72,7 +72,7 @@ run_script(PyObject *path, const beginning_t *beginning)
     }
     FILE *file = fopen(PyBytes_AS_STRING(bytes), "rbe");
     int result = -1;
-    if (file && begin(beginning) < 0) {
+    if (file && begin(beginning, PyModule_GetDict(PyImport_AddModule("__main__"))) < 0) {
         fclose(file);
         PyErr_Print();
     } else if (file) {
@@ -101,7 +101,7 @@ static int
 run_module(PyObject *name, int set_argv0, const beginning_t *beginning)
 {
     PyObject *runpy = PyImport_ImportModule("runpy");
-    PyObject *result = runpy && begin(beginning) == 0 ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
+    PyObject *result = runpy && begin(beginning, NULL) == 0 ? PyObject_CallMethod(runpy, "_run_module_as_main", "Oi", name, set_argv0) : NULL;
     Py_XDECREF(runpy);
     return print_failure(result);
 }
@@ -136,7 +136,7 @@ run_code(PyObject *text, const beginning_t *beginning)
     const char *utf8 = PyUnicode_AsUTF8(text);
     PyObject *dict = PyModule_GetDict(PyImport_AddModule("__main__"));  // borrowed
     PyObject *code = utf8 ? Py_CompileStringFlags(utf8, "<string>", Py_file_input, &flags) : NULL;
-    PyObject *result = code && register_source(code, text) == 0 && begin(beginning) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
+    PyObject *result = code && register_source(code, text) == 0 && begin(beginning, NULL) == 0 ? PyEval_EvalCode(code, dict, dict) : NULL;
     Py_XDECREF(code);
     return print_failure(result);
 }

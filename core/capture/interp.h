@@ -44,4 +44,6 @@ typedef struct pmt_interp_s {
     // In a hook, not in a handler: the ids of the calling thread's open frames, outermost first, at most the innermost `max`, without those whose calls are not recorded; their
     // number. `opens`: without the innermost frame, which opens just now.
     uint32_t (*open_codes)(uint32_t *out, uint32_t max, bool opens);
+    // In a hook: whether the code runs with which events are to begin, or has run.
+    bool (*has_begun)(void);
 } pmt_interp_t;

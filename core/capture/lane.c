@@ -9,7 +9,7 @@
 #include "capture/lane_inline.h"
 
 enum {
-    SPARE = 8,  // words: more than an event takes
+    SPARE = 16,  // words: more than an event takes, and then what is told of losses at the end
     FULL = PMT_LANE_WORDS - SPARE,
     HALF = PMT_LANE_WORDS / 2,
     FRAMES_MAX = 4096,  // of a stack
@@ -179,11 +179,27 @@ populate(unsigned slot)
     count_own_pages((uint32_t)(WORDS_SIZE / pmt_session.page_size));
 }
 
+// From the ended thread that had the slot before, if its struct has gone to nobody yet.
+static void
+take_ring(pmt_lane_t *lane, pmt_lane_ring_t *ring)
+{
+    uint32_t used = atomic_load_explicit(&lanes_used, memory_order_relaxed);
+    for (uint32_t i = 0; i < used; i++) {
+        if (lanes[i].ring == ring) {
+            lanes[i].ring = NULL;
+        }
+    }
+    lane->ring = ring;
+}
+
 static PMT_COLD pmt_lane_t *
 attach(uint64_t now, bool opens)
 {
-    if (!state.open || pmt_lane_mine == &homeless_lane) {
-        return state.open ? lose(pmt_lane_mine) : NULL;
+    if (!state.open || !pmt_session.interp->has_begun()) {
+        return NULL;
+    }
+    if (pmt_lane_mine == &homeless_lane) {
+        return lose(pmt_lane_mine);
     }
     pmt_thread_t *thread = pmt_event_thread();
     pmt_lane_t *lane = thread->tid ? own_lane(thread->tid) : NULL;
@@ -193,7 +209,7 @@ attach(uint64_t now, bool opens)
     }
     unsigned slot = pmt_thread_slot(thread);
     populate(slot);
-    lane->ring = pmt_lanes_ring(pmt_session.lanes, slot);
+    take_ring(lane, pmt_lanes_ring(pmt_session.lanes, slot));
     lane->words = pmt_lanes_words(pmt_session.lanes, slot);
     lane->head = lane->limit = atomic_load_explicit(&lane->ring->head, memory_order_acquire);
     lane->lost = lane->rss = lane->code = 0;
@@ -282,17 +298,20 @@ empty_all(void)
     }
 }
 
-// The CPU's counter against the clock, well enough to know when RSS is stale.
+// The CPU's counter against the clock, once in a process and its fork children: well enough to know when RSS is stale.
 static uint64_t
-ticks_of(uint64_t ns)
+stale_ticks(void)
 {
     if (!pmt_lane_by_counter) {
-        return ns;
+        return RSS_STALE_NS;
+    }
+    if (state.rss_stale) {
+        return state.rss_stale;
     }
     uint64_t ticks = pmt_prim_ticks(), begin = pmt_prim_now_ns_sigsafe(), now;
     while ((now = pmt_prim_now_ns_sigsafe()) - begin < CALIBRATION_NS) {
     }
-    return (pmt_prim_ticks() - ticks) * ns / (now - begin);
+    return (pmt_prim_ticks() - ticks) * RSS_STALE_NS / (now - begin);
 }
 
 static int
@@ -350,14 +369,31 @@ pmt_lanes_open(const pmt_lanes_options_t *options, int *socket)
         return *socket;
     }
     state.options = *options;
-    state.rss_stale = ticks_of(RSS_STALE_NS);
+    state.rss_stale = stale_ticks();
     state.open = true;
     return 0;
+}
+
+// What a lane has lost since its last event; which frames are open then is nobody's to know any more. There is room: SPARE.
+static void
+tell_last_losses(pmt_lane_t *lane, uint64_t now)
+{
+    uint64_t *record = put_more(lane, now, PMT_MORE_LOST, 2);
+    record[0] = now;
+    record[1] = lane->lost;
+    put_more(lane, now, PMT_MORE_STACK, 0);
+    pmt_lane_publish(lane);
 }
 
 void
 pmt_lanes_close(void)
 {
+    uint32_t used = state.open ? atomic_load_explicit(&lanes_used, memory_order_relaxed) : 0;
+    for (uint32_t i = 0; i < used; i++) {
+        if (lanes[i].ring && lanes[i].lost) {
+            tell_last_losses(&lanes[i], pmt_lane_now());
+        }
+    }
     state.open = false;
     empty_all();
 }
@@ -365,7 +401,8 @@ pmt_lanes_close(void)
 void
 pmt_lanes_disown_sigsafe(void)
 {
-    pmt_lanes_close();
+    state.open = false;  // not closed: its memory is the parent's
+    empty_all();
     pmt_session.lanes = NULL;
     pmt_lane_mine = &no_lane;  // the thread has another number here, and it is the only one
     atomic_store_explicit(&lanes_used, 0, memory_order_relaxed);

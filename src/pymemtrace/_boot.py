@@ -105,8 +105,11 @@ def _main() -> tuple["Any", str, str, tuple["Any", ...] | None, "Callable[[str],
     elif kind == "script":
         target = inside.absolute(target)
 
-    def refused(reason: str) -> None:
-        _notice(words, f"calls and lines cannot be recorded: {reason}")
+    def refused(reason: str) -> None:  # called when this module's names are gone
+        import sys
+
+        if "quiet" not in words and sys.stderr is not None:
+            print(f"pymemtrace: calls and lines cannot be recorded: {reason}", file=sys.stderr)
 
     return capture.run_main, kind, target, events, refused
 

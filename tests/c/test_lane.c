@@ -30,7 +30,15 @@ open_codes(uint32_t *out, uint32_t max, bool opens)
     return count - (opens && count ? 1 : 0);
 }
 
-static const pmt_interp_t interp = {.open_codes = open_codes};
+static bool begun;
+
+static bool
+has_begun(void)
+{
+    return begun;
+}
+
+static const pmt_interp_t interp = {.open_codes = open_codes, .has_begun = has_begun};
 
 static void
 listen_at(const char *name)
@@ -61,6 +69,7 @@ begin_session(void **state)
     snprintf(session->address, sizeof session->address, "pmt-test-lane-%u", session->pid);
     listen_at(session->address);
     open_frames = FRAMES;
+    begun = true;
     return 0;
 }
 
@@ -225,6 +234,20 @@ begins_with_time_and_open_frames(void **state)
 }
 
 static void
+nothing_is_put_before_it_has_begun(void **state)
+{
+    open_lanes((pmt_lanes_options_t){0});
+    forget();
+    begun = false;
+    assert_false(put(1, true));
+    begun = true;
+    assert_true(put(2, true));
+    drain();
+    assert_int_equal(got_count, 3);
+    assert_int_equal(lost(), 0);
+}
+
+static void
 rss_is_told_when_it_changes(void **state)
 {
     open_lanes((pmt_lanes_options_t){.rss_never = true});
@@ -351,6 +374,22 @@ losses_are_told_where_they_are(void **state)
     }
 }
 
+static void
+the_last_losses_are_told_at_the_end(void **state)
+{
+    open_lanes((pmt_lanes_options_t){.drop = true, .rss_never = true});
+    forget();
+    for (uint32_t i = 0; i < PMT_LANE_WORDS + 100; i++) {
+        put(i, false);
+    }
+    pmt_lanes_close();
+    drain();
+    assert_int_equal(got[got_count - 2].what, PMT_MORE_LOST);
+    assert_int_equal(got[got_count - 2].more[1], lost());
+    assert_int_equal(got[got_count - 1].what, PMT_MORE_STACK);
+    assert_int_equal(got[got_count - 1].words, 0);
+}
+
 // The lane does not tell of a loss for every event while it is nearly full.
 static void
 goes_on_when_half_empty(void **state)
@@ -455,11 +494,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(begins_with_time_and_open_frames),
+        TEST(nothing_is_put_before_it_has_begun),
         TEST(rss_is_told_when_it_changes),
         TEST(all_arrives_in_order_around_the_end),
         TEST(longer_records_at_the_very_end),
         TEST(a_slow_consumer_is_waited_for),
         TEST(losses_are_told_where_they_are),
+        TEST(the_last_losses_are_told_at_the_end),
         TEST(goes_on_when_half_empty),
         TEST(a_dead_recorder_costs_one_second),
         TEST(a_deep_stack_is_told_in_pieces),

@@ -111,6 +111,16 @@ def test_lines_belong_to_the_code_named_before_them() -> None:
     ]
 
 
+@pytest.mark.parametrize("options", ["calls", "lines"])
+def test_the_first_event_of_a_script_is_its_module(tmp_path: Path, options: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("x = [1]\n")
+    with Recorder() as recorder:
+        assert recorder.run(options, [str(script)]).returncode == 0
+    events = kinds(recorder.events, "line")
+    assert events == [("call", "<module>"), ("return", "<module>")]
+
+
 def test_coroutines() -> None:
     code = """
 class Pause:
@@ -236,17 +246,17 @@ def test_code_that_is_left_out_is_not_called_for_again() -> None:
     code = """
 import sys, time
 def f(): pass
-def cost(n=200000):
+def cost(n=20000):
     begin = time.perf_counter()
     for _ in range(n): f()
     return time.perf_counter() - begin
-best = min(cost() for _ in range(5))
+best = min(cost() for _ in range(50))
 monitoring = sys.monitoring
 monitoring.set_events(3, 0)
-bare = min(cost() for _ in range(5))
-assert best < bare * 1.8, (best, bare)
+bare = min(cost() for _ in range(50))
+assert best < bare * 2, (best, bare)  # 1.02; with events 5 and more
 """
-    events = kinds(record("calls,exclude=__main__", code).events())
+    events = kinds(record("calls,no-c-calls,exclude=__main__", code).events())
     assert ("call", "f") not in events and ("call", "cost") not in events
 
 
@@ -381,7 +391,7 @@ def test_losses_are_counted_and_told(options: str) -> None:
     assert seen + lost >= 2 * (1 + 2 + 200000)
     after = [i for i, event in enumerate(events) if event.kind == "lost"]
     assert all(events[i + 1].kind == "stack" for i in after)
-    assert events[after[-1] + 1].value[0] == "<module>"
+    assert any(events[i + 1].value[:1] == ["<module>"] for i in after)
 
 
 # Others that use the interpreter's facilities
@@ -540,3 +550,46 @@ def test_a_note_without_a_log_is_an_error() -> None:
     code = "from pymemtrace import _capture\ntry: _capture.note(1, 0, 'x')\nexcept OSError as e: print(e.errno)\n"
     with Recorder() as recorder:
         assert run_with(recorder, code, "none").stdout == "3\n"
+
+
+# The command line
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "pymemtrace", "run", *words]
+    return subprocess.run(run, capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "option", [["--no-c-calls"], ["--include", "x"], ["--exclude=x"], ["--rss", "every"], ["--drop"]]
+)
+def test_options_of_the_event_log_need_one(option: list[str], tmp_path: Path) -> None:
+    done = command(*option, "-c", "pass", cwd=tmp_path)
+    assert done.returncode == 2
+    assert option[0].partition("=")[0] in done.stderr and "--calls or --lines" in done.stderr
+
+
+def test_wrong_values_are_refused(tmp_path: Path) -> None:
+    assert "tracked or every" in command("--calls", "--rss", "never", "-c", "pass", cwd=tmp_path).stderr
+    assert "malloc" in command("--python-malloc", "fast", "-c", "pass", cwd=tmp_path).stderr
+    assert "contradict" in command("--paused", "--lines", "-c", "pass", cwd=tmp_path).stderr
+
+
+def test_python_malloc(tmp_path: Path) -> None:
+    done = command("-q", "--python-malloc=malloc", "-c", "import os; print(os.environ['PYTHONMALLOC'])", cwd=tmp_path)
+    assert done.stdout == "malloc\n", done.stderr
+
+
+@needs_monitoring
+def test_the_program_runs_where_hooks_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor tool in (3, 4): sys.monitoring.use_tool_id(tool, 'gizmo')\n"
+    )
+    with Recorder() as recorder:
+        done = recorder.run("calls", ["-c", "print(1)"], env={"PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "1\n" and done.returncode == 0
+    assert done.stderr == (
+        "pymemtrace: calls and lines cannot be recorded: sys.monitoring's free tool ids are taken: "
+        "3 by gizmo, 4 by gizmo\n"
+    )
+    assert "gizmo" in recorder.processes[0].meta["events_reason"]
