@@ -151,6 +151,10 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
     uint32_t up = rise_of(step);
     uint64_t now = pmt_prim_now_ns_sigsafe();
     bool fell = step.anon < 0 || step.shared < 0;
+    if (period != atomic_load_explicit(&session->period, memory_order_relaxed)) {
+        atomic_store_explicit(&session->renewed_at, now, memory_order_relaxed);
+    }
+    bool renewing = now - atomic_load_explicit(&session->renewed_at, memory_order_relaxed) < LATELY_NS;  // old events signal the same faults as new ones
     if (fell || address == thread->last_address) {
         atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
     }
