@@ -117,6 +117,8 @@ def test_a_call_and_its_return_stand_at_the_same_depth_and_all_end_at_zero(tmp_p
             frames.append((row["function"], row["file"]))
         elif row["kind"] in CLOSES:
             del frames[row["depth"] + 1 :]
+            if not frames and sys.version_info < (3, 12) and row["file"].endswith("/threading.py"):
+                continue  # a thread gets its hooks when it is already in these frames
             assert frames.pop() == (row["function"], row["file"]), row
             assert row["depth"] == len(frames), row
     assert {thread: frames for thread, frames in open_frames.items() if frames} == {}
