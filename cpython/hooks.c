@@ -13,6 +13,10 @@
 
 static const pmt_hooks_backend_t *const backends[] = {&pmt_hooks_monitoring, &pmt_hooks_profile};
 
+enum { OWN_EXCLUDES = 1 };  // the first pattern of all: our own code
+
+bool pmt_hooks_filtering;
+
 static struct {
     const pmt_hooks_backend_t *backend;  // that is attached; NULL: hooks are off
     pmt_filter_t filter;
@@ -126,7 +130,7 @@ tell_all(int socket, const pmt_hooks_options_t *options)
     tell(socket, "events_rss", options->lanes.rss_every ? "every" : "tracked");
     tell(socket, "events_hooks", hooks.backend->name);
     const char *excludes = tell_patterns(socket, "include", options->filter.texts, options->filter.includes);
-    tell_patterns(socket, "exclude", excludes, options->filter.excludes - 1);
+    tell_patterns(socket, "exclude", excludes, options->filter.excludes - OWN_EXCLUDES);
 }
 
 static void
@@ -134,6 +138,7 @@ take_filter(const pmt_filter_t *filter)
 {
     PyMem_Free(hooks.filter.texts);
     hooks.filter = *filter;
+    pmt_hooks_filtering = filter->includes > 0 || filter->excludes > OWN_EXCLUDES;
 }
 
 static int

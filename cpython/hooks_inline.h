@@ -6,6 +6,8 @@
 
 #define PMT_HOOKS_LEFT_OUT UINT32_MAX
 
+extern bool pmt_hooks_filtering;  // some code of the program's is left out
+
 uint32_t pmt_hooks_code_slow(PyCodeObject *code);
 
 // The code object's id, or that its calls are not recorded.
@@ -54,7 +56,7 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
 {
     uint64_t now;
     if (pmt_callee_is_python(callable)) {
-        return true;
+        return PMT_LIKELY(!pmt_hooks_filtering) || pmt_hooks_code(code) != PMT_HOOKS_LEFT_OUT;
     }
     pmt_lane_t *lane = pmt_lane_begin(&now, false);
     if (PMT_UNLIKELY(!lane)) {
