@@ -54,9 +54,12 @@ class Measured:
     def ratio(self) -> float:
         return median(self.ratios)
 
+    def counter(self, name: str) -> int:
+        return sum(process["counters"].get(name, 0) for process in self.info["processes"])
+
     @property
     def events(self) -> int:
-        return int(self.info["events"]["count"])
+        return self.counter("events")
 
     @property
     def bytes_per_event(self) -> float:
@@ -64,8 +67,7 @@ class Measured:
 
     @property
     def tracer_bytes(self) -> int:
-        pages = sum(process["counters"].get("tracer_pages", 0) for process in self.info["processes"])
-        return int(pages * self.info["page_size"])
+        return self.counter("tracer_pages") * int(self.info["page_size"])
 
 
 def main() -> int:
@@ -147,7 +149,7 @@ def print_mode(mode: EventMode, found: list[Measured]) -> None:
 
 
 def _row(measured: Measured) -> list[str]:
-    bare, events = min(run.wall_s for run in measured.bare), measured.info["events"]
+    bare = min(run.wall_s for run in measured.bare)
     return [
         measured.program.name,
         f"{bare:.2f}",
@@ -156,9 +158,9 @@ def _row(measured: Measured) -> list[str]:
         f"{measured.events / 1e6:.1f}",
         f"{measured.events / 1e6 / min(run.wall_s for run in measured.traced):.1f}",
         f"{measured.bytes_per_event:.2f}",
-        str(events["waits"]),
-        f"{events['wait_ns'] / 1e6:.0f}",
-        str(events["lost"]),
+        str(measured.counter("event_waits")),
+        f"{measured.counter('event_wait_ns') / 1e6:.0f}",
+        str(measured.counter("events_lost")),
         f"{(measured.recorder.peak or 0) / MIB:.1f}",
     ]
 

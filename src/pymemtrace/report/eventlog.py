@@ -104,7 +104,11 @@ def _recorded(trace: "Trace") -> str:
 def _exactness(trace: "Trace") -> str:
     """How RSS was read, and how far it may be from the truth."""
     modes = {p.meta.get("events_rss", "tracked") for p in traced(trace)}
-    text = "read at each event" if modes == {"every"} else "read at each page fault and after 20 us of running code"
+    text = "read at each event"
+    if modes != {"every"}:
+        period = trace.engine.period
+        which = f"signalled page fault (down to one in {period})" if period and period > 1 else "page fault"
+        text = f"read at each {which} and after 20 us of running code; rows between repeat the last value"
     version = re.match(r"(\d+)\.(\d+)", trace.kernel)
     if version and (int(version[1]), int(version[2])) < _EXACT_FROM:
         return f"{text}; this kernel's figure lags by up to {_PAGES_A_CPU} pages a CPU"
