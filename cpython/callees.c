@@ -1,5 +1,5 @@
-// C functions and types as events name them (hooks.h): by what they are made of, so that bound and unbound methods are the same. Called in hooks: nothing here creates an
-// object or runs code of the program's.
+// C functions and types as events name them (hooks.h): by what they are made of, so that bound and unbound methods are the same. Called in hooks: nothing here runs
+// Python code.
 #include "hooks.h"
 
 #include <stddef.h>
@@ -57,6 +57,46 @@ wrapper_of(PyObject *callable)
     return Py_TYPE(callable) == &PyWrapperDescr_Type ? callable : NULL;
 }
 
+// The descriptor of a text attribute that C code keeps in objects of a type: borrowed, NULL if there is none.
+static PyObject *
+text_descriptor(const PyTypeObject *type, const char *name)
+{
+    PyObject *bases = type->tp_mro;  // borrowed
+    for (Py_ssize_t i = 0; bases && i < PyTuple_GET_SIZE(bases); i++) {
+        PyObject *dict = ((PyTypeObject *)PyTuple_GET_ITEM(bases, i))->tp_dict;
+        PyObject *found = dict ? PyDict_GetItemString(dict, name) : NULL;  // borrowed
+        if (found && (Py_IS_TYPE(found, &PyGetSetDescr_Type) || Py_IS_TYPE(found, &PyMemberDescr_Type))) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static PyObject *
+name_descriptor(const PyTypeObject *type)
+{
+    PyObject *descriptor = text_descriptor(type, "__qualname__");
+    return descriptor ? descriptor : text_descriptor(type, "__name__");
+}
+
+// Whether objects of the type have names of their own: functions made by Cython, numpy's ufuncs. Asked at each of their calls.
+static bool
+names_its_objects(const PyTypeObject *type)
+{
+    static struct {
+        const PyTypeObject *type;
+        const char *name;
+        bool does;
+    } known[16];
+    size_t at = ((uintptr_t)type >> 6) % PMT_COUNT(known);
+    if (known[at].type != type || known[at].name != type->tp_name) {
+        known[at].type = type;
+        known[at].name = type->tp_name;
+        known[at].does = name_descriptor(type) != NULL;
+    }
+    return known[at].does;
+}
+
 static callee_t
 identify(PyObject *callable)
 {
@@ -82,7 +122,7 @@ identify(PyObject *callable)
         return (callee_t){(uintptr_t)wrapper, check_of_type(((PyWrapperDescrObject *)wrapper)->d_common.d_type) ^ 2, wrapper};
     }
     callee_t called = type_itself(Py_TYPE(callable));  // an object that can be called
-    called.key |= 2;
+    called.key = names_its_objects(Py_TYPE(callable)) ? (uintptr_t)callable : called.key | 2;
     called.thing = callable;
     return called;
 }
@@ -193,6 +233,43 @@ describe_function(pmt_code_info_t *out, const PyCFunctionObject *function)
     describe_method(out, type, function->m_ml->ml_name);
 }
 
+// A new reference, or NULL.
+static PyObject *
+text_of(PyObject *object, PyObject *descriptor)
+{
+    PyObject *text = NULL;
+    if (descriptor && Py_IS_TYPE(descriptor, &PyGetSetDescr_Type)) {
+        const PyGetSetDef *getter = ((PyGetSetDescrObject *)descriptor)->d_getset;
+        text = getter->get ? getter->get(object, getter->closure) : NULL;
+    } else if (descriptor) {
+        text = PyMember_GetOne((const char *)object, ((PyMemberDescrObject *)descriptor)->d_member);
+    }
+    if (!text || !PyUnicode_Check(text)) {
+        PyErr_Clear();
+        Py_CLEAR(text);
+    }
+    return text;
+}
+
+static void
+describe_object(pmt_code_info_t *out, PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+    PyObject *name = text_of(object, name_descriptor(type)), *module = text_of(object, text_descriptor(type, "__module__"));
+    if (name) {
+        out->name_size = pmt_python_text(name, out->name, sizeof out->name);
+    } else {
+        describe_method(out, type, "__call__");
+    }
+    if (module) {
+        set_module(out, module, "", 0);
+    } else {
+        set_module_of_type(out, type);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+}
+
 static void
 describe(uint64_t thing, pmt_code_info_t *out)
 {
@@ -210,7 +287,7 @@ describe(uint64_t thing, pmt_code_info_t *out)
     } else if (Py_IS_TYPE(callable, &PyWrapperDescr_Type)) {
         describe_method(out, ((PyDescrObject *)callable)->d_type, ((PyWrapperDescrObject *)callable)->d_base->name);
     } else {
-        describe_method(out, Py_TYPE(callable), "__call__");
+        describe_object(out, callable);
     }
 }
 

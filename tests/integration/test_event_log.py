@@ -169,6 +169,15 @@ def test_growth_stands_in_the_call_and_on_the_line_where_it_happened(tmp_path: P
     assert closed == pytest.approx(5 * [-SIZE], rel=0.02)
 
 
+def test_callables_of_extension_modules_have_their_own_names(tmp_path: Path) -> None:
+    program = tmp_path / "numbers.py"
+    program.write_text("import numpy\nnumpy.add(numpy.random.default_rng(1).integers(0, 9, 9), 1)\n")
+    rows = log(traced(tmp_path, program, "--calls"), "--thread", "MainThread")
+    called = {(row["function"], row["file"]) for row in rows if row["kind"] == "c_call"}
+    assert ("Generator.integers", "<numpy.random._generator>") in called  # made by Cython
+    assert ("add", "<numpy>") in called  # a ufunc
+
+
 def child_that_runs(pid: int, program: Path) -> int:
     children = harness.children(pid)
     return next(child for child in children if str(program) in Path(f"/proc/{child}/cmdline").read_text())
