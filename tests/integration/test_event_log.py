@@ -170,7 +170,7 @@ def test_growth_stands_in_the_call_and_on_the_line_where_it_happened(tmp_path: P
 
 
 def test_callables_of_extension_modules_have_their_own_names(tmp_path: Path) -> None:
-    program = tmp_path / "numbers.py"
+    program = tmp_path / "drawing.py"
     program.write_text("import numpy\nnumpy.add(numpy.random.default_rng(1).integers(0, 9, 9), 1)\n")
     rows = log(traced(tmp_path, program, "--calls"), "--thread", "MainThread")
     called = {(row["function"], row["file"]) for row in rows if row["kind"] == "c_call"}
