@@ -41,7 +41,8 @@ PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *res
 PyObject *calls(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *call_tree(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *line_rows(PyObject *module, PyObject *args, PyObject *kwargs);
-extern const char calls_doc[], call_tree_doc[], line_rows_doc[];
+PyObject *section_calls(PyObject *module, PyObject *args, PyObject *kwargs);
+extern const char section_calls_doc[], calls_doc[], call_tree_doc[], line_rows_doc[];
 
 // analysis_log.c
 PyObject *make_log_type(PyObject *module);

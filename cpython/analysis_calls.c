@@ -13,11 +13,14 @@ typedef struct reading_s {
     pmt_calls_t calls;
     pmt_call_tree_t tree;
     pmt_line_rows_t lines;
+    pmt_section_t section;  // number 0: none
     pmt_table_t functions;
 } reading_t;
 
 typedef int (*read_t)(reading_t *reading, const char *path, char error[PMT_ERROR_MAX]);
 typedef bool (*fill_t)(PyObject *dict, result_t *result, void *reading);
+
+static int read_section(reading_t *reading, const char *path, char error[PMT_ERROR_MAX]);
 
 static void
 fini(reading_t *reading)
@@ -25,6 +28,7 @@ fini(reading_t *reading)
     pmt_calls_fini(&reading->calls);
     pmt_call_tree_fini(&reading->tree);
     pmt_line_rows_fini(&reading->lines);
+    pmt_section_fini(&reading->section);
     pmt_table_fini(&reading->functions);
     pmt_profile_fini(&reading->result.profile);
 }
@@ -32,14 +36,18 @@ fini(reading_t *reading)
 static PyObject *
 read_and_make(PyObject *module, PyObject *args, PyObject *kwargs, const char *format, read_t read, fill_t fill)
 {
-    static char *names[] = {"path", "pid", NULL};
+    static char *names[] = {"path", "pid", NULL}, *section_names[] = {"path", "pid", "section", "since", "until", NULL};
     PyObject *path, *pid_object = Py_None, *fs_path = NULL, *dict = NULL;  // path, pid_object: borrowed
     char error[PMT_ERROR_MAX] = "";
     reading_t reading = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &path, &pid_object) || !pid_of(module, path, pid_object, &reading.replay.pid) ||
+    unsigned long long number = 0, since = 0, until = 0;
+    bool parsed = read == read_section ? PyArg_ParseTupleAndKeywords(args, kwargs, format, section_names, &path, &pid_object, &number, &since, &until)
+                                       : PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &path, &pid_object);
+    if (!parsed || !pid_of(module, path, pid_object, &reading.replay.pid) ||
         !PyUnicode_FSConverter(path, &fs_path)) {
         return NULL;
     }
+    reading.section = (pmt_section_t){.pid = reading.replay.pid, .number = number, .since = since, .until = until};
     int err;
     Py_BEGIN_ALLOW_THREADS
     err = read(&reading, PyBytes_AS_STRING(fs_path), error);
@@ -64,6 +72,21 @@ read_calls(reading_t *reading, const char *path, char error[PMT_ERROR_MAX])
     int err = pmt_calls_init(&reading->calls, PMT_REPLAY_FUNCTIONS);
     err = err ? err : pmt_replay_read(&reading->replay, &reading->result.profile, path, error);
     return err ? err : pmt_functions_build(&reading->functions, &reading->calls, &reading->result.profile);
+}
+
+static int
+read_section(reading_t *reading, const char *path, char error[PMT_ERROR_MAX])
+{
+    pmt_replay_t *replay = &reading->replay;
+    pmt_profile_t *profile = &reading->result.profile;
+    replay->calls = &reading->calls;
+    replay->section = &reading->section;
+    pmt_table_init(&reading->functions, sizeof(pmt_function_t), sizeof(pmt_frame_name_t));
+    int err = pmt_calls_init(&reading->calls, PMT_REPLAY_FUNCTIONS);
+    err = err ? err : pmt_profile_read(profile, path, 0, error);
+    err = err ? err : pmt_section_find(&reading->section, profile, path, error);
+    err = err ? err : pmt_replay_again(replay, profile, path, error);
+    return err ? err : pmt_functions_build(&reading->functions, &reading->calls, profile);
 }
 
 static PyObject *
@@ -95,6 +118,14 @@ PyObject *
 calls(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     return read_and_make(module, args, kwargs, "O|O:calls", read_calls, fill_calls);
+}
+
+const char section_calls_doc[] = "section_calls(path, pid, section, since, until) -> dict\n\nThe same of one section, which lies between these times (ns); see _analysis.pyi.";
+
+PyObject *
+section_calls(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return read_and_make(module, args, kwargs, "OOKKK:section_calls", read_section, fill_calls);
 }
 
 // ---- the call tree ----

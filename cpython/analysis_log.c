@@ -6,6 +6,7 @@
 
 #include "analyze/log.h"
 #include "analyze/log_text.h"
+#include "analysis_columns.h"
 
 typedef struct log_object_s {
     PyObject_HEAD
@@ -133,17 +134,42 @@ take_mask(PyObject *object, PyObject **owner, const uint8_t **mask, uint32_t *co
     return true;
 }
 
-PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None)\n\nChooses rows, before the first.");
+static uint64_t
+pages_of(uint64_t bytes, uint64_t page)
+{
+    return bytes / page + (bytes % page != 0);
+}
+
+static bool
+take_section(PyObject *object, uint64_t page, pmt_log_section_t *section)
+{
+    unsigned long long number, trigger;
+    int lines, c_calls;
+    if (object == Py_None) {
+        return true;
+    }
+    if (!PyTuple_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "a section must be a tuple or None");
+        return false;
+    }
+    if (!PyArg_ParseTuple(object, "KppK:select", &number, &lines, &c_calls, &trigger)) {
+        return false;
+    }
+    *section = (pmt_log_section_t){.number = number, .lines = lines, .c_calls = c_calls, .trigger = pages_of(trigger, page)};
+    return true;
+}
+
+PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None, section=None)\n\nChooses rows, before the first. section: (number, lines, c_calls, trigger in bytes).");
 
 static PyObject *
 log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keys[] = {"pid", "since", "until", "min_change", "names", "threads", NULL};
-    PyObject *pid = Py_None, *until = Py_None, *names = Py_None, *threads = Py_None;  // borrowed
+    static char *keys[] = {"pid", "since", "until", "min_change", "names", "threads", "section", NULL};
+    PyObject *pid = Py_None, *until = Py_None, *names = Py_None, *threads = Py_None, *section = Py_None;  // borrowed
     unsigned long long since = 0, min_change = 0;
     pmt_log_filter_t filter = {.until = UINT64_MAX};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OKOKOO:select", keys, &pid, &since, &until, &min_change, &names, &threads) ||
-        !pid_of(self->module, self->path, pid, &filter.pid)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OKOKOOO:select", keys, &pid, &since, &until, &min_change, &names, &threads, &section) ||
+        !pid_of(self->module, self->path, pid, &filter.pid) || !take_section(section, pmt_log_profile(self->log)->info.page_size, &filter.section)) {
         return NULL;
     }
     if (self->begun) {
@@ -152,7 +178,7 @@ log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
     }
     uint64_t page = pmt_log_profile(self->log)->info.page_size;
     filter.since = since;
-    filter.min_change = min_change / page + (min_change % page != 0);
+    filter.min_change = pages_of(min_change, page);
     if (until != Py_None) {
         filter.until = PyLong_AsUnsignedLongLong(until);
     }
@@ -322,6 +348,27 @@ log_format(log_object_t *self, PyObject *args)
     return result;
 }
 
+PyDoc_STRVAR(columns_doc, "columns() -> dict\n\nAll rows that are left, as columns: bytes objects of doubles, 64-bit integers and, for kinds, bytes; see _analysis.pyi.");
+
+static PyObject *
+log_columns(log_object_t *self, PyObject *ignored)
+{
+    char error[PMT_ERROR_MAX] = "";
+    columns_t columns = {0};
+    if (!enter(self)) {
+        return NULL;
+    }
+    self->busy = true;
+    int err;
+    Py_BEGIN_ALLOW_THREADS
+    err = columns_fill(&columns, self->log, error);
+    Py_END_ALLOW_THREADS
+    self->busy = false;
+    PyObject *result = err ? raise_read_error(self->module, self->path, err, error) : columns_dict(&columns);
+    columns_fini(&columns);
+    return result;
+}
+
 static PyObject *
 log_threads(log_object_t *self, void *closure)
 {
@@ -337,12 +384,19 @@ log_threads(log_object_t *self, void *closure)
 }
 
 static PyObject *
+log_t0(log_object_t *self, void *closure)
+{
+    return PyLong_FromUnsignedLongLong(pmt_log_profile(self->log)->info.t0);
+}
+
+static PyObject *
 log_texts(log_object_t *self, void *closure)
 {
     return PyList_GetSlice(self->texts, 0, PyList_GET_SIZE(self->texts));
 }
 
 static PyMethodDef log_methods[] = {
+    {"columns", (PyCFunction)log_columns, METH_NOARGS, columns_doc},
     {"format", (PyCFunction)log_format, METH_VARARGS, format_doc},
     {"rows", (PyCFunction)log_rows, METH_O, rows_doc},
     {"select", (PyCFunction)(void (*)(void))log_select, METH_VARARGS | METH_KEYWORDS, select_doc},
@@ -351,6 +405,7 @@ static PyMethodDef log_methods[] = {
 };
 
 static PyGetSetDef log_getset[] = {
+    {"t0", (getter)log_t0, NULL, "CLOCK_MONOTONIC at time 0, in ns.", NULL},
     {"texts", (getter)log_texts, NULL, "All texts of the trace, in the order of their numbers.", NULL},
     {"threads", (getter)log_threads, NULL, "(pid, tid, name) of each thread, in the order of their numbers.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

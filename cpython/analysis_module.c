@@ -375,6 +375,7 @@ pack_lines(PyObject *module, PyObject *table)
 
 static PyMethodDef methods[] = {
     {"analyze", (PyCFunction)(void (*)(void))analyze, METH_VARARGS | METH_KEYWORDS, analyze_doc},
+    {"section_calls", (PyCFunction)(void (*)(void))section_calls, METH_VARARGS | METH_KEYWORDS, section_calls_doc},
     {"call_tree", (PyCFunction)(void (*)(void))call_tree, METH_VARARGS | METH_KEYWORDS, call_tree_doc},
     {"calls", (PyCFunction)(void (*)(void))calls, METH_VARARGS | METH_KEYWORDS, calls_doc},
     {"line_rows", (PyCFunction)(void (*)(void))line_rows, METH_VARARGS | METH_KEYWORDS, line_rows_doc},

@@ -2,6 +2,7 @@
 #include "compat.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "base/compiler.h"
 #include "capture/event.h"
@@ -169,6 +170,18 @@ capture_leave(PyObject *module, PyObject *ignored)
         return PyUnicode_DecodeLocale(reason, "surrogateescape");
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(flush_doc, "flush() -> str\n\nWait, half a second at most, until the trace's file holds what has been recorded so far: its name, empty if the recorder cannot tell.\n"
+                        "Raises OSError if this process is not traced or the recorder does not answer.");
+
+static PyObject *
+capture_flush(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    char name[PATH_MAX + 1];
+    int size = pmt_session_flush(name, sizeof name);
+    return size < 0 ? os_error(size) : PyUnicode_DecodeFSDefaultAndSize(name, size);
 }
 
 PyDoc_STRVAR(engine_doc, "engine() -> str | None\n\nThe engine that traces this very process; None: it is not traced, or the recorder has gone.");
@@ -457,6 +470,8 @@ static PyMethodDef methods[] = {
     {"answered", capture_answered, METH_NOARGS, answered_doc},
     {"free_signal", capture_free_signal, METH_NOARGS, free_signal_doc},
     {"summon", capture_summon, METH_VARARGS, summon_doc},
+    {"flush", capture_flush, METH_NOARGS, flush_doc},
+    {"hooks", pmt_python_hooks, METH_NOARGS, pmt_python_hooks_doc},
     {"hooks_on", pmt_python_hooks_on, METH_VARARGS, pmt_python_hooks_on_doc},
     {"hooks_off", pmt_python_hooks_off, METH_NOARGS, "hooks_off()\n\nNo event is recorded from here on. Harmless when none is."},
     {"note", pmt_python_note, METH_VARARGS, pmt_python_note_doc},

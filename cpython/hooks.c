@@ -133,12 +133,27 @@ tell_all(int socket, const pmt_hooks_options_t *options)
     tell_patterns(socket, "exclude", excludes, options->filter.excludes - OWN_EXCLUDES);
 }
 
-static void
+static size_t
+size_of(const pmt_filter_t *filter)
+{
+    const char *end = filter->texts;
+    for (size_t i = 0; i < filter->includes + filter->excludes; i++) {
+        end += strlen(end) + 1;
+    }
+    return (size_t)(end - filter->texts);
+}
+
+// Whether other code is wanted than by the filter before.
+static bool
 take_filter(const pmt_filter_t *filter)
 {
-    PyMem_Free(hooks.filter.texts);
-    hooks.filter = *filter;
+    pmt_filter_t *old = &hooks.filter;
+    size_t size = size_of(filter);
+    bool same = old->texts && old->includes == filter->includes && old->excludes == filter->excludes && size_of(old) == size && memcmp(old->texts, filter->texts, size) == 0;
+    PyMem_Free(old->texts);
+    *old = *filter;
     pmt_hooks_filtering = filter->includes > 0 || filter->excludes > OWN_EXCLUDES;
+    return !same;
 }
 
 static int
@@ -160,17 +175,21 @@ attach(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
 int
 pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
 {
+    pmt_hooks_options_t now = *options;
     int socket = -1;
     reason[0] = '\0';
     pmt_hooks_off();
-    take_filter(&options->filter);
+    now.anew = take_filter(&options->filter);
+    if (now.anew && pmt_session.codes.entries) {
+        pmt_code_table_forget_choices(&pmt_session.codes);
+    }
     hooks.awaited = Py_XNewRef(options->awaited);
     int err = pmt_lanes_open(&options->lanes, &socket);
     if (err < 0) {
         snprintf(reason, PMT_REASON_MAX, "the tracer's buffers for events cannot be had: %s", strerror(-err));
         socket = options->lanes.alone ? -1 : pmt_lanes_connect(-1);
     } else {
-        err = attach(options, reason);
+        err = attach(&now, reason);
     }
     if (err < 0) {
         pmt_lanes_close();
@@ -191,6 +210,12 @@ pmt_hooks_off(void)
     }
     Py_CLEAR(hooks.awaited);
     pmt_lanes_close();
+}
+
+bool
+pmt_hooks_are_on(void)
+{
+    return hooks.backend != NULL;
 }
 
 void

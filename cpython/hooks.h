@@ -16,6 +16,7 @@ typedef struct pmt_hooks_options_s {
     pmt_filter_t filter;  // its last exclude is the tracer's own folder; pmt_hooks_on takes its texts, from PyMem_Malloc
     pmt_hooks_step_t step;
     PyObject *awaited;  // borrowed, or NULL: the globals of the code with which events begin
+    bool anew;  // set by pmt_hooks_on: other code is wanted than before, also of what was left out then
 } pmt_hooks_options_t;
 
 typedef struct pmt_hooks_backend_s {
@@ -36,6 +37,7 @@ extern const pmt_hooks_backend_t pmt_hooks_profile;     // 3.11
 // it begins anew.
 int pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX]);
 void pmt_hooks_off(void);
+bool pmt_hooks_are_on(void);
 void pmt_hooks_add_thread(void);
 
 // The ids of the calling thread's open frames: pmt_interp_t.open_codes.

@@ -13,6 +13,10 @@ const char pmt_python_hooks_on_doc[] =
     "4 RSS is read besides, 0 all.";
 const char pmt_python_note_doc[] = "note(what, number, text)\n\nPut a note (core/format/lanes.h) between the calling thread's events. Raises OSError if none are recorded.";
 
+const char pmt_python_hooks_doc[] = "hooks() -> tuple | None\n\nThe arguments with which hooks were switched on; None: they are off.";
+
+static PyObject *arguments;  // owned: hooks_on's, the last time that it did
+
 // The size of all patterns with their NULs, and how many; -1 with an exception.
 static Py_ssize_t
 measure(PyObject *patterns)
@@ -84,7 +88,15 @@ pmt_hooks_on_as(PyObject *args, PyObject *awaited)
     if (pmt_hooks_on(&options, reason) < 0) {
         return PyUnicode_DecodeLocale(reason, "surrogateescape");
     }
+    Py_XSETREF(arguments, Py_NewRef(args));
     Py_RETURN_NONE;
+}
+
+PyObject *
+pmt_python_hooks(PyObject *module, PyObject *ignored)
+{
+    (void)module, (void)ignored;
+    return Py_NewRef(arguments && pmt_hooks_are_on() ? arguments : Py_None);
 }
 
 PyObject *

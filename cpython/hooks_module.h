@@ -10,6 +10,7 @@ PyObject *pmt_hooks_on_as(PyObject *arguments, PyObject *awaited);
 
 PyObject *pmt_python_hooks_on(PyObject *module, PyObject *args);
 PyObject *pmt_python_hooks_off(PyObject *module, PyObject *ignored);
+PyObject *pmt_python_hooks(PyObject *module, PyObject *ignored);
 PyObject *pmt_python_note(PyObject *module, PyObject *args);
 
-extern const char pmt_python_hooks_on_doc[], pmt_python_note_doc[];
+extern const char pmt_python_hooks_doc[], pmt_python_hooks_on_doc[], pmt_python_note_doc[];

@@ -19,6 +19,7 @@ static PyObject *disable;     // sys.monitoring.DISABLE
 static PyObject *monitoring;  // sys.monitoring
 
 static long tool;
+static bool any_disabled;  // since the process began
 
 // ---- the hooks: code object, then what the event has besides ----
 
@@ -28,7 +29,11 @@ static long tool;
 static inline PyObject *
 answer(bool wanted)
 {
-    return PMT_LIKELY(wanted) ? Py_NewRef(Py_None) : Py_NewRef(disable);
+    if (PMT_LIKELY(wanted)) {
+        return Py_NewRef(Py_None);
+    }
+    any_disabled = true;
+    return Py_NewRef(disable);
 }
 
 HOOK(on_start)
@@ -169,6 +174,16 @@ register_hook(long event, PyObject *hook)
     return before ? 0 : -1;
 }
 
+// The interpreter remembers for each place that its events are disabled, also when a tool leaves. Others hear of what they disabled once more.
+static int
+enable_again(void)
+{
+    PyObject *done = PyObject_CallMethod(monitoring, "restart_events", NULL);
+    Py_XDECREF(done);
+    any_disabled = false;
+    return done ? 0 : -1;
+}
+
 static int
 register_hooks(PyObject *type, const pmt_hooks_options_t *options)
 {
@@ -190,7 +205,7 @@ register_hooks(PyObject *type, const pmt_hooks_options_t *options)
         }
         events |= event;
     }
-    return set_events(events);
+    return set_events(events) < 0 || (options->anew && any_disabled && enable_again() < 0) ? -1 : 0;
 }
 
 // Takes one of the numbers that are nobody's by convention. -EBUSY: both are taken, and by whom; -1: an exception.

@@ -49,6 +49,10 @@ struct pmt_log_s {
     // Rows up to the last ROUND but one are complete: what a new process did before the recorder took it up may be a round late.
     uint64_t safe, round;
     bool full, ended;
+    struct {
+        bool begun, suspended, over;
+        int64_t rss;  // of its last row
+    } section;
     process_t *processes;
     bool has_next;
     pmt_log_row_t next;  // to be handed out first
@@ -235,11 +239,14 @@ on_note(pmt_log_t *log, const pmt_record_t *r)
     if (row.kind == PMT_LOG_LOST) {
         row.count = r->u.note.number;
     } else {
-        int64_t text = pmt_texts_add(&log->profile.texts, r->u.note.text.data, r->u.note.text.size);
+        int64_t text = pmt_profile_note(&log->profile, r);
         if (text < 0) {
             return -ENOMEM;
         }
         row.text = (uint32_t)text;
+        row.note = r->u.note.what <= PMT_NOTE_LOST ? (uint8_t)r->u.note.what : 0;
+        row.count = r->u.note.number;
+        row.rss = log->events.threads[thread].rss;
     }
     return put(log, thread + 1, row);
 }
@@ -401,10 +408,49 @@ show(pmt_log_t *log, pmt_log_row_t *row)
     return true;
 }
 
+// Whether the section that is asked for has this row, as far as its limits go.
+static bool
+in_section(pmt_log_t *log, const pmt_log_row_t *row)
+{
+    bool is_note = row->note >= PMT_NOTE_SECTION_BEGIN && row->note <= PMT_NOTE_SECTION_RESUME;
+    if (!is_note) {
+        return log->section.begun && !log->section.suspended;
+    }
+    if (row->count != log->filter.section.number) {
+        return false;
+    }
+    log->section.begun |= row->note == PMT_NOTE_SECTION_BEGIN;
+    log->section.suspended = row->note == PMT_NOTE_SECTION_SUSPEND;
+    log->section.over = log->section.begun && row->note == PMT_NOTE_SECTION_END;
+    return log->section.begun;
+}
+
+// Whether a row of the section is of a kind that it shows, and moved RSS.
+static bool
+show_in_section(pmt_log_t *log, pmt_log_row_t *row)
+{
+    const pmt_log_section_t *section = &log->filter.section;
+    bool is_c = row->kind >= PMT_WIRE_C_CALL && row->kind <= PMT_WIRE_C_RAISE, always = row->kind == PMT_LOG_MARK || row->kind == PMT_LOG_LOST;
+    if (row->time < log->filter.since || !in_section(log, row) || (row->kind == PMT_LOG_LINE && !section->lines) || (is_c && !section->c_calls)) {
+        return false;
+    }
+    uint64_t change = (uint64_t)row->rss - (uint64_t)log->section.rss;
+    change = row->rss < log->section.rss ? -change : change;
+    if (!always && change < section->trigger) {
+        return false;
+    }
+    row->change = log->section.rss ? (int64_t)((uint64_t)row->rss - (uint64_t)log->section.rss) : 0;
+    log->section.rss = row->rss;
+    return true;
+}
+
 int
 pmt_log_next(pmt_log_t *log, pmt_log_row_t *row, char error[PMT_ERROR_MAX])
 {
     int err;
+    if (log->section.over) {
+        return 0;
+    }
     if (log->has_next) {
         *row = log->next;
         log->has_next = false;
@@ -419,7 +465,7 @@ pmt_log_next(pmt_log_t *log, pmt_log_row_t *row, char error[PMT_ERROR_MAX])
             if (row->time > log->filter.until) {
                 return 0;  // so are all that follow
             }
-            if (show(log, row)) {
+            if (log->filter.section.number ? show_in_section(log, row) : show(log, row)) {
                 return 1;
             }
             skipped++;
@@ -442,6 +488,7 @@ prepare(pmt_log_t *log, const char *path, char error[PMT_ERROR_MAX])
     err = err ? err : pmt_reader_open(path, &log->reader, error);
     err = err ? err : add_queue(log, false);
     if (!err) {
+        pmt_reader_limit(log->reader, log->profile.good_bytes);
         log->processes = calloc((size_t)log->profile.process_count + 1, sizeof *log->processes);
         log->named = calloc(CODES, sizeof *log->named);
         int64_t start = pmt_texts_add(&log->profile.texts, "start", 5), end = pmt_texts_add(&log->profile.texts, "end", 3);

@@ -23,7 +23,7 @@ enum pmt_log_kind_e {  // up to PMT_LOG_LINE those of the file (wire.h)
 typedef struct pmt_log_row_s {
     uint64_t time;        // ns since t0
     int64_t rss, change;  // pages
-    uint64_t count;       // FAULT: pages it brought in; LOST: events
+    uint64_t count;       // FAULT: pages it brought in; LOST: events; MARK: number of the section
     uint32_t process, thread;
     uint32_t depth;       // open frames that began in the log, outside of the row's frame
     uint32_t code;
@@ -31,7 +31,15 @@ typedef struct pmt_log_row_s {
     uint32_t line;        // 0: none
     uint32_t text;        // MARK: its text; UNWIND: the exception's name
     uint8_t kind;
+    uint8_t note;         // MARK: pmt_note_e, 0: of the process
 } pmt_log_row_t;
+
+// The rows of one section, from its beginning to its end, without what happened while it was suspended. A row's change is that to the section's row before.
+typedef struct pmt_log_section_s {
+    uint64_t number;  // 0: none is asked for. Sections are a process's: with it goes a pid
+    bool lines, c_calls;  // rows of lines, of C functions
+    uint64_t trigger;     // pages: rows whose RSS differs by so much from that of the row before, the first and the last, marks and losses. 0: all
+} pmt_log_section_t;
 
 typedef struct pmt_log_filter_s {
     uint64_t pid;           // 0: all
@@ -40,6 +48,7 @@ typedef struct pmt_log_filter_s {
     const uint8_t *names;   // by text: functions of this name are shown; NULL: all. Behind names_count: not
     const uint8_t *threads; // by number, likewise
     uint32_t names_count, threads_count;
+    pmt_log_section_t section;
 } pmt_log_filter_t;
 
 typedef struct pmt_log_s pmt_log_t;

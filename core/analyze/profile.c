@@ -2,10 +2,12 @@
 #include "analyze/profile.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "format/lanes.h"
 #include "format/wire.h"
 
 enum { PAIRS_MAX = 1024 };  // keys of one scope; a trace has two dozen. They are searched one by one
@@ -332,12 +334,33 @@ pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         profile->event_records++;
         return 0;
     case PMT_WIRE_NOTE: {
-        uint32_t text;
-        return add_text(profile, r->u.note.text, &text);  // known before the log is read
+        int64_t text = pmt_profile_note(profile, r);
+        return text < 0 ? (int)text : 0;  // known before the log is read
     }
     default:
         return 0;
     }
+}
+
+int64_t
+pmt_profile_note(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    static const char *const words[] = {
+        [PMT_NOTE_SECTION_BEGIN] = "begins", [PMT_NOTE_SECTION_END] = "ends", [PMT_NOTE_SECTION_SUSPEND] = "is suspended", [PMT_NOTE_SECTION_RESUME] = "goes on"};
+    const pmt_text_t *message = &r->u.note.text;
+    if (r->u.note.what < PMT_NOTE_SECTION_BEGIN || r->u.note.what > PMT_NOTE_SECTION_RESUME) {
+        return pmt_texts_add(&profile->texts, message->data, message->size);
+    }
+    enum { WORDS_MAX = 64 };
+    char *text = malloc(WORDS_MAX + message->size);
+    if (!text) {
+        return -ENOMEM;
+    }
+    int size = snprintf(text, WORDS_MAX, "section %llu %s%s", (unsigned long long)r->u.note.number, words[r->u.note.what], message->size ? ": " : "");
+    memcpy(text + size, message->data, message->size);
+    int64_t number = pmt_texts_add(&profile->texts, text, (size_t)size + message->size);
+    free(text);
+    return number;
 }
 
 // ---- the whole file ----

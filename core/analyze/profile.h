@@ -123,5 +123,8 @@ void pmt_profile_fini(pmt_profile_t *profile);
 // The code object of an id, NULL if nothing of it was read.
 const pmt_code_t *pmt_profile_code(const pmt_profile_t *profile, uint32_t process, uint32_t id);
 
+// The number of the text that a NOTE reads as (what it says of a section in words), or -ENOMEM.
+int64_t pmt_profile_note(pmt_profile_t *profile, const pmt_record_t *r);
+
 // The value of a counter, 0 if there is none.
 uint64_t pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *process, const char *name);

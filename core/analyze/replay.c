@@ -14,6 +14,7 @@ on_thread(pmt_replay_t *replay, const pmt_record_t *r)
     uint32_t process = (uint32_t)r->u.thread.process;
     bool idle = replay->pid && replay->profile->processes[process].pid != replay->pid;
     int err = pmt_decoder_add_thread(&replay->events);
+    err = err || !replay->section ? err : pmt_section_add_thread(replay->section);
     err = err || !replay->calls ? err : pmt_calls_add_thread(replay->calls, process, idle);
     err = err || !replay->tree ? err : pmt_call_tree_add_thread(replay->tree, process, idle);
     return err || !replay->lines ? err : pmt_line_rows_add_thread(replay->lines, process, idle);
@@ -22,7 +23,14 @@ on_thread(pmt_replay_t *replay, const pmt_record_t *r)
 static int
 hand_out(pmt_replay_t *replay, uint32_t thread, const pmt_trace_event_t *events, uint32_t count)
 {
-    int err = replay->calls ? pmt_calls_events(replay->calls, thread, events, count) : 0;
+    int err = 0;
+    for (uint32_t i = 0; replay->section && i < count && !err; i++) {
+        err = pmt_section_event(replay->section, replay->calls, thread, &events[i]);
+    }
+    if (replay->section) {
+        return err;
+    }
+    err = replay->calls ? pmt_calls_events(replay->calls, thread, events, count) : 0;
     err = err || !replay->tree ? err : pmt_call_tree_events(replay->tree, thread, events, count);
     return err || !replay->lines ? err : pmt_line_rows_events(replay->lines, thread, events, count);
 }
@@ -45,10 +53,13 @@ on_events(pmt_replay_t *replay, const pmt_record_t *r)
     return err;
 }
 
-static void
+static int
 on_fault(pmt_replay_t *replay, const pmt_record_t *r)
 {
     int64_t rss = pmt_decoder_fault(&replay->events, r);
+    if (replay->section) {
+        return pmt_section_fault(replay->section, replay->calls, r->u.fault.thread, r->time, r->u.fault.rise, rss);
+    }
     if (replay->calls) {
         pmt_calls_fault(replay->calls, r->u.fault.thread, r->u.fault.rise, rss);
     }
@@ -58,6 +69,7 @@ on_fault(pmt_replay_t *replay, const pmt_record_t *r)
     if (replay->lines) {
         pmt_line_rows_fault(replay->lines, r->u.fault.thread, rss);
     }
+    return 0;
 }
 
 static int
@@ -66,7 +78,7 @@ on_summary(pmt_replay_t *replay, const pmt_record_t *r)
     const uint64_t *v = r->u.summary.values;
     pmt_calls_row_t row = {(uint32_t)r->u.summary.process, (uint32_t)r->u.summary.id, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], r->u.summary.largest};
     bool idle = replay->pid && replay->profile->processes[row.process].pid != replay->pid;
-    return replay->calls && !idle ? pmt_calls_add(replay->calls, &row) : 0;
+    return replay->calls && !idle && !replay->section ? pmt_calls_add(replay->calls, &row) : 0;
 }
 
 static int
@@ -80,16 +92,18 @@ on_record(pmt_replay_t *replay, const pmt_record_t *r)
     case PMT_WIRE_SUMMARY:
         return on_summary(replay, r);
     case PMT_WIRE_FAULT:
-        on_fault(replay, r);
-        return 0;
+        return on_fault(replay, r);
+    case PMT_WIRE_NOTE:
+        return replay->section ? pmt_section_note(replay->section, replay->calls, r, replay->events.threads[r->u.note.thread].rss) : 0;
     default:
         return 0;
     }
 }
 
-static void
+static int
 end(pmt_replay_t *replay)
 {
+    int err = replay->section ? pmt_section_end(replay->section, replay->calls) : 0;
     if (replay->calls) {
         pmt_calls_end(replay->calls);
     }
@@ -99,6 +113,7 @@ end(pmt_replay_t *replay)
     if (replay->lines) {
         pmt_line_rows_end(replay->lines);
     }
+    return err;
 }
 
 void
@@ -126,9 +141,7 @@ read_all(pmt_replay_t *replay, pmt_reader_t *reader, pmt_profile_t *building, ch
         }
     }
     pmt_replay_explain(reader, &replay->events, err, error);
-    if (!err) {
-        end(replay);
-    }
+    err = err ? err : end(replay);
     pmt_decoder_fini(&replay->events);
     return err;
 }
@@ -156,6 +169,7 @@ pmt_replay_again(pmt_replay_t *replay, const pmt_profile_t *profile, const char 
     if (err < 0) {
         return err;
     }
+    pmt_reader_limit(reader, profile->good_bytes);
     replay->profile = profile;
     err = read_all(replay, reader, NULL, error);
     pmt_reader_close(reader);

@@ -5,6 +5,7 @@
 #include "analyze/calls.h"
 #include "analyze/line_rows.h"
 #include "analyze/profile.h"
+#include "analyze/section.h"
 #include "format/events.h"
 
 enum { PMT_REPLAY_FUNCTIONS = 1 << 20, PMT_REPLAY_LINES = 1 << 22, PMT_REPLAY_NODES = 1 << 20 };  // told apart at most
@@ -14,6 +15,7 @@ typedef struct pmt_replay_s {
     pmt_calls_t *calls;      // NULL: not wanted, as the others
     pmt_call_tree_t *tree;
     pmt_line_rows_t *lines;
+    pmt_section_t *section;  // NULL: all events, else those of a section, for `calls` alone, by pmt_replay_again
     // out
     uint64_t count;  // events, without those that tell RSS
     // its own

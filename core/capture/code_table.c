@@ -36,6 +36,19 @@ pmt_code_table_new_id_sigsafe(pmt_code_table_t *table)
     return atomic_fetch_add_explicit(&table->last_id, 1, memory_order_relaxed) + 1;
 }
 
+void
+pmt_code_table_forget_choices(pmt_code_table_t *table)
+{
+    for (unsigned i = 0; i < table->size; i++) {
+        uint64_t check_id = atomic_load_explicit(&table->entries[i].check_id, memory_order_acquire);
+        // A handler that defines it again meanwhile does so without flags.
+        if (check_id & (PMT_CODE_WANTED | PMT_CODE_LEFT_OUT)) {
+            uint64_t plain = check_id & ~(uint64_t)(PMT_CODE_WANTED | PMT_CODE_LEFT_OUT);
+            atomic_compare_exchange_strong_explicit(&table->entries[i].check_id, &check_id, plain, memory_order_acq_rel, memory_order_relaxed);
+        }
+    }
+}
+
 static void
 start_over(pmt_code_table_t *table)
 {

@@ -51,6 +51,8 @@ pmt_code_table_find_sigsafe(const pmt_code_table_t *table, uint64_t code, uint32
     return pmt_code_table_find_slow_sigsafe(table, code, check);
 }
 
+// What was decided about calls is to be decided anew.
+void pmt_code_table_forget_choices(pmt_code_table_t *table);
 uint32_t pmt_code_table_new_id_sigsafe(pmt_code_table_t *table);
 // Makes `id`, with flags or without, known, after its definition has been written to a ring. One that is known gets other flags.
 void pmt_code_table_add_sigsafe(pmt_code_table_t *table, uint64_t code, uint32_t check, uint32_t id);

@@ -259,16 +259,27 @@ pmt_lane_begin_slow(uint64_t *now, bool opens)
     return lane;
 }
 
+// A text that is cut at `size` would end with a part of a character.
+static bool
+is_inside(const char *text, size_t size)
+{
+    return ((unsigned char)text[size] & 0xc0) == 0x80;
+}
+
 int
 pmt_lane_note(unsigned what, uint32_t number, const char *text, size_t size)
 {
     enum { TEXT_MAX = (PMT_LANE_MORE_MAX - 2) * (int)sizeof(uint64_t) };
     uint64_t now;
+    if (pmt_lane_mine->ring) {
+        pmt_lane_mine->rss_due = 0;  // a note is seldom: it tells RSS as it is
+    }
     pmt_lane_t *lane = pmt_lane_begin(&now, false);
     if (!lane) {
         return state.open ? -ENOSPC : -ESRCH;
     }
-    size = size < TEXT_MAX ? size : TEXT_MAX;
+    for (size = size < TEXT_MAX ? size : TEXT_MAX; size > 0 && is_inside(text, size); size--) {
+    }
     unsigned words = 2 + (unsigned)(size + 7) / 8;
     if (!make_room(lane, 2 * words)) {
         lose(lane);

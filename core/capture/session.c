@@ -404,6 +404,29 @@ pmt_session_leave(void)
 }
 
 int
+pmt_session_flush(char *name, size_t size)
+{
+    enum { TRIES = 3 };  // of PMT_MESSAGE_WAIT_MS
+    const char flush = PMT_MESSAGE_FLUSH;
+    int socket = is_running(&pmt_session) ? pmt_prim_connect_sigsafe(pmt_session.address) : -ESRCH;
+    int n = socket < 0 ? socket : pmt_prim_send_sigsafe(socket, &flush, 1, NULL, 0);
+    if (n == 0) {
+        pmt_recorder_wake_sigsafe(pmt_session.shared);
+        n = -EAGAIN;
+    }
+    for (int i = 0; i < TRIES && n == -EAGAIN; i++) {
+        unsigned no_fds = 0;
+        n = pmt_prim_receive_sigsafe(socket, name, size, NULL, &no_fds);
+    }
+    pmt_prim_close_sigsafe(socket);
+    if (n <= 0) {
+        return n < 0 ? n : -EPIPE;
+    }
+    memmove(name, name + 1, (size_t)n - 1);
+    return n - 1;
+}
+
+int
 pmt_session_await_file(int connection, char reason[PMT_REASON_MAX])
 {
     enum { TRIES = 6 };  // of PMT_MESSAGE_WAIT_MS

@@ -95,6 +95,10 @@ int pmt_session_leave(void);
 // Waits, about a second at most, until the trace's file is complete. 0, or -errno with the reason why it is not. Needs no session and no lock.
 int pmt_session_await_file(int connection, char reason[PMT_REASON_MAX]);
 
+// Waits, half a second at most, until the trace's file holds all that has been recorded so far. `name`: the file's; its size, 0: unknown; -errno: there is no session here,
+// or its recorder does not answer.
+int pmt_session_flush(char *name, size_t size);
+
 // Tells the recorder a fact about this process: 0 or -errno.
 int pmt_session_send_meta(int socket, const char *key, const char *value, size_t size);
 

@@ -37,7 +37,7 @@ struct pmt_reader_s {
     size_t stored_size, raw_size;  // capacities
     const uint8_t *at, *end;       // of the block being read
     uint64_t offset;               // in the file, of the next block
-    uint64_t good;
+    uint64_t good, limit;
     uint32_t sequence;
     bool complete, ended;
     const char *problem;
@@ -131,6 +131,7 @@ pmt_reader_open(const char *path, pmt_reader_t **out, char error[PMT_ERROR_MAX])
     }
     err = read_header(reader, error);
     reader->info.file_size = size;
+    reader->limit = UINT64_MAX;
     reader->offset = reader->good = PMT_WIRE_HEADER;
 out:
     if (err) {
@@ -153,6 +154,12 @@ pmt_reader_close(pmt_reader_t *reader)
         free(reader->processes);
         free(reader);
     }
+}
+
+void
+pmt_reader_limit(pmt_reader_t *reader, uint64_t bytes)
+{
+    reader->limit = bytes;
 }
 
 const pmt_file_info_t *
@@ -264,7 +271,7 @@ static int
 next_block(pmt_reader_t *reader)
 {
     uint8_t header[PMT_WIRE_BLOCK_HEADER];
-    int64_t n = pmt_prim_file_read(reader->fd, header, sizeof header, reader->offset);
+    int64_t n = reader->offset < reader->limit ? pmt_prim_file_read(reader->fd, header, sizeof header, reader->offset) : 0;
     if (n < 0) {
         return (int)n;
     }

@@ -63,6 +63,8 @@ enum { PMT_ERROR_MAX = 160 };
 // Opens a trace. 0; -errno if the file cannot be read; -EBADMSG with one line in `error` if it is not such a file.
 int pmt_reader_open(const char *path, pmt_reader_t **out, char error[PMT_ERROR_MAX]);
 void pmt_reader_close(pmt_reader_t *reader);
+// Reads no block from this byte of the file on: for who reads a file for the second time that may be growing.
+void pmt_reader_limit(pmt_reader_t *reader, uint64_t bytes);
 const pmt_file_info_t *pmt_reader_info(const pmt_reader_t *reader);
 
 // 1: *record is the next one; 0: the end of what is readable; -EBADMSG: the file is corrupt (pmt_reader_problem says how); other negative: -errno.

@@ -102,6 +102,7 @@ enum pmt_message_e {
     PMT_MESSAGE_LANES = 'L',   // program: pmt_lanes_message_t with the descriptor of its lanes (lanes.h), when hooks are switched on for the first time
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
+    PMT_MESSAGE_FLUSH = 'W',   // program: it wants to read what it has done so far. Answered, when the file holds that, by this byte and the file's name
     PMT_MESSAGE_NAME = 'N',    // program: pmt_name_message_t: a thread that it had before it was traced
     PMT_MESSAGE_FAREWELL = 'F',// recorder: pmt_farewell_t: it has written the file and ends; for a program that stopped its trace and goes on
     PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended

@@ -42,6 +42,7 @@ int pmt_prim_file_write(int fd, const void *data, size_t size);  // all of it
 int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next write goes
 // Reads a small text file of the kernel's whole: bytes read, 0 if it cannot be read; `out` ends with a NUL.
 size_t pmt_prim_file_text(const char *path, char *out, size_t size);
+size_t pmt_prim_file_name(int fd, char *out, size_t size);  // the absolute name that the file has now, without a NUL; its size, 0: unknown, or too long
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: this process's resident set ----

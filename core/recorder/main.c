@@ -96,6 +96,16 @@ on_lanes(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
     return process;
 }
 
+// The answer's room is that of the message, which has been read.
+static void
+on_flush(recorder_t *recorder, int fd)
+{
+    pmt_drain(&recorder->trace);
+    pmt_writer_flush(recorder->trace.writer);
+    size_t size = pmt_prim_file_name(OUTPUT, recorder->message + 1, PMT_MESSAGE_MAX - 1);
+    pmt_prim_send_sigsafe(fd, recorder->message, 1 + size, NULL, 0);
+}
+
 static void
 on_name(recorder_t *recorder, size_t size)
 {
@@ -170,6 +180,9 @@ serve(recorder_t *recorder, int fd)
             break;
         case PMT_MESSAGE_LANES:
             greeted = on_lanes(recorder, (size_t)size, fds, fd_count);
+            break;
+        case PMT_MESSAGE_FLUSH:
+            on_flush(recorder, fd);
             break;
         case PMT_MESSAGE_BYE:
             on_bye(recorder, (size_t)size, fd);

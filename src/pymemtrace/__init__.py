@@ -10,16 +10,33 @@ if TYPE_CHECKING:
     from pymemtrace.api import start, stop, trace
     from pymemtrace.listening import listen
     from pymemtrace.recording import Recording
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.sections import Profile, Trace, mark
+    from pymemtrace.tracefile import TraceFile
 
-__all__ = ["Recording", "Trace", "__version__", "listen", "rss", "rss_peak", "start", "stop", "trace"]
+__all__ = [
+    "Profile",
+    "Recording",
+    "Trace",
+    "TraceFile",
+    "__version__",
+    "listen",
+    "mark",
+    "rss",
+    "rss_peak",
+    "start",
+    "stop",
+    "trace",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Profile": "pymemtrace.sections",
     "Recording": "pymemtrace.recording",
-    "Trace": "pymemtrace.tracefile",
+    "Trace": "pymemtrace.sections",
+    "TraceFile": "pymemtrace.tracefile",
     "listen": "pymemtrace.listening",
+    "mark": "pymemtrace.sections",
     "rss": "pymemtrace._capture",
     "rss_peak": "pymemtrace._capture",
     "start": "pymemtrace.api",

@@ -107,6 +107,9 @@ def samples(path: str) -> list[Sample]:
 def calls(path: str, pid: int | None = None) -> Calls:
     """What the event log says of each function, in memory bounded by the functions. Raises as analyze."""
 
+def section_calls(path: str, pid: int, section: int, since: int, until: int) -> Calls:
+    """The same of one section, which the log has between these times (ns). No functions: it has none. Raises as analyze."""
+
 def call_tree(path: str, pid: int | None = None) -> CallTree:
     """The exact call tree of a trace with events. Raises as analyze."""
 
@@ -120,6 +123,7 @@ _LogRow = tuple[int, int, int, int, str, str | None, str | None, int | None, int
 class Log:
     """The rows of a trace's event log in the order of time. Making it reads the whole file once. Raises as analyze."""
 
+    t0: int  # CLOCK_MONOTONIC at time 0, ns
     texts: list[str]  # all texts of the trace, in the order of their numbers
     threads: list[tuple[int, int, str]]  # pid, tid, name; in the order of their numbers
     def __init__(self, path: str) -> None: ...
@@ -131,11 +135,21 @@ class Log:
         min_change: int = 0,
         names: bytes | None = None,
         threads: bytes | None = None,
+        section: tuple[int, bool, bool, int] | None = None,
     ) -> None:
-        """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread."""
+        """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread.
+
+        section: its number, whether it shows lines and C calls, and bytes by which RSS must have moved since the row
+        before (0: all rows). It needs a pid; min_change, names and threads count for nothing.
+        """
 
     def rows(self, most: int) -> list[_LogRow] | None:
         """The next rows, perhaps none yet; None: there are no more."""
+
+    def columns(self) -> dict[str, bytes]:
+        """All rows that are left as arrays: `t` of doubles (seconds), `kind` of bytes, and of 64-bit integers: pid, tid,
+        depth, line (0: none), rss, change, count (of a fault its bytes, of a loss its events), and function, file, text:
+        numbers of texts (-1: none)."""
 
     def spell(self, names: list[bytes], files: list[bytes]) -> None:
         """How format() writes each text, as a function and as a file."""

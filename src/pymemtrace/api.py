@@ -6,15 +6,15 @@ the last who asked is done; blocks that overlap, as those of coroutines and thre
 
 import _thread
 import atexit
-import functools
 import os
 
 from pymemtrace import _capture
+from pymemtrace.decorate import decorate
 from pymemtrace.recording import Options, Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, ParamSpec, TypeVar, overload
 
@@ -105,63 +105,7 @@ class Tracer:
 
     def __call__(self, function: "Callable[P, R]") -> "Callable[P, R]":
         """`function`, each call of which is traced: from its start to its end, awaits and yields included."""
-        if not callable(function):
-            raise TypeError(f"trace() decorates functions, not {type(function).__name__}")
-        import inspect
-
-        wrapper: Any
-        if inspect.isasyncgenfunction(function):
-            wrapper = self._around_async_generator(function)
-        elif inspect.iscoroutinefunction(function):
-            wrapper = self._around_coroutine(function)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = self._around_generator(function)
-        else:
-            wrapper = self._around_call(function)
-        return functools.wraps(function)(wrapper)
-
-    def _around_call(self, function: "Any") -> "Callable[..., Any]":
-        def traced(*args: "Any", **kwargs: "Any") -> "Any":
-            with self:
-                return function(*args, **kwargs)
-
-        return traced
-
-    def _around_generator(self, function: "Any") -> "Callable[..., Any]":
-        def traced(*args: "Any", **kwargs: "Any") -> "Generator[Any, Any, Any]":
-            with self:
-                return (yield from function(*args, **kwargs))
-
-        return traced
-
-    def _around_coroutine(self, function: "Any") -> "Callable[..., Any]":
-        async def traced(*args: "Any", **kwargs: "Any") -> "Any":
-            with self:
-                return await function(*args, **kwargs)
-
-        return traced
-
-    def _around_async_generator(self, function: "Any") -> "Callable[..., Any]":
-        async def traced(*args: "Any", **kwargs: "Any") -> "AsyncGenerator[Any, Any]":
-            with self:
-                inner = function(*args, **kwargs)
-                step = inner.__anext__()
-                try:
-                    while True:
-                        try:
-                            item = await step
-                        except StopAsyncIteration:
-                            return
-                        try:
-                            step = inner.asend((yield item))
-                        except GeneratorExit:
-                            raise
-                        except BaseException as error:
-                            step = inner.athrow(error)
-                finally:
-                    await inner.aclose()
-
-        return traced
+        return decorate(function, lambda: self, "trace()")
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from pymemtrace.process.apart import ApartRecorder
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _LEAST_SIZE = 64 << 10  # of a limited trace, in bytes
 
@@ -36,6 +36,7 @@ class Options:
         max_size: int | None,
         quiet: bool,
         follow: bool,
+        events: bool = False,
     ) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path must be a str or a path object, not {type(path).__name__}")
@@ -53,6 +54,7 @@ class Options:
         self.max_size = max_size
         self.quiet = bool(quiet)
         self.follow = bool(follow)
+        self.events = bool(events)
 
 
 class Recording:
@@ -90,16 +92,16 @@ class Recording:
         state = "running" if self.running else "over"
         return f"<pymemtrace.Recording {self.path!r}, engine {self.engine}, {state}>"
 
-    def read(self, pid: int | None = None) -> "Trace":
+    def read(self, pid: int | None = None) -> "TraceFile":
         """The trace as objects; while it still runs, what has been written so far. `pid`: of one process only.
 
-        Raises UsageError if nothing was recorded, else what pymemtrace.Trace raises.
+        Raises UsageError if nothing was recorded, else what pymemtrace.TraceFile raises.
         """
         if not self._file:
             raise UsageError(f"there is no trace to read: {self.engine_reason}")
-        from pymemtrace.tracefile import Trace
+        from pymemtrace.tracefile import TraceFile
 
-        return Trace(self._file, pid)
+        return TraceFile(self._file, pid)
 
     def _begin(self) -> None:
         try:
@@ -149,7 +151,8 @@ class Recording:
             _capture.guard_trap()  # for good, since a last signal may come late
             self._address = recorder.address
             self._lead()
-            answer = _capture.start(recorder.address, self._options.exact, True, 0, _meta(), "best", names)
+            exact, events = self._options.exact, self._options.events
+            answer = _capture.start(recorder.address, exact, True, 0, _meta(), "best", names, events)
         except BaseException:
             self._lead_no_more()
             _restore_native_id()
@@ -177,12 +180,13 @@ class Recording:
         if not self.running or not self._options.follow:
             return
         try:
-            _capture.start(self._address, self._options.exact, False, 0, _meta(), "best")
+            exact, events = self._options.exact, self._options.events
+            _capture.start(self._address, exact, False, 0, _meta(), "best", None, events)
         except OSError:  # the recorder has gone: the child is on its own
             self._lead_no_more()
             return
         threading = sys.modules.get("threading")
-        _capture.name_thread(_encodable(threading.current_thread().name) if threading else "MainThread")
+        _capture.name_thread(encodable(threading.current_thread().name) if threading else "MainThread")
 
     def end(self) -> None:
         """Stop tracing and wait for the file. In a fork child: end the child's own part of the trace, if it has one."""
@@ -201,19 +205,28 @@ class Recording:
             self.running = False
             _capture.stop()
 
+    @property
+    def file(self) -> str:
+        """The file's absolute name; "": nothing is recorded, or not by this process's own doing."""
+        return self._file
+
     def _fail(self, message: str, reason: str | None = None) -> None:
         self.engine_reason = message if reason is None else reason
         self._warn(message)
 
     def _warn(self, message: str) -> None:
-        if self._options.quiet:
-            return
-        import warnings
+        if not self._options.quiet:
+            warn(message)
 
-        try:
-            warnings.warn(f"pymemtrace: {message}", TraceWarning, stacklevel=_depth_of_caller())
-        except Warning:
-            pass  # the program asked for exceptions instead of warnings; this one must not stop it
+
+def warn(message: str) -> None:
+    """Tell the program, at its own line, what does not work."""
+    import warnings
+
+    try:
+        warnings.warn(f"pymemtrace: {message}", TraceWarning, stacklevel=_depth_of_caller())
+    except Warning:
+        pass  # the program asked for exceptions instead of warnings; this one must not stop it
 
 
 def _depth_of_caller() -> int:
@@ -247,13 +260,14 @@ def _describe(recorder: "ApartRecorder") -> None:
         recorder.meta(key, value)
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Without lone surrogates, which no trace holds."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _meta() -> dict[str, str]:
     """What the trace says about this process besides."""
-    return {"sys_path": _encodable("\0".join(entry for entry in sys.path if isinstance(entry, str)))}
+    return {"sys_path": encodable("\0".join(entry for entry in sys.path if isinstance(entry, str)))}
 
 
 def _thread_names() -> dict[int, str]:
@@ -264,7 +278,7 @@ def _thread_names() -> dict[int, str]:
 
         return {_thread.get_native_id(): "MainThread"}
     threads = [(thread.native_id, thread.name) for thread in threading.enumerate()]
-    return {number: _encodable(str(name)) for number, name in threads if number}
+    return {number: encodable(str(name)) for number, name in threads if number}
 
 
 def _stand_in_for_native_id() -> None:

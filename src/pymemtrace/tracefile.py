@@ -1,4 +1,4 @@
-"""A trace read back as objects: `Trace("program.pmt").by_line[0]`."""
+"""A trace read back as objects: `TraceFile("program.pmt").by_line[0]`, also as `Trace("program.pmt")`."""
 
 import os
 from datetime import UTC, datetime
@@ -45,12 +45,12 @@ __all__ = [
     "SourceLine",
     "ThreadRow",
     "Touched",
-    "Trace",
+    "TraceFile",
     "TreeNode",
 ]
 
 
-class Trace:
+class TraceFile:
     """One trace file: facts about the run and rows by line, function, module and thread.
 
     Sizes are bytes. The file is analysed when the object is made; the rows are built when first asked for. The rows
@@ -66,7 +66,7 @@ class Trace:
         self._result = load.analyze(self._path, pid)
 
     def __repr__(self) -> str:
-        return f"Trace({self._path!r})" if self._pid is None else f"Trace({self._path!r}, pid={self._pid})"
+        return f"TraceFile({self._path!r})" if self._pid is None else f"TraceFile({self._path!r}, pid={self._pid})"
 
     @property
     def path(self) -> str:

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +66,15 @@ int
 pmt_prim_file_cut(int fd, uint64_t size)
 {
     return ftruncate(fd, (off_t)size) < 0 || lseek(fd, (off_t)size, SEEK_SET) < 0 ? -errno : 0;
+}
+
+size_t
+pmt_prim_file_name(int fd, char *out, size_t size)
+{
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, out, size);
+    return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
 void

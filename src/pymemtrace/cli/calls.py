@@ -71,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the functions."""
     from pymemtrace.report import calls, eventlog
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    trace = Trace(args.trace, args.pid)
+    trace = TraceFile(args.trace, args.pid)
     eventlog.require(trace)
     if args.json:
         from pymemtrace.report import json_report

@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts."""
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    trace = Trace(args.trace)
+    trace = TraceFile(args.trace)
     samples = len(trace.samples())
     if args.json:
         from pymemtrace.report import json_report

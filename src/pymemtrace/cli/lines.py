@@ -45,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the lines."""
     from pymemtrace.report import eventlog, lines
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    trace = Trace(args.trace, args.pid)
+    trace = TraceFile(args.trace, args.pid)
     if not trace.lines():
         eventlog.require(trace)
     chosen = lines.choose(trace, args.files, 0 if args.json else args.top)

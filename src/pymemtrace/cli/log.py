@@ -82,9 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the log."""
     from pymemtrace.report import eventlog, header, logtext
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    trace = Trace(args.trace, args.pid)
+    trace = TraceFile(args.trace, args.pid)
     eventlog.require(trace)
     choice = logtext.Choice(args.pid, args.min_change, args.thread, args.function, args.since, args.until)
     log = trace.open_log(choice)

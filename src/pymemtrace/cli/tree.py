@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pymemtrace.cli.report import add_common, row_count
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 HELP = "show the call tree with the memory touched below each call"
 DESCRIPTION = """\
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=row_count, default=0, metavar="N", help="levels to show, 0: all (default: 0)")
 
 
-def _calls(trace: "Trace", args: argparse.Namespace) -> int:
+def _calls(trace: "TraceFile", args: argparse.Namespace) -> int:
     """The exact tree, of a trace with events."""
     from pymemtrace.report import calltree
     from pymemtrace.report.tree import TreeOptions
@@ -80,9 +80,9 @@ def _calls(trace: "Trace", args: argparse.Namespace) -> int:
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
     from pymemtrace.report import tree
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    trace = Trace(args.trace, args.pid)
+    trace = TraceFile(args.trace, args.pid)
     if trace.has_events and not args.touched:
         return _calls(trace, args)
     if args.json:

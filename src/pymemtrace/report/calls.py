@@ -13,7 +13,7 @@ from pymemtrace.report.text import label, location
 from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _HEAD = (
     f"{'calls':>12}  {'time':>9}  {'self':>9}  {'change':>10}  {'self':>10}  {'growth':>10}  {'release':>10}  "
@@ -52,7 +52,7 @@ def in_order(rows: Sequence[CallRow], sort: str) -> list[CallRow]:
     return sorted(rows, key=lambda r: -getattr(r, field))
 
 
-def report(trace: "Trace", options: CallsOptions) -> list[RenderableType]:
+def report(trace: "TraceFile", options: CallsOptions) -> list[RenderableType]:
     """Everything that `pymemtrace calls` prints, in order."""
     rows = in_order(trace.calls, options.sort)
     shown = rows[: options.top] if options.top else rows
@@ -94,7 +94,7 @@ def signed(change: int) -> str:
     return f"+{size(change)}" if change > 0 else size(change)
 
 
-def json_object(trace: "Trace", rows: Sequence[CallRow]) -> dict[str, Any]:
+def json_object(trace: "TraceFile", rows: Sequence[CallRow]) -> dict[str, Any]:
     """The object of `pymemtrace calls --json`."""
     return {
         **eventlog.json_head(trace),

@@ -14,7 +14,7 @@ from pymemtrace.report.tree import INDENTED_LEVELS, TreeOptions
 from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _HEAD = f"{'calls':>12}  {'time':>10}  {'change':>11}  {'growth':>10}  {'touched':>10}  call tree"
 
@@ -37,7 +37,7 @@ def select(nodes: list[CallNode], min_share: float, depth: int) -> list[CallNode
     return kept
 
 
-def report(trace: "Trace", options: TreeOptions) -> list[RenderableType]:
+def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     """Everything that `pymemtrace tree` prints of a trace with events, in order."""
     nodes = select(trace.call_tree, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
@@ -81,7 +81,7 @@ def _line(node: CallNode, depth: int, times: int, shorten: Shortener) -> Text:
     return Text.assemble(numbers, indent, (label(node.function), "bold"), again, (place, "cyan"))
 
 
-def json_object(trace: "Trace", nodes: list[CallNode]) -> dict[str, Any]:
+def json_object(trace: "TraceFile", nodes: list[CallNode]) -> dict[str, Any]:
     """The object of `pymemtrace tree --json` of a trace with events: `nodes` is flat, parents before children."""
     return {
         **eventlog.json_head(trace),

@@ -15,7 +15,7 @@ from pymemtrace.report.units import count, duration
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import ProcessRow
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _WORDS = {"calls": "calls and returns", "lines": "calls, returns and lines"}
 # From this kernel on /proc/PID/statm is exact; before, each CPU keeps up to so many pages to itself.
@@ -24,7 +24,7 @@ _PAGES_A_CPU = 64
 _META = (("what", ""), ("c_calls", "_c"), ("rss", "_rss"), ("hooks", "_hooks"))
 
 
-def require(trace: "Trace") -> None:
+def require(trace: "TraceFile") -> None:
     """Raise UsageError unless calls were recorded."""
     if trace.result["has_events"]:
         return
@@ -33,7 +33,7 @@ def require(trace: "Trace") -> None:
     raise UsageError(f"{trace.path}: this trace holds no calls{why}; record them with `pymemtrace run --calls`")
 
 
-def traced(trace: "Trace") -> "list[ProcessRow]":
+def traced(trace: "TraceFile") -> "list[ProcessRow]":
     """The processes that have events, of those with the trace's pid."""
     return [p for p in trace.processes if _has_events(p) and trace.pid in (None, p.pid)]
 
@@ -42,7 +42,7 @@ def _has_events(process: "ProcessRow") -> bool:
     return bool(process.meta.get("events") or process.counters.get("events"))
 
 
-def head(trace: "Trace") -> list[Text]:
+def head(trace: "TraceFile") -> list[Text]:
     """The head of each report on events: the run, what was recorded, how exact RSS is, what is missing."""
     items = [
         ("command", header.command_text(trace.command)),
@@ -96,12 +96,12 @@ def _what(process: "ProcessRow") -> str:
     return words + (", without C calls" if process.meta.get("events_c") == "no" else "")
 
 
-def _recorded(trace: "Trace") -> str:
+def _recorded(trace: "TraceFile") -> str:
     texts = {f"{_what(p)} ({clean(p.meta.get('events_hooks', 'unknown'))} hooks)" for p in traced(trace)}
     return "; ".join(sorted(texts)) or "recorded"
 
 
-def _exactness(trace: "Trace") -> str:
+def _exactness(trace: "TraceFile") -> str:
     """How RSS was read, and how far it may be from the truth."""
     modes = {p.meta.get("events_rss", "tracked") for p in traced(trace)}
     text = "read at each event"
@@ -115,7 +115,7 @@ def _exactness(trace: "Trace") -> str:
     return text
 
 
-def json_head(trace: "Trace") -> dict[str, Any]:
+def json_head(trace: "TraceFile") -> dict[str, Any]:
     """What the JSON objects about events begin with."""
     return {
         "schema": SCHEMA,

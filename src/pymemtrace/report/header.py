@@ -11,12 +11,12 @@ from pymemtrace.report.units import duration, kib, optional_size, share, size
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import Rss
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _COMMAND_LIMIT = 1000
 
 
-def head(trace: "Trace") -> list[Text]:
+def head(trace: "TraceFile") -> list[Text]:
     """Facts about the run: command, when, Python, kernel, engine, end, RSS, losses."""
     items = [
         ("command", command_text(trace.command)),
@@ -36,7 +36,7 @@ def command_text(command: list[str]) -> str:
     return clip(" ".join(quote_argument(word) for word in command), _COMMAND_LIMIT) or "unknown"
 
 
-def engine_text(trace: "Trace") -> str:
+def engine_text(trace: "TraceFile") -> str:
     """The engine and why it is not a better one."""
     e = trace.engine
     return clean(facts.engine_text(e.name, e.reason, e.period, e.period_changes))
@@ -52,7 +52,7 @@ def peak_text(rss: "Rss") -> str:
     return ("≥ " if rss.peak_at_least else "") + optional_size(rss.peak)
 
 
-def limit_text(trace: "Trace") -> str | None:
+def limit_text(trace: "TraceFile") -> str | None:
     """The container's memory limit and use; None where there is no limit."""
     limit, peak = trace.result["limit_kib"], trace.result["cgroup_peak_kib"]
     if limit is None:
@@ -60,7 +60,7 @@ def limit_text(trace: "Trace") -> str | None:
     return f"{size(limit * 1024)}, highest use {optional_size(None if peak is None else peak * 1024)}"
 
 
-def closing(trace: "Trace") -> list[Text]:
+def closing(trace: "TraceFile") -> list[Text]:
     """The line that closes the books, in whole KiB so that it can be added up by hand."""
     t = trace.touched
     lines = sum(row.self_bytes for row in trace.by_line)
@@ -79,7 +79,7 @@ def closing(trace: "Trace") -> list[Text]:
     return texts
 
 
-def process_lines(trace: "Trace") -> list[Text]:
+def process_lines(trace: "TraceFile") -> list[Text]:
     """With --pid: which process the rows are about."""
     found = [p for p in trace.processes if p.pid == trace.pid]
     return [
@@ -94,19 +94,19 @@ def process_lines(trace: "Trace") -> list[Text]:
     ]
 
 
-def shortener(trace: "Trace", full_paths: bool) -> Shortener:
+def shortener(trace: "TraceFile", full_paths: bool) -> Shortener:
     """How the trace's paths are shown."""
     return Shortener([] if full_paths else facts.folders(trace.result))
 
 
-def _python(trace: "Trace") -> str:
+def _python(trace: "TraceFile") -> str:
     words = [trace.meta.get("implementation", ""), trace.python]
     text = " ".join(word for word in words if word) or "unknown"
     allocator = next((p.meta["allocator"] for p in trace.processes if p.meta.get("allocator")), "")
     return clean(text + (f", allocator {allocator}" if allocator else ""))
 
 
-def _optional(trace: "Trace") -> list[tuple[str, str]]:
+def _optional(trace: "TraceFile") -> list[tuple[str, str]]:
     items = []
     limit = limit_text(trace)
     if limit:

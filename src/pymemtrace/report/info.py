@@ -12,12 +12,12 @@ from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import ProcessRow
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _THREADS_SHOWN = 50
 
 
-def report(trace: "Trace", sample_count: int) -> list[RenderableType]:
+def report(trace: "TraceFile", sample_count: int) -> list[RenderableType]:
     """Everything that `pymemtrace info` prints, in order."""
     parts: list[RenderableType] = [*pairs(_file_facts(trace, sample_count)), Text(""), *header.head(trace)]
     for process in trace.processes:
@@ -29,7 +29,7 @@ def report(trace: "Trace", sample_count: int) -> list[RenderableType]:
     return [*parts, *header.closing(trace)]
 
 
-def _file_facts(trace: "Trace", sample_count: int) -> list[tuple[str, str]]:
+def _file_facts(trace: "TraceFile", sample_count: int) -> list[tuple[str, str]]:
     r = trace.result
     major, minor = r["version"]
     by = trace.meta.get("pymemtrace", "")
@@ -51,13 +51,13 @@ def _file_facts(trace: "Trace", sample_count: int) -> list[tuple[str, str]]:
     return items
 
 
-def _size_text(trace: "Trace") -> str:
+def _size_text(trace: "TraceFile") -> str:
     r = trace.result
     text = f"{size(r['file_bytes'])} ({r['file_bytes']:,} B)"
     return text if r["good_bytes"] == r["file_bytes"] else f"{text}, good up to byte {r['good_bytes']:,}"
 
 
-def _events_text(trace: "Trace") -> str:
+def _events_text(trace: "TraceFile") -> str:
     r = trace.result
     text = f"{r['signals']:,} recorded"
     if r["signals"]:
@@ -68,7 +68,7 @@ def _events_text(trace: "Trace") -> str:
     return text if estimated == r["signals"] else f"{text}, standing for {estimated:,}"
 
 
-def _log_facts(trace: "Trace") -> list[tuple[str, str]]:
+def _log_facts(trace: "TraceFile") -> list[tuple[str, str]]:
     """Events in the file, and what one takes; faults and samples are in these bytes too."""
     events = sum(p.counters.get("events", 0) for p in trace.processes)
     left_out = trace.result["left_out"][4] if trace.result["left_out"] else 0
@@ -78,7 +78,7 @@ def _log_facts(trace: "Trace") -> list[tuple[str, str]]:
     return [("events", f"{events - left_out:,} in the log, at most {each:.2f} bytes each")]
 
 
-def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str]]:
+def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str, str]]:
     e, counters = process.engine, process.counters
     ticks = e.name == facts.TIMER
     event = "tick" if ticks else "fault"
@@ -105,12 +105,12 @@ def _process_facts(trace: "Trace", process: "ProcessRow") -> list[tuple[str, str
     return items + eventlog.process_facts(process)
 
 
-def _lifetime(trace: "Trace", process: "ProcessRow") -> str:
+def _lifetime(trace: "TraceFile", process: "ProcessRow") -> str:
     end_ns = trace.result["duration_ns"] if process.end_ns is None else process.end_ns
     return f"{duration(max(end_ns - process.start_ns, 0))} from {duration(process.start_ns)} on"
 
 
-def _threads(trace: "Trace") -> list[RenderableType]:
+def _threads(trace: "TraceFile") -> list[RenderableType]:
     rows = trace.by_thread
     if not rows:
         return [Text("No threads were recorded.")]

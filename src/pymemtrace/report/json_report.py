@@ -9,13 +9,13 @@ from pymemtrace.report import facts
 from pymemtrace.report.model import FunctionRow, LineRow, ModuleRow, TreeNode
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 SCHEMA = 1
 QUANTITY = "touched"
 
 
-def report_object(trace: "Trace") -> dict[str, Any]:
+def report_object(trace: "TraceFile") -> dict[str, Any]:
     """The object of `pymemtrace report --json`. Sizes are bytes, durations seconds."""
     return {
         **_head(trace),
@@ -49,7 +49,7 @@ def report_object(trace: "Trace") -> dict[str, Any]:
     }
 
 
-def tree_object(trace: "Trace", nodes: Iterable[TreeNode]) -> dict[str, Any]:
+def tree_object(trace: "TraceFile", nodes: Iterable[TreeNode]) -> dict[str, Any]:
     """The object of `pymemtrace tree --json`: `nodes` is flat, parents stand before their children."""
     return {
         **_head(trace),
@@ -69,7 +69,7 @@ def tree_object(trace: "Trace", nodes: Iterable[TreeNode]) -> dict[str, Any]:
     }
 
 
-def info_object(trace: "Trace", sample_count: int) -> dict[str, Any]:
+def info_object(trace: "TraceFile", sample_count: int) -> dict[str, Any]:
     """The object of `pymemtrace info --json`."""
     result = trace.result
     return {
@@ -125,7 +125,7 @@ def _row_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "\n  ]"
 
 
-def _head(trace: "Trace") -> dict[str, Any]:
+def _head(trace: "TraceFile") -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "quantity": QUANTITY,
@@ -135,7 +135,7 @@ def _head(trace: "Trace") -> dict[str, Any]:
     }
 
 
-def _left_out(trace: "Trace") -> dict[str, Any] | None:
+def _left_out(trace: "TraceFile") -> dict[str, Any] | None:
     """What the file lacks after `time_s`; None: nothing."""
     found = trace.result["left_out"]
     if found is None:

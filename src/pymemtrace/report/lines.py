@@ -16,7 +16,7 @@ from pymemtrace.report.text import clean, label
 from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 # Lines shown around those that have numbers.
 _AROUND = 2
@@ -25,7 +25,7 @@ _SOURCE_LIMIT = 16 << 20
 _HEAD = f"{'hits':>12}  {'time':>10}  {'touched':>10}  {'change':>11}  {'largest':>10}  {'line':>6}"
 
 
-def choose(trace: "Trace", wanted: list[str], top: int) -> dict[str, list[SourceLine]]:
+def choose(trace: "TraceFile", wanted: list[str], top: int) -> dict[str, list[SourceLine]]:
     """The lines by file: of the files wanted, or of the `top` (0: all) whose lines grew and touched most."""
     files: dict[str, list[SourceLine]] = {}
     for line in trace.lines():
@@ -45,7 +45,7 @@ def _weight(rows: list[SourceLine]) -> int:
 
 
 def report(
-    trace: "Trace", chosen: dict[str, list[SourceLine]], *, whole: bool, full_paths: bool
+    trace: "TraceFile", chosen: dict[str, list[SourceLine]], *, whole: bool, full_paths: bool
 ) -> list[RenderableType]:
     """Everything that `pymemtrace lines` prints, in order."""
     parts: list[RenderableType] = [*(eventlog.head(trace) if trace.has_events else header.head(trace))]
@@ -65,7 +65,7 @@ def report(
     return parts
 
 
-def _read(file: str, trace: "Trace") -> list[str] | None:
+def _read(file: str, trace: "TraceFile") -> list[str] | None:
     """The lines of a source file; None if it cannot be read as one."""
     path = os.path.join(trace.meta.get("cwd", ""), file)
     try:
@@ -111,7 +111,7 @@ def _numbers(row: SourceLine | None) -> str:
     return "  ".join(cells)
 
 
-def json_object(trace: "Trace", chosen: dict[str, list[SourceLine]]) -> dict[str, Any]:
+def json_object(trace: "TraceFile", chosen: dict[str, list[SourceLine]]) -> dict[str, Any]:
     """The object of `pymemtrace lines --json`."""
     return {
         **eventlog.json_head(trace),

@@ -29,6 +29,17 @@ def calls(path: str, pid: int | None = None) -> "Calls":
     return found
 
 
+def section_calls(path: str, pid: int, section: int, since: int, until: int) -> "Calls":
+    """The event log of one section by function. Raises TraceFileError."""
+    reader = _reader()
+    _require_file(path)
+    try:
+        found: Calls = reader.section_calls(path, pid, section, since, until)
+    except (reader.FormatError, OSError) as exc:
+        raise _unreadable(path, exc) from exc
+    return found
+
+
 def call_tree(path: str, pid: int | None = None) -> "CallTree":
     """The exact call tree. Raises as `analyze`."""
     found: CallTree = _ask("call_tree", path, pid)

@@ -13,7 +13,7 @@ from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import count, share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 _Row = TypeVar("_Row")
 
@@ -38,7 +38,7 @@ class _Sums(Protocol):
     def faults(self) -> int: ...
 
 
-def report(trace: "Trace", options: TableOptions) -> list[RenderableType]:
+def report(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
     """Everything that `pymemtrace report` prints, in order."""
     parts: list[RenderableType] = [*header.head(trace), *header.process_lines(trace)]
     why = facts.why_empty(trace.result)
@@ -51,13 +51,13 @@ def report(trace: "Trace", options: TableOptions) -> list[RenderableType]:
     return [*parts, Text(""), *header.closing(trace)]
 
 
-def _by_line(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+def _by_line(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_line
     cells = [(*_numbers(r, trace), label(r.function), _place(r.file, r.line, shorten)) for r in _top(rows, options)]
     return _table("line", ["function", "file:line"], cells, rows, trace)
 
 
-def _by_function(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+def _by_function(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_function
     cells = [
         (*_numbers(r, trace), label(r.function), _place(r.file, r.first_line, shorten)) for r in _top(rows, options)
@@ -65,13 +65,13 @@ def _by_function(trace: "Trace", options: TableOptions, shorten: Shortener) -> l
     return _table("function", ["function", "file:first line"], cells, rows, trace)
 
 
-def _by_module(trace: "Trace", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+def _by_module(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_module
     cells = [(*_numbers(r, trace), label(r.module), _place(r.file, None, shorten)) for r in _top(rows, options)]
     return _table("module", ["module", "file"], cells, rows, trace)
 
 
-def _by_thread(trace: "Trace", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
+def _by_thread(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_thread
     table = rows_table(["touched", "share", "faults", "pid", "tid", "name"], 5)
     for r in _top(rows, options):
@@ -81,7 +81,7 @@ def _by_thread(trace: "Trace", options: TableOptions, _shorten: Shortener) -> li
     return [*_title("thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
 
 
-def _by_process(trace: "Trace", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
+def _by_process(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
     rows = sorted(trace.processes, key=lambda r: -r.touched)
     if len(rows) < 2 and len(options.kinds) > 1:
         return []  # nothing that the head does not say
@@ -96,7 +96,7 @@ def _by_process(trace: "Trace", options: TableOptions, _shorten: Shortener) -> l
     return [*_title("process", shown, len(rows)), table, *_rest([r.touched for r in rows[shown:]], trace)]
 
 
-_TABLES: dict[str, Callable[["Trace", TableOptions, Shortener], list[RenderableType]]] = {
+_TABLES: dict[str, Callable[["TraceFile", TableOptions, Shortener], list[RenderableType]]] = {
     "line": _by_line,
     "function": _by_function,
     "module": _by_module,
@@ -109,7 +109,7 @@ def _top(rows: Sequence[_Row], options: TableOptions) -> Sequence[_Row]:
     return rows[: options.top] if options.top else rows
 
 
-def _numbers(row: _Sums, trace: "Trace") -> tuple[str, str, str, str]:
+def _numbers(row: _Sums, trace: "TraceFile") -> tuple[str, str, str, str]:
     part = share(row.self_bytes, trace.touched.total)
     return size(row.self_bytes), part, size(row.total_bytes), f"{row.faults:,}"
 
@@ -119,7 +119,7 @@ def _place(file: str, line: int | None, shorten: Shortener) -> str:
 
 
 def _table(
-    kind: str, names: list[str], cells: Sequence[tuple[str, ...]], rows: Sequence[_Sums], trace: "Trace"
+    kind: str, names: list[str], cells: Sequence[tuple[str, ...]], rows: Sequence[_Sums], trace: "TraceFile"
 ) -> list[RenderableType]:
     table = rows_table(["self", "share", "total", "faults", *names], 4)
     for row in cells:
@@ -134,7 +134,7 @@ def _title(kind: str, shown: int, rows: int) -> list[RenderableType]:
     return [Text(""), Text(f"Touched by {kind} ({extent})", style="bold underline"), Text("")]
 
 
-def _rest(left: list[int], trace: "Trace") -> list[RenderableType]:
+def _rest(left: list[int], trace: "TraceFile") -> list[RenderableType]:
     if not left:
         return []
     rest = sum(left)

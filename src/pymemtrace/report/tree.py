@@ -13,7 +13,7 @@ from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
 # Deeper levels are not indented further, their depth is printed instead.
 INDENTED_LEVELS = 30
@@ -54,7 +54,7 @@ def select(nodes: list[TreeNode], whole: int, min_share: float, depth: int) -> l
     return kept
 
 
-def report(trace: "Trace", options: TreeOptions) -> list[RenderableType]:
+def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     """Everything that `pymemtrace tree` prints, in order."""
     parts: list[RenderableType] = [*header.head(trace), *header.process_lines(trace), Text("")]
     why = facts.why_empty(trace.result)
