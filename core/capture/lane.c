@@ -278,7 +278,9 @@ pmt_lane_note(unsigned what, uint32_t number, const char *text, size_t size)
     if (!lane) {
         return state.open ? -ENOSPC : -ESRCH;
     }
-    for (size = size < TEXT_MAX ? size : TEXT_MAX; size > 0 && is_inside(text, size); size--) {
+    if (size > TEXT_MAX) {
+        for (size = TEXT_MAX; size > 0 && is_inside(text, size); size--) {
+        }
     }
     unsigned words = 2 + (unsigned)(size + 7) / 8;
     if (!make_room(lane, 2 * words)) {

@@ -409,8 +409,8 @@ run(recorder_t *recorder)
         rest(recorder);
         uint64_t now = pmt_prim_now_ns_sigsafe();
         bool rung = now < recorder->next_tick;
+        look_at_sockets(recorder);  // first: lanes are told of before there is anything in them, and times before a drain are over
         pmt_drain(&recorder->trace);
-        look_at_sockets(recorder);
         look_for_ends(recorder);
         recorder->strangers += pmt_children_hear(&recorder->trace);  // before the ended are forgotten: all that they did has been told
         close_ended(recorder);

@@ -50,9 +50,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found  # asked for once: rss() is meant to be called often
-    return found
+    home = import_module(_HOMES[name])
+    for other in _HOMES:
+        if _HOMES[other] == _HOMES[name]:
+            globals()[other] = getattr(home, other)  # asked for once: rss() and mark() are meant to be called often
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
