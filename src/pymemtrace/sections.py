@@ -99,7 +99,7 @@ def _note(what: int, section: "Section", text: str = "") -> None:
 class _Choice:
     """The arguments of a section. Raises TypeError or ArgumentError if they make no sense."""
 
-    def __init__(self, lines: bool, trigger: int, arguments: "dict[str, Any]") -> None:
+    def __init__(self, trigger: int, arguments: "dict[str, Any]") -> None:
         if isinstance(trigger, bool) or not isinstance(trigger, int):
             raise TypeError(f"d_rss_trigger must be an int, not {type(trigger).__name__}")
         if trigger > _MOST:
@@ -114,15 +114,21 @@ class _Choice:
             raise TypeError(f"rss must be a str, not {type(rss).__name__}")
         if rss not in ("tracked", "every"):
             raise ArgumentError(f"rss must be 'tracked' or 'every', not {rss!r}")
-        self.lines = lines
+        self.lines = False
         self.c_calls = arguments["c_calls"]
         self.trigger = os.sysconf("SC_PAGE_SIZE") if trigger < 0 else trigger
         self.message: str | None = message
         self.overwrite: bool = arguments["overwrite"]
         self.file = _file_name(arguments["filepath"])
         include, exclude = _patterns("include", arguments["include"]), _patterns("exclude", arguments["exclude"])
-        self.hooks: Hooks = (lines, self.c_calls, rss == "every", False, include, exclude, _OWN)
+        self.hooks: Hooks = (False, self.c_calls, rss == "every", False, include, exclude, _OWN)
         self.trace = Options(arguments["path"], False, self.overwrite, None, False, True, events=True)
+
+    def with_lines(self) -> "_Choice":
+        """The same of a section that records lines besides."""
+        self.lines = True
+        self.hooks = (True, *self.hooks[1:])
+        return self
 
 
 def _file_name(path: object) -> str | None:
@@ -411,8 +417,7 @@ class Profile(_Recorder):
         rss: str = "tracked",
         overwrite: bool = False,
     ) -> None:
-        given = dict(locals())
-        self._options = _Choice(False, d_rss_trigger, given)
+        self._options = _Choice(d_rss_trigger, dict(locals()))
 
 
 class Trace(_Recorder):
@@ -433,30 +438,29 @@ class Trace(_Recorder):
         @overload
         def __new__(cls, path: Path, /, pid: int | None = None) -> TraceFile: ...  # type: ignore[misc]
         @overload
-        def __new__(cls, d_rss_trigger: int = -1, /, **arguments: Any) -> Self: ...
+        def __new__(
+            cls,
+            d_rss_trigger: int = -1,
+            *,
+            filepath: Path | None = None,
+            message: str | None = None,
+            path: Path | None = None,
+            c_calls: bool = True,
+            include: Iterable[str] = (),
+            exclude: Iterable[str] = (),
+            rss: str = "tracked",
+            overwrite: bool = False,
+        ) -> Self: ...
 
-    def __new__(cls, d_rss_trigger: "Any" = -1, *arguments: "Any", **named: "Any") -> "Any":
-        if isinstance(d_rss_trigger, (str, os.PathLike)):
+    def __new__(cls, *arguments: "Any", **named: "Any") -> "Any":
+        # What asks an ABC runs code that a section around this one would show: not for the usual.
+        if arguments and type(arguments[0]) is not int and isinstance(arguments[0], (str, os.PathLike)):
             from pymemtrace.tracefile import TraceFile
 
-            return TraceFile(d_rss_trigger, *arguments, **named)
-        return super().__new__(cls)
-
-    def __init__(
-        self,
-        d_rss_trigger: int = -1,
-        *,
-        filepath: "Path | None" = None,
-        message: str | None = None,
-        path: "Path | None" = None,
-        c_calls: bool = True,
-        include: "Iterable[str]" = (),
-        exclude: "Iterable[str]" = (),
-        rss: str = "tracked",
-        overwrite: bool = False,
-    ) -> None:
-        given = dict(locals())
-        self._options = _Choice(True, d_rss_trigger, given)
+            return TraceFile(*arguments, **named)
+        self = super().__new__(cls)
+        self._options = Profile(*arguments, **named)._options.with_lines()
+        return self
 
 
 def mark(text: str) -> bool:

@@ -8,6 +8,7 @@ definitions in the guide.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ KINDS = dict(
     enumerate(("call", "return", "yield", "resume", "throw", "unwind", "c_call", "c_return", "c_raise", "line"), 1)
 )
 BEGIN, END = (1, 4, 5, 7, 12), (2, 3, 6, 8, 9)
+SECTION = {2: "begins", 3: "ends", 4: "is suspended", 5: "goes on"}
 
 
 class Row(NamedTuple):
@@ -157,8 +159,12 @@ def _streams(trace: Trace) -> list[list[tuple[int, Row]]]:
 
 def _note_row(trace: Trace, state: _Rows, note: Note) -> Row:
     thread = trace.threads[note.thread]
-    kind, extra = ("lost", note.number) if note.what == 6 else ("mark", note.text)
-    return _row(trace, thread.process, thread.tid, note.time, state.depth(), kind, None, 0, extra=extra)
+    if note.what == 6:
+        return _row(trace, thread.process, thread.tid, note.time, state.depth(), "lost", None, 0, extra=note.number)
+    text = note.text
+    if note.what in SECTION:
+        text = f"section {note.number} {SECTION[note.what]}" + (f": {note.text}" if note.text else "")
+    return _row(trace, thread.process, thread.tid, note.time, state.depth(), "mark", None, 0, rss=state.rss, extra=text)
 
 
 def log(trace: Trace, pid: int | None = None) -> list[Row]:
@@ -189,6 +195,34 @@ def with_change(rows: list[Row], least: int) -> list[Row]:
             found.append(row)
         else:
             before[row.pid] = row
+    return found
+
+
+def section(trace: Trace, pid: int, number: int, lines: bool, c_calls: bool, least: int) -> list[Row]:
+    """A section's rows: while it is on, those that moved RSS by `least` since the one shown before, marks and losses."""
+    found: list[Row] = []
+    begun = on = False
+    shown = 0
+    for row in log(trace, pid):
+        what = (
+            re.match(r"section (\d+) (begins|ends|is suspended|goes on)", str(row.extra))
+            if row.kind == "mark"
+            else None
+        )
+        own = what is not None and int(what[1]) == number
+        if what is not None and not own:
+            continue
+        if own:
+            begun = begun or what[2] == "begins"
+            on = begun and what[2] in ("begins", "goes on", "ends")
+        elif not on or (row.kind == "line" and not lines) or (row.kind.startswith("c_") and not c_calls):
+            continue
+        if not begun or (row.kind not in ("mark", "lost") and abs(row.rss - shown) < least):
+            continue
+        found.append(row._replace(change=row.rss - shown if shown else 0))
+        shown = row.rss
+        if own and what[2] == "ends":
+            break
     return found
 
 

@@ -496,7 +496,7 @@ def event_trace(seed: int, rounds: int = 6, events: int = 30, lines: bool | None
                     w.events(state.thread, batch)
                     batch = []
                 if what == 0:
-                    w.note(state.thread, state.clock, rng.randint(1, 6), rng.randrange(1_000), rng.choice(NAMES))
+                    w.note(state.thread, state.clock, rng.randint(1, 6), rng.randrange(3), rng.choice(NAMES))
                 else:
                     node = w.node(w.root(owner), rng.choice((*codes[owner][1:], LEFT_OUT)), rng.randrange(0, 60, 2))
                     w.fault(

@@ -219,9 +219,9 @@ def test_lines_without_events(tmp_path: Path) -> None:
 
 
 def test_python_interface(trace: Path) -> None:
-    from pymemtrace.tracefile import Trace
+    from pymemtrace.tracefile import TraceFile
 
-    found = Trace(trace)
+    found = TraceFile(trace)
     assert [row.function for row in found.calls][:2] == ["grow", "work"]
     assert [(line.line, line.hits) for line in found.lines("app.py")] == [(2, 1), (3, 1)]
     rows = list(found.log(function="work", since=1e-6))

@@ -1,5 +1,6 @@
 """The event log: rows, calls, lines and the tree of the C analysis against the oracle's, computed another way."""
 
+import ast
 import io
 import os
 import pickle
@@ -163,6 +164,57 @@ def test_other_filters(tmp_path: Path) -> None:
     tid = pmt.decode(data).threads[1].tid
     assert outcomes[1][3][1] == [tuple(row) for row in rows if row.tid == tid]
     assert outcomes[2][3][1] == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("wanted", [(True, True, 0), (False, True, 0), (True, False, 1), (False, False, 20_000)])
+def test_sections(tmp_path: Path, number: int, wanted: tuple[bool, bool, int]) -> None:
+    cases: list[tuple[bytes, int | None, dict[str, Any]]] = []
+    for seed in range(40):
+        writer = synth.event_trace(seed, rounds=10)
+        pid = writer.processes[0][0]
+        cases.append((writer.finish(1 << 40), pid, {"section": (number, *wanted)}))
+    lengths = []
+    for (data, pid, _), outcome in zip(cases, run(tmp_path, cases), strict=True):
+        assert pid is not None
+        trace = pmt.decode(data)
+        lines, c_calls, least = wanted
+        pages = -(-least // trace.page_size) * trace.page_size
+        expected = events.section(trace, pid, number, lines, c_calls, pages)
+        assert outcome[3] == ("ok", [tuple(row) for row in expected])
+        lengths.append(len(expected))
+    assert sum(length > 5 for length in lengths) > 10
+
+
+def test_sections_by_function(tmp_path: Path) -> None:
+    """The section's own thread is cut by its notes, another one by their times."""
+    w = synth.Writer()
+    p = w.process(7)
+    main, other = w.thread(p, 7), w.thread(p, 8)
+    for ident, name in ((1, "main"), (2, "inner"), (3, "other")):
+        w.raw(encode.code(p, ident, ident, "s.py", name))
+    w.events(main, [(8, 11, 100), (16, 1, 1), (24, 1, 2), (32, 2, 0), (40, 11, 105)])
+    w.note(main, 48, 2, 1, "")
+    w.events(main, [(56, 1, 2), (64, 11, 110), (72, 2, 0), (80, 1, 2)])
+    w.note(main, 88, 4, 1, "")
+    w.events(main, [(96, 11, 200), (104, 2, 0), (112, 1, 2)])
+    w.note(main, 160, 5, 1, "")
+    w.events(main, [(168, 11, 203), (176, 2, 0), (184, 11, 199)])
+    w.note(main, 200, 3, 1, "")
+    w.events(main, [(208, 11, 300), (216, 2, 0)])
+    w.events(other, [(8, 11, 100), (16, 1, 3), (64, 1, 3), (72, 2, 0), (120, 1, 3), (176, 2, 0), (300, 2, 0)])
+    path = tmp_path / "case.pmt"
+    path.write_bytes(w.finish(10_000))
+    code = "import sys; from pymemtrace import _analysis; print(_analysis.section_calls(sys.argv[1], 7, int(sys.argv[2]), 0, 9999))"
+    command = [sys.executable, "-c", code, str(path)]
+    found = ast.literal_eval(subprocess.check_output([*command, "1"], text=True, timeout=60))
+    sums = {row[2]: events.Sums(*row[3:]) for row in found["functions"]}
+    page = 4096
+    # calls, time self and total, growth, release, touched, the largest rise
+    assert sums["inner"] == events.Sums(2, 40, 40, 8 * page, 8 * page, 0, 0, 0, 0, 5 * page)
+    assert sums["main"] == events.Sums(0, 40, 80, 0, 8 * page, 4 * page, 4 * page, 0, 0, 5 * page)
+    assert sums["other"] == events.Sums(1, 80, 80)
+    assert ast.literal_eval(subprocess.check_output([*command, "2"], text=True, timeout=60))["functions"] == []
 
 
 def test_tangled_events(tmp_path: Path) -> None:

@@ -13,15 +13,15 @@ from report_fakes import MIB, PAGE, empty, install, process, result, trace_file,
 import pymemtrace
 from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
 from pymemtrace.report import header, json_report, tree
-from pymemtrace.tracefile import Trace
+from pymemtrace.tracefile import TraceFile
 
 
-def load(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: Any, pid: int | None = None) -> Trace:
+def load(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: Any, pid: int | None = None) -> TraceFile:
     install(monkeypatch, answer)
-    return Trace(trace_file(folder), pid)
+    return TraceFile(trace_file(folder), pid)
 
 
-def document(trace: Trace) -> Any:
+def document(trace: TraceFile) -> Any:
     out = io.StringIO()
     json_report.write(out, json_report.report_object(trace))
     return json.loads(out.getvalue())
@@ -187,7 +187,7 @@ def test_engine_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_pid_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = install(monkeypatch, result())
     path = trace_file(tmp_path)
-    Trace(path, 100)
+    TraceFile(path, 100)
     assert fake.asked == [(path, 100)]
 
 
@@ -242,7 +242,7 @@ def test_only_regular_files_are_opened(monkeypatch: pytest.MonkeyPatch, tmp_path
     ]
     for path, text in cases:
         with pytest.raises(TraceFileError, match=text):
-            Trace(path)
+            TraceFile(path)
     assert fake.asked == []
 
 
@@ -250,11 +250,11 @@ def test_missing_extension_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delattr(pymemtrace, "_analysis", raising=False)
     monkeypatch.setitem(sys.modules, "pymemtrace._analysis", None)
     with pytest.raises(PymemtraceError, match="pip install"):
-        Trace(trace_file(tmp_path))
+        TraceFile(trace_file(tmp_path))
 
 
 def test_trace_is_found_in_the_package() -> None:
-    assert pymemtrace.Trace is Trace
-    assert "Trace" in dir(pymemtrace)
+    assert pymemtrace.TraceFile is TraceFile
+    assert "TraceFile" in dir(pymemtrace)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = pymemtrace.nothing
