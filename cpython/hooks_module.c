@@ -1,7 +1,6 @@
 // What Python code tells hooks (hooks_module.h).
 #include "hooks_module.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "hooks.h"
@@ -11,7 +10,7 @@ const char pmt_python_hooks_on_doc[] =
     "Record each call (and line) of this process from here on, in the session that runs; None, or the reason why that cannot be had. `include`, `exclude`: lists of patterns;\n"
     "`own`: the tracer's folder, whose code is left out. `step`: for measurements, how much is done at each event: 1 nothing, 2 the clock is read, 3 a record is written,\n"
     "4 RSS is read besides, 0 all.";
-const char pmt_python_note_doc[] = "note(what, number, text)\n\nPut a note (core/format/lanes.h) between the calling thread's events. Raises OSError if none are recorded.";
+const char pmt_python_note_doc[] = "note(what, number, text) -> bool\n\nPut a note (core/format/lanes.h) between the calling thread's events. False: none are recorded, or it is lost.";
 
 const char pmt_python_hooks_doc[] = "hooks() -> tuple | None\n\nThe arguments with which hooks were switched on; None: they are off.";
 
@@ -124,10 +123,5 @@ pmt_python_note(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "IIs#:note", &what, &number, &text, &size)) {
         return NULL;
     }
-    int err = pmt_lane_note(what, number, text, (size_t)size);
-    if (err < 0) {
-        errno = -err;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    Py_RETURN_NONE;
+    return PyBool_FromLong(pmt_lane_note(what, number, text, (size_t)size) == 0);
 }

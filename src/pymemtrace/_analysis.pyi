@@ -108,7 +108,7 @@ def calls(path: str, pid: int | None = None) -> Calls:
     """What the event log says of each function, in memory bounded by the functions. Raises as analyze."""
 
 def section_calls(path: str, pid: int, section: int, since: int, until: int) -> Calls:
-    """The same of one section, which the log has between these times (ns). No functions: it has none. Raises as analyze."""
+    """The same of one section, which the log has between these times (ns); it may have none. Raises as analyze."""
 
 def call_tree(path: str, pid: int | None = None) -> CallTree:
     """The exact call tree of a trace with events. Raises as analyze."""
@@ -147,9 +147,9 @@ class Log:
         """The next rows, perhaps none yet; None: there are no more."""
 
     def columns(self) -> dict[str, bytes]:
-        """All rows that are left as arrays: `t` of doubles (seconds), `kind` of bytes, and of 64-bit integers: pid, tid,
-        depth, line (0: none), rss, change, count (of a fault its bytes, of a loss its events), and function, file, text:
-        numbers of texts (-1: none)."""
+        """All rows that are left as arrays: `t` of doubles (seconds), `kind` of bytes, and of 64-bit integers: pid,
+        tid, depth, line (0: none), rss, change, count (of a fault its bytes, of a loss its events), and function, file,
+        text: numbers of texts (-1: none)."""
 
     def spell(self, names: list[bytes], files: list[bytes]) -> None:
         """How format() writes each text, as a function and as a file."""

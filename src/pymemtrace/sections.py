@@ -87,10 +87,7 @@ def _switch(wanted: "Hooks | None") -> str | None:
 
 
 def _note(what: int, section: "Section", text: str = "") -> None:
-    try:
-        _capture.note(what, section.number, text)
-    except OSError:  # the trace has ended, or the event is lost, which the log tells
-        pass
+    _capture.note(what, section.number, text)  # not where the trace has ended; a loss is told by the log
 
 
 # ---- one section ----
@@ -471,9 +468,6 @@ def mark(text: str) -> bool:
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, not {type(text).__name__}")
     try:
-        _capture.note(_MARK, 0, text)
+        return _capture.note(_MARK, 0, text)
     except UnicodeEncodeError:
         return mark(encodable(text))
-    except OSError:
-        return False
-    return True

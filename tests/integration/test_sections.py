@@ -1,4 +1,4 @@
-"""Sections: pymemtrace.Profile, pymemtrace.Trace and pymemtrace.mark(), in programs of their own that check themselves."""
+"""Sections: pymemtrace.Profile, Trace and mark(), in programs of their own that check themselves."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def marks(section):
 
 def state():
     tools = [sys.monitoring.get_tool(i) for i in range(6)] if hasattr(sys, "monitoring") else []
-    fds = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")}
-    return tools, sys.getprofile(), sys.gettrace(), signal.getsignal(signal.SIGTRAP), threading.active_count(), fds
+    paths = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+    fds = {path: os.readlink(path) for path in paths if os.path.lexists(path)}
+    hooks = sys.getprofile(), sys.gettrace(), signal.getsignal(signal.SIGTRAP)
+    return tools, hooks, threading.active_count(), fds
 
 def raises(kind, function, *words):
     try:
@@ -101,7 +103,7 @@ def test_lines() -> None:
         """
         with Trace(0) as t:
             work(2)
-        lines = [(row.function, row.line) for row in t.events if row.kind == "line" and row.function in ("work", "leaf")]
+        lines = [(row.function, row.line) for row in t.events if row.kind == "line" and row.function in WORK]
         first = work.__code__.co_firstlineno
         body = [("work", first + 1), ("work", first + 2), ("leaf", leaf.__code__.co_firstlineno + 1)]
         assert lines == body + body[:2] + body[2:] + body[:1] or lines == body + body + body[:1], lines
@@ -235,8 +237,9 @@ def test_nested_sections() -> None:
         assert called(outer) == ["leaf", "leaf"], called(outer)
         assert called(inner) == [*WORK, "leaf"], called(inner)
         assert called(innermost) == ["leaf"]
-        assert marks(outer) == ["section 1 begins: outer", "section 1 is suspended", "section 1 goes on", "section 1 ends"]
-        assert marks(inner) == ["section 2 begins: inner", "section 2 is suspended", "section 2 goes on", "section 2 ends"]
+        for number, name, section in (1, "outer", outer), (2, "inner", inner):
+            first, *rest = [f"section {number} {word}" for word in ("begins", "is suspended", "goes on", "ends")]
+            assert marks(section) == [f"{first}: {name}", *rest]
         assert [row for row in inner.events if row.kind == "line"]
         assert not [row for row in [*outer.events, *innermost.events] if row.kind == "line"]
         for section, count in (outer, 2), (inner, 4), (innermost, 1):
@@ -270,7 +273,8 @@ def test_sections_of_threads_are_on_at_once() -> None:
         assert marks(t) == ["section 1 begins", "section 1 ends"] and marks(p) == ["section 2 begins", "section 2 ends"]
         main, thread = threading.get_native_id(), [row.tid for row in p.events][0]
         assert main != thread
-        assert [row.function for row in t.events if row.kind == "call" and row.tid == main and row.function in WORK] == WORK
+        own = [row.function for row in t.events if row.kind == "call" and row.tid == main]
+        assert [name for name in own if name in WORK] == WORK
         leaves = [row.tid for row in p.events if row.kind == "call" and row.function == "leaf"]
         assert sorted(leaves) == sorted([main] * 3 + [thread])
         assert {r.function: r.calls for r in p.summary}["leaf"] == 4
@@ -350,7 +354,8 @@ def test_decorated_functions() -> None:
                 yield "thrown"
         async def use():
             a = agen()
-            assert await a.asend(None) == 1 and await a.asend("sent") == "sent" and await a.athrow(KeyError()) == "thrown"
+            assert await a.asend(None) == 1 and await a.asend("sent") == "sent"
+            assert await a.athrow(KeyError()) == "thrown"
             assert [x async for x in a] == []
         asyncio.run(use())
         assert "agen" in called(p)
@@ -421,20 +426,21 @@ def test_misuse() -> None:
         assert called(p)[:4] == WORK and marks(p)[-1].endswith("ends")
         assert {r.function: r.calls for r in p.summary}["leaf"] == 3
 
-        for arguments, word in (
-            ({"d_rss_trigger": "x"}, "d_rss_trigger"), ({"d_rss_trigger": 1.5}, "d_rss_trigger"), ({"d_rss_trigger": True}, "d_rss_trigger"),
-            ({"d_rss_trigger": None}, "d_rss_trigger"),
-            ({"filepath": 5}, "filepath"), ({"message": b"x"}, "message"), ({"path": 5}, "path"), ({"c_calls": 1}, "c_calls"),
-            ({"include": "x"}, "include"), ({"exclude": 5}, "exclude"), ({"include": [5]}, "include"), ({"rss": 5}, "rss"),
-            ({"overwrite": None}, "overwrite"),
-        ):
-            raises(TypeError, lambda: Profile(**arguments), word)
-            raises(TypeError, lambda: Trace(**arguments), word)
-        for arguments, word in (
-            ({"d_rss_trigger": 1 << 63}, "d_rss_trigger"), ({"filepath": ""}, "filepath"), ({"filepath": "a\\0b"}, "filepath"), ({"path": ""}, "path"),
-            ({"rss": "never"}, "rss"), ({"include": [""]}, "include"), ({"exclude": ["a\\0b"]}, "exclude"),
-        ):
-            raises(ValueError, lambda: Profile(**arguments), word)
+        wrong = {
+            "d_rss_trigger": ("x", 1.5, True, None), "filepath": (5,), "message": (b"x",), "path": (5,),
+            "c_calls": (1,), "include": ("x", [5]), "exclude": (5,), "rss": (5,), "overwrite": (None,),
+        }
+        for word, values in wrong.items():
+            for value in values:
+                raises(TypeError, lambda: Profile(**{word: value}), word)
+                raises(TypeError, lambda: Trace(**{word: value}), word)
+        wrong = {
+            "d_rss_trigger": (1 << 63,), "filepath": ("", "a\\0b"), "path": ("",), "rss": ("never",),
+            "include": ([""],), "exclude": (["a\\0b"],),
+        }
+        for word, values in wrong.items():
+            for value in values:
+                raises(ValueError, lambda: Profile(**{word: value}), word)
         for text in (5, b"x", None):
             raises(TypeError, lambda: mark(text), "text")
         raises(TypeError, lambda: Profile(unknown=1))
@@ -632,7 +638,8 @@ def test_tool_ids_are_taken() -> None:
                 assert mark("x") is False
         [warning] = seen
         assert "somebody" in str(warning.message) and warning.filename == __file__
-        assert len(p.events) == 0 and list(p.events) == [] and p.events[:] == [] and p.summary == [] and len(p.columns()) == 0
+        assert len(p.events) == 0 and list(p.events) == [] and p.events[:] == []
+        assert p.summary == [] and len(p.columns()) == 0
         assert p.number == 0
         assert open("rows.csv").read().startswith("# hello")
         sys.monitoring.free_tool_id(3)

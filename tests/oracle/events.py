@@ -199,7 +199,7 @@ def with_change(rows: list[Row], least: int) -> list[Row]:
 
 
 def section(trace: Trace, pid: int, number: int, lines: bool, c_calls: bool, least: int) -> list[Row]:
-    """A section's rows: while it is on, those that moved RSS by `least` since the one shown before, marks and losses."""
+    """A section's rows: while it is on, what moved RSS by `least` since the row before, marks and losses."""
     found: list[Row] = []
     begun = on = False
     shown = 0

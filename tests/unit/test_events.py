@@ -205,7 +205,8 @@ def test_sections_by_function(tmp_path: Path) -> None:
     w.events(other, [(8, 11, 100), (16, 1, 3), (64, 1, 3), (72, 2, 0), (120, 1, 3), (176, 2, 0), (300, 2, 0)])
     path = tmp_path / "case.pmt"
     path.write_bytes(w.finish(10_000))
-    code = "import sys; from pymemtrace import _analysis; print(_analysis.section_calls(sys.argv[1], 7, int(sys.argv[2]), 0, 9999))"
+    code = "import sys; from pymemtrace import _analysis as a; number = int(sys.argv[2])\n"
+    code += "print(a.section_calls(sys.argv[1], 7, number, 0, 9999))"
     command = [sys.executable, "-c", code, str(path)]
     found = ast.literal_eval(subprocess.check_output([*command, "1"], text=True, timeout=60))
     sums = {row[2]: events.Sums(*row[3:]) for row in found["functions"]}
