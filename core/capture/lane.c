@@ -271,8 +271,8 @@ pmt_lane_note(unsigned what, uint32_t number, const char *text, size_t size)
 {
     enum { TEXT_MAX = (PMT_LANE_MORE_MAX - 2) * (int)sizeof(uint64_t) };
     uint64_t now;
-    if (pmt_lane_mine->ring) {
-        pmt_lane_mine->rss_due = 0;  // a note is seldom: it tells RSS as it is
+    if (what != PMT_NOTE_MARK && pmt_lane_mine->ring) {
+        pmt_lane_mine->rss_due = 0;  // a section's ends tell RSS as it is
     }
     pmt_lane_t *lane = pmt_lane_begin(&now, false);
     if (!lane) {

@@ -67,8 +67,7 @@ def _needed() -> "Hooks | None":
     """By the sections that are on, and by whoever switched hooks on before them."""
     hooks = _base
     for stack in _stacks.values():
-        if stack and stack[-1].reason is None:
-            hooks = _merged(hooks, stack[-1].options.hooks)
+        hooks = _merged(hooks, stack[-1].options.hooks)
     return hooks
 
 
@@ -86,8 +85,9 @@ def _switch(wanted: "Hooks | None") -> str | None:
     return reason
 
 
-def _note(what: int, section: "Section", text: str = "") -> None:
-    _capture.note(what, section.number, text)  # not where the trace has ended; a loss is told by the log
+def _note(what: int, section: "Section", text: str = "") -> bool:
+    """False: the trace has ended, or there is no room for it."""
+    return _capture.note(what, section.number, text)
 
 
 # ---- one section ----
@@ -196,17 +196,19 @@ class Section:
         _watch_forks()
         if not _stacks:
             _base = _capture.hooks()
-        stack = _stacks.setdefault(self.thread, [])
-        needed = _merged(_merged(_capture.hooks(), _needed()), self.options.hooks)
-        self.reason = _switch(needed)
-        if self.reason is None:
-            _count += 1
-            self.number = _count
-            if stack:
-                _note(_SUSPEND, stack[-1])
-            self.begun = time.monotonic_ns()
-            _note(_BEGIN, self, encodable(self.options.message or ""))
-        stack.append(self)
+        around = _stacks.get(self.thread, [])
+        self.reason = _switch(_merged(_merged(_capture.hooks(), _needed()), self.options.hooks))
+        if self.reason is not None:
+            return
+        _count += 1
+        self.number = _count
+        if around:
+            _note(_SUSPEND, around[-1])
+        _stacks[self.thread] = [*around, self]
+        self.begun = time.monotonic_ns()
+        if not _note(_BEGIN, self, encodable(self.options.message or "")):
+            self._resume(self._switch_off())
+            self.reason = "the recorder does not keep up"
 
     def end(self) -> None:
         """In a fork child of the process that began it: the child's part in the trace ends."""
@@ -217,7 +219,7 @@ class Section:
             api.leave(self.recording)
             return
         with _lock:
-            outer = self._switch_off()
+            outer = self._switch_off() if self.reason is None else None
         try:
             api.leave(self.recording)
             if self.file:
@@ -226,14 +228,17 @@ class Section:
                 results.write(self)
         finally:
             with _lock:
-                if outer is not None and not outer.over and outer.reason is None:
-                    _note(_RESUME, outer)
+                self._resume(outer)
+
+    @staticmethod
+    def _resume(outer: "Section | None") -> None:
+        if outer is not None and not outer.over:
+            _note(_RESUME, outer)
 
     def _switch_off(self) -> "Section | None":
         """The section that goes on."""
         global _base
-        if self.reason is None:
-            _note(_END, self)
+        _note(_END, self)
         self.ended = time.monotonic_ns()
         stack = _stacks[self.thread]
         was_on = stack[-1] is self
@@ -244,7 +249,7 @@ class Section:
         _switch(_needed())
         if not _stacks:
             _base = None
-        return outer if self.reason is None else None
+        return outer
 
 
 def _watch_forks() -> None:

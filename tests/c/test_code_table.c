@@ -194,6 +194,20 @@ threads_start_over_together(void **state)
     run_workers(workers, 3 * PMT_CODE_TABLE_SIZE);
 }
 
+static void
+choices_are_forgotten(void **state)
+{
+    pmt_code_table_add_sigsafe(&table, address(1), 11, 1 | PMT_CODE_WANTED);
+    pmt_code_table_add_sigsafe(&table, address(2), 12, 2 | PMT_CODE_LEFT_OUT);
+    pmt_code_table_add_sigsafe(&table, address(3), 13, PMT_CODE_LEFT_OUT);
+    pmt_code_table_add_sigsafe(&table, address(4), 14, 4);
+    pmt_code_table_forget_choices(&table);
+    assert_int_equal(pmt_code_table_find_sigsafe(&table, address(1), 11), 1);
+    assert_int_equal(pmt_code_table_find_sigsafe(&table, address(2), 12), 2);
+    assert_int_equal(pmt_code_table_find_sigsafe(&table, address(3), 13), 0);
+    assert_int_equal(pmt_code_table_find_sigsafe(&table, address(4), 14), 4);
+}
+
 #define TABLE_TEST(name) cmocka_unit_test_setup_teardown(name, new_table, free_table)
 
 int
@@ -206,6 +220,7 @@ main(void)
         TABLE_TEST(half_defined_is_unknown),
         TABLE_TEST(starts_over_when_full),
         TABLE_TEST(many_lives),
+        TABLE_TEST(choices_are_forgotten),
         TABLE_TEST(threads_never_confuse_ids),
         TABLE_TEST(threads_start_over_together),
     };

@@ -91,6 +91,20 @@ readings_of_a_hostile_program(void **state)
 }
 
 static void
+the_first_moment(void **state)
+{
+    if (pmt_prim_ticks() == 0) {
+        return;
+    }
+    uint64_t ticks = pmt_prim_ticks(), ns = pmt_prim_now_ns_sigsafe();
+    pmt_prim_wait_sigsafe(&(_Atomic uint32_t){0}, 0, 200000);
+    pmt_event_clock_t clock = tsc(ticks, ns);
+    pmt_prim_wait_sigsafe(&(_Atomic uint32_t){0}, 0, 200000);
+    int64_t off = (int64_t)pmt_event_clock_units(&clock, pmt_prim_ticks()) * 8 - (int64_t)(pmt_prim_now_ns_sigsafe() - T0);
+    assert_in_range(off + 100000, 0, 200000);
+}
+
+static void
 real_time(void **state)
 {
     pmt_event_clock_t clock = tsc(pmt_prim_ticks(), pmt_prim_now_ns_sigsafe());
@@ -115,6 +129,7 @@ main(void)
         cmocka_unit_test(a_clock_whose_speed_changes_is_followed),
         cmocka_unit_test(readings_that_tell_nothing),
         cmocka_unit_test(readings_of_a_hostile_program),
+        cmocka_unit_test(the_first_moment),
         cmocka_unit_test(real_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
