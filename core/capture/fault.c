@@ -143,7 +143,7 @@ even_out(pmt_session_t *session, uint32_t up, uint32_t period)
 }
 
 // The same for a signal that stands for many faults. Memory that is brought in and released between two signals is in no step; but where RSS has fallen lately, or
-// the page of the last signal comes in again, and this one is the thread's own, so were the other faults'.
+// the page of the last signal comes in again, and this one is the thread's own, so were the other faults'. Not after a fork, when faults replace pages.
 static PMT_COLD rise_t
 rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
 {
@@ -162,7 +162,8 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
         up = even_out(session, up, period);
     }
     bool lately = now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS;
-    if (up < period && (fell || (lately && anonymous_at(address)))) {
+    bool telling = !renewing && !atomic_load_explicit(&session->forked, memory_order_relaxed);
+    if (up < period && ((fell && up == 0) || (lately && telling && anonymous_at(address)))) {
         up = period;
     }
     return (rise_t){.pages = up, .by_time = thread->producer.lost > 0 && up > 0};

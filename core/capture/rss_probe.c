@@ -32,7 +32,7 @@ get_ready(void)
     probe.old_peak = fast > own ? fast : 0;
     probe.ready = true;
     if (!watching) {
-        pmt_prim_at_fork(forget_sigsafe);  // cheaper than asking for the pid each time
+        pmt_prim_at_fork(NULL, forget_sigsafe);  // cheaper than asking for the pid each time
         watching = true;
     }
 }

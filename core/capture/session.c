@@ -176,9 +176,17 @@ say_bye(const pmt_session_t *session, bool living)
     return socket;
 }
 
+// The pages of both sides of a fork are copied when they are written next.
+static void
+share_pages_sigsafe(void)
+{
+    atomic_store_explicit(&pmt_session.forked, true, memory_order_relaxed);
+}
+
 static void
 disown_sigsafe(void)
 {
+    share_pages_sigsafe();
     pmt_event_disown_sigsafe();
     pmt_lanes_disown_sigsafe();
     pmt_timer_disown_sigsafe();
@@ -190,7 +198,7 @@ watch_forks(void)
 {
     static bool watching;
     if (!watching) {
-        pmt_prim_at_fork(disown_sigsafe);
+        pmt_prim_at_fork(share_pages_sigsafe, disown_sigsafe);
         watching = true;
     }
 }
@@ -205,7 +213,7 @@ release(pmt_session_t *session)
     pmt_event_forget_threads();
     drop_memory(session);
     pmt_rss_clock_fini(&session->rss);
-    *session = (pmt_session_t){.rss.fd = -1};
+    *session = (pmt_session_t){.rss.fd = -1, .forked = session->forked};
     return 0;
 }
 
@@ -214,7 +222,7 @@ static void
 forget_parent(pmt_session_t *session)
 {
     pmt_prim_rss_close_sigsafe(atomic_load_explicit(&session->rss.fd, memory_order_relaxed));
-    *session = (pmt_session_t){.rss.fd = -1, .delivery_ns = session->delivery_ns, .tested = session->tested};
+    *session = (pmt_session_t){.rss.fd = -1, .forked = true, .delivery_ns = session->delivery_ns, .tested = session->tested};
 }
 
 static bool

@@ -74,8 +74,8 @@ uint32_t pmt_prim_thread_count_sigsafe(void);  // threads alive, in one cheap ca
 int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void *context);
 // 0, or the pid of the debugger that traces this process.
 int pmt_prim_tracer_pid(void);
-// Runs `child_sigsafe` in each fork child of this process before anything else of ours.
-void pmt_prim_at_fork(void (*child_sigsafe)(void));
+// Runs `child_sigsafe` in each fork child of this process before anything else of ours, and `parent_sigsafe`, unless it is NULL, in this process after each fork.
+void pmt_prim_at_fork(void (*parent_sigsafe)(void), void (*child_sigsafe)(void));
 void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  // "" if unknown
 
 // ---- wait.c: futexes on memory shared between processes ----

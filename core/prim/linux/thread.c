@@ -138,7 +138,7 @@ pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size)
 }
 
 void
-pmt_prim_at_fork(void (*child)(void))
+pmt_prim_at_fork(void (*parent)(void), void (*child)(void))
 {
-    pthread_atfork(NULL, NULL, child);
+    pthread_atfork(NULL, parent, child);
 }
