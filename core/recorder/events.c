@@ -217,6 +217,26 @@ leave_the_deep(pmt_encoder_t *encoder)
     }
 }
 
+// The innermost frame of a sort, 0: none. Of C functions the last one alone: Python frames inside of others are theirs to end.
+static uint32_t
+innermost(const pmt_event_state_t *state, bool of_c)
+{
+    uint32_t depth = state->depth;
+    while (!of_c && depth > 0 && is_c(&state->open[depth])) {
+        depth--;
+    }
+    return depth > 0 && is_c(&state->open[depth]) == of_c ? depth : 0;
+}
+
+// Whether an open frame can have got this name meanwhile: ids are never reused, a program of more functions than its table holds (capture/code_table.h) gives them later
+// ones, and a definition that was lost leaves 0.
+static bool
+is_renamed(const pmt_open_t *open, uint32_t frame)
+{
+    uint32_t before = open->code & ID_MAX, now = frame & ID_MAX;
+    return before == 0 || now == 0 || now > before;
+}
+
 // Makes the frame the innermost: those inside of it have ended without an event. False: it is not open, and nothing can open it.
 static bool
 uncover(pmt_encoder_t *encoder, uint32_t frame)
@@ -227,6 +247,12 @@ uncover(pmt_encoder_t *encoder, uint32_t frame)
             drop_frames(encoder, depth);
             return true;
         }
+    }
+    uint32_t depth = innermost(state, frame & PMT_OPEN_C);
+    if (depth > 0 && is_renamed(&state->open[depth], frame)) {
+        drop_frames(encoder, depth);
+        state->open[depth].code = frame;
+        return true;
     }
     if (frame & PMT_OPEN_C || state->depth == PMT_OPEN_MAX) {
         return false;

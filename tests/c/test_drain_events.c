@@ -130,13 +130,46 @@ unknown_frames(void **state)
     start_thread();
     say(0, PMT_EVENT_RETURN, 5);
     say(0, PMT_EVENT_C_RETURN, 6);
-    say(0, PMT_EVENT_CALL, 1);
+    say(0, PMT_EVENT_CALL, 9);
     say(0, PMT_EVENT_YIELD, 7);
     say(0, PMT_EVENT_CODE, 8);
     say(0, PMT_EVENT_LINE, 80);
-    say(0, PMT_EVENT_RETURN, 1);
-    ASSERT_LOG("open 5, return, call 1, open 7, yield, open 8, line 80, drop 1, return");
+    say(0, PMT_EVENT_RETURN, 9);
+    ASSERT_LOG("open 5, return, call 9, open 7, yield, open 8, line 80, drop 1, return");
     assert_int_equal(process->events_taken, 5);
+}
+
+// The table of ids starts over while frames are open: they come back under later ids.
+static void
+frames_that_are_renamed(void **state)
+{
+    start_thread();
+    say(0, PMT_EVENT_CALL, 1);
+    say(0, PMT_EVENT_CALL, 2);
+    say(0, PMT_EVENT_C_CALL, 3);
+    say(0, PMT_EVENT_CALL, 2);
+    say(0, PMT_EVENT_RETURN, 11);
+    say(0, PMT_EVENT_C_RETURN, 12);
+    say(0, PMT_EVENT_CODE, 11);
+    say(0, PMT_EVENT_LINE, 5);
+    say(0, PMT_EVENT_C_CALL, 4);
+    say(0, PMT_EVENT_YIELD, 11);
+    say(0, PMT_EVENT_C_RETURN, 13);  // of no C function: the innermost frame is another's
+    say(0, PMT_EVENT_UNWIND, 10);
+    ASSERT_LOG("call 1, call 2, c_call 3, call 2, return, c_return, line 5, c_call 4, drop 1, yield, unwind 0");
+    assert_int_equal(logged.open[0], 0);
+}
+
+// Where there was no room for a definition the event has 0.
+static void
+frames_without_a_name(void **state)
+{
+    start_thread();
+    say(0, PMT_EVENT_CALL, 0);
+    say(0, PMT_EVENT_CALL, 2);
+    say(0, PMT_EVENT_RETURN, 0);
+    say(0, PMT_EVENT_RETURN, 1);
+    ASSERT_LOG("call 0, call 2, drop 1, return, open 1, return");
 }
 
 static void
@@ -311,6 +344,8 @@ main(void)
         LANE_TEST(a_c_function_left_open),
         LANE_TEST(python_and_c_are_told_apart),
         LANE_TEST(unknown_frames),
+        LANE_TEST(frames_that_are_renamed),
+        LANE_TEST(frames_without_a_name),
         LANE_TEST(the_stack_at_the_start),
         LANE_TEST(a_stack_that_is_known_changes_nothing),
         LANE_TEST(losses_are_placed),
