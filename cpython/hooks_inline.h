@@ -10,10 +10,13 @@ extern bool pmt_hooks_filtering;  // some code of the program's is left out
 
 uint32_t pmt_hooks_code_slow(PyCodeObject *code);
 
-// The code object's id, or that its calls are not recorded.
+// The code object's id, or that its calls are not recorded. 0: none, since what is not Python may tell of anything as its code (PyMonitoring_FirePyStartEvent, 3.13).
 static inline uint32_t
 pmt_hooks_code(PyCodeObject *code)
 {
+    if (PMT_UNLIKELY(!PyCode_Check(code))) {
+        return 0;
+    }
     pmt_compat_identity_t is = pmt_compat_code_identity(code);
     uint32_t found = pmt_code_table_find_sigsafe(&pmt_session.codes, is.key, is.check);
     return PMT_LIKELY(found & PMT_CODE_WANTED) ? found & PMT_CODE_ID : pmt_hooks_code_slow(code);
