@@ -9,7 +9,7 @@ const char pmt_python_hooks_on_doc[] =
     "hooks_on(lines, c_calls, rss_every, drop, include, exclude, own, step=0) -> str | None\n\n"
     "Record each call (and line) of this process from here on, in the session that runs; None, or the reason why that cannot be had. `include`, `exclude`: lists of patterns;\n"
     "`own`: the tracer's folder, whose code is left out. `step`: for measurements, how much is done at each event: 1 nothing, 2 the clock is read, 3 a record is written,\n"
-    "4 RSS is read besides, 0 all.";
+    "4 RSS is read besides, 0 all. 5: all, and beside the kept value of RSS stands at each event what it is then.";
 const char pmt_python_note_doc[] = "note(what, number, text) -> bool\n\nPut a note (core/format/lanes.h) between the calling thread's events. False: none are recorded, or it is lost.";
 
 const char pmt_python_hooks_doc[] = "hooks() -> tuple | None\n\nThe arguments with which hooks were switched on; None: they are off.";
@@ -80,7 +80,9 @@ pmt_hooks_on_as(PyObject *args, PyObject *awaited)
         return NULL;
     }
     pmt_hooks_options_t options = {.lines = lines, .c_calls = c_calls, .step = (pmt_hooks_step_t)step, .awaited = awaited};
-    options.lanes = (pmt_lanes_options_t){.rss_every = rss_every, .drop = drop, .alone = step != PMT_HOOKS_ALL, .rss_never = step == PMT_HOOKS_RECORD};
+    options.lanes = (pmt_lanes_options_t){.rss_every = rss_every, .drop = drop, .rss_check = step == PMT_HOOKS_CHECK};
+    options.lanes.alone = step != PMT_HOOKS_ALL && step != PMT_HOOKS_CHECK;
+    options.lanes.rss_never = step == PMT_HOOKS_RECORD;
     if (make_filter(include, exclude, own, &options.filter) < 0) {
         return NULL;
     }

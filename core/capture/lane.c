@@ -60,6 +60,9 @@ set_limit(pmt_lane_t *lane)
         atomic_thread_fence(memory_order_seq_cst);  // the head is told before the recorder is asked whether it sleeps
         pmt_recorder_wake_sigsafe(pmt_session.shared);
     }
+    if (state.options.rss_check) {
+        lane->limit = lane->head;  // each event looks
+    }
 }
 
 // A lane that has lost events goes on when it is half empty, else each of its next events would be told as a loss of its own.
@@ -255,6 +258,9 @@ pmt_lane_begin_slow(uint64_t *now, bool opens)
     }
     if (*now >= lane->rss_due) {
         read_rss(lane, *now);
+    }
+    if (state.options.rss_check) {
+        pmt_lane_put(lane, *now, PMT_EVENT_FRESH, (uint32_t)pmt_rss_clock_look_sigsafe(&pmt_session.rss) & PMT_LANE_PAYLOAD_MAX);
     }
     return lane;
 }

@@ -24,6 +24,7 @@ typedef struct pmt_lane_s {
 typedef struct pmt_lanes_options_s {
     bool rss_every;  // read RSS at each event
     bool drop;       // lose events rather than wait
+    bool rss_check;  // for tests: what RSS is stands before each event (PMT_EVENT_FRESH), whatever the kept value says
     // to measure with: no recorder hears of the lanes, which are written over and over
     bool alone, rss_never;
 } pmt_lanes_options_t;

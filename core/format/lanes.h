@@ -42,6 +42,7 @@ enum pmt_event_kind_e {
     // not in the file
     PMT_EVENT_CODE = 12,     // payload: code id of the frame that the following LINEs are in, where it is another than the last LINE's
     PMT_EVENT_EXCEPTION = 13,// payload: id of the exception's type
+    PMT_EVENT_FRESH = 14,    // payload: pages, RSS read just now, beside the value that is kept; for tests
     PMT_EVENT_MORE = 15,     // payload: pmt_event_more_e | number of words that follow << 8
 };
 

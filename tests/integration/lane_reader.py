@@ -22,7 +22,7 @@ from typing import Any
 RINGS, RING_WORDS, LANE_WORDS, PAGE = 1024, 4096, 1 << 16, 4096
 RINGS_AT, WORDS_AT, RING_SIZE = PAGE, PAGE + RINGS * 128, 128
 _IN_FILE = ("call", "return", "yield", "resume", "throw", "unwind", "c_call", "c_return", "c_raise", "line", "rss")
-KINDS = dict(enumerate((*_IN_FILE, "code", "exception"), 1))
+KINDS = dict(enumerate((*_IN_FILE, "code", "exception", "fresh"), 1))
 MORE = {1: "time", 2: "lost", 3: "stack", 4: "note", 5: "frames"}
 
 
@@ -31,6 +31,7 @@ class Event:
     kind: str
     value: Any  # the name of a function or type; a line; a number
     ticks: int
+    at: int = 0  # of its first word in the lane
 
 
 class Shared:
@@ -71,6 +72,7 @@ class Process:
         self.names: dict[int, tuple[str, str, int]] = {}
         self.raw: dict[int, list[int]] = {}
         self.faults: list[tuple[int, int, int]] = []  # slot, lane head, rss
+        self.fault_times: list[int] = []  # ns
         self.tids: dict[int, int] = {}
 
     def drain(self) -> None:
@@ -96,6 +98,7 @@ class Process:
                 self.names[arg] = (decode(text[file : file + name]), decode(text[:file]), record[1])
             elif kind == 4 and flags & 0x80:
                 self.faults.append((slot, record[4], record[5]))
+                self.fault_times.append(record[1])
             at += max(count, 1)
 
     def name(self, number: int) -> str | None:
@@ -106,7 +109,7 @@ class Process:
         words, at, ticks = self.raw.get(slot, []), 0, self.lanes.get(8)
         events = []
         while at < len(words):
-            word = words[at]
+            word, first = words[at], at
             at += 1
             if word == 0:
                 continue
@@ -117,10 +120,10 @@ class Process:
                 more = words[at : at + count]
                 at += count
                 ticks = more[0] if what in ("time", "lost") else ticks
-                events.append(Event(what, self.longer(what, more), ticks))
+                events.append(Event(what, self.longer(what, more), ticks, first))
             else:
-                value = payload if kind in (10, 11) else self.name(payload)
-                events.append(Event(KINDS[kind], value, ticks))
+                value = payload if kind in (10, 11, 14) else self.name(payload)
+                events.append(Event(KINDS[kind], value, ticks, first))
         return events
 
     def longer(self, what: str, more: list[int]) -> Any:
