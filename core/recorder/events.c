@@ -213,6 +213,7 @@ leave_the_deep(pmt_encoder_t *encoder)
     state->deeper = 0;
     if (state->unseen) {
         put_note(encoder, PMT_NOTE_LOST, state->unseen, "", 0);
+        *encoder->unplaced += state->unseen;
         state->unseen = 0;
     }
 }
@@ -318,6 +319,7 @@ encode_more(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t
         encoder->state->ticks = word_at(words, at);
     } else if (what == PMT_MORE_LOST && count >= 2) {
         encoder->state->ticks = word_at(words, at);
+        encoder->state->lossy = true;
         put_note(encoder, PMT_NOTE_LOST, word_at(words, at + 1), "", 0);
     } else {
         encoder->state->ticks += first >> 32;
@@ -359,6 +361,8 @@ encode_close(pmt_encoder_t *encoder, unsigned kind, uint32_t id)
     } else if (uncover(encoder, frame_of(kind, id))) {
         put_event(encoder, kind, kind == PMT_EVENT_UNWIND, state->exception);
         state->depth--;
+    } else if (state->lossy) {
+        *encoder->unplaced += 1;
     }
     state->exception = 0;
 }

@@ -31,6 +31,7 @@ typedef struct pmt_event_state_s {
     uint64_t rss;        // the last that was written, pages
     uint64_t deeper;     // frames open inside of PMT_OPEN_MAX
     uint64_t unseen;     // events in them
+    bool lossy;          // events were lost: ends may come of C functions that are not known to be open
 } pmt_event_state_t;
 
 // What words are encoded with.
@@ -44,7 +45,7 @@ typedef struct pmt_encoder_s {
     struct pmt_summary_s *summary;  // of what is left out; NULL: none is made
     uint32_t *member;               // the thread in it
     uint32_t process;               // number in the trace
-    uint64_t *events;           // calls, returns and lines are counted here
+    uint64_t *events, *unplaced;  // calls, returns and lines are counted here: those that are written, those that cannot be
 } pmt_encoder_t;
 
 // A thread begins: `ticks`: pmt_lanes_t.ticks.

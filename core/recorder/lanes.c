@@ -81,6 +81,7 @@ pmt_lane_begin(pmt_lane_t *lane, pmt_trace_t *trace, pmt_process_t *process, uns
         .clock = &process->clock,
         .earliest = (trace->watermark + PMT_WIRE_EVENT_NS - 1) / PMT_WIRE_EVENT_NS,
         .events = &process->events_taken,
+        .unplaced = &process->events_unplaced,
         .summary = trace->summary,
         .member = &consumer->member,
         .process = process->number,

@@ -219,7 +219,7 @@ lane_counters(pmt_trace_t *trace, const pmt_process_t *process)
     const pmt_lanes_t *lanes = process->lanes;
     const counter_t counters[] = {
         {"events", process->events_taken},
-        {"events_lost", atomic_load_explicit(&lanes->lost, memory_order_relaxed)},
+        {"events_lost", atomic_load_explicit(&lanes->lost, memory_order_relaxed) + process->events_unplaced},
         {"event_waits", atomic_load_explicit(&lanes->waits, memory_order_relaxed)},
         {"event_wait_ns", atomic_load_explicit(&lanes->wait_ns, memory_order_relaxed)},
         {"rss_reads", atomic_load_explicit(&lanes->rss_reads, memory_order_relaxed)},

@@ -55,6 +55,7 @@ typedef struct pmt_process_s {
     pmt_open_t *open;    // the threads' open frames: address space that fills as stacks get deep
     pmt_event_clock_t clock;
     uint64_t events_taken;  // calls, returns and lines
+    uint64_t events_unplaced;  // that came but found no place in the file: lost like those that did not come
     int watch_fd, status_fd;  // -1: none
     bool ended;  // what is in the rings is final
     uint64_t ended_at;  // absolute ns

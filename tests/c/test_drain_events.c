@@ -205,9 +205,12 @@ losses_are_placed(void **state)
     say(0, PMT_EVENT_CALL, 1);
     say_more(0, PMT_MORE_LOST, FIELDS(trace.t0 + 8000, 77));
     say_more(0, PMT_MORE_STACK, FIELDS(1, 6));
+    say(0, PMT_EVENT_C_RETURN, 40);  // of a call that is among them
     say(0, PMT_EVENT_RETURN, 6);
     ASSERT_LOG("call 1, note 6 77, open 6, return");
-    assert_int_equal(logged.times[2], 1020);  // from the absolute time on
+    assert_int_equal(logged.times[2], 1030);  // from the absolute time on
+    assert_int_equal(process->events_taken, 2);
+    assert_int_equal(process->events_unplaced, 1);
 }
 
 static void
@@ -294,6 +297,7 @@ frames_too_deep(void **state)
     assert_int_equal(logged.count, 2 * PMT_OPEN_MAX + 1);
     assert_non_null(strstr(logged.text, "call 2, rss 321, note 6 10, return"));
     assert_int_equal(process->events_taken, 2 * PMT_OPEN_MAX);
+    assert_int_equal(process->events_unplaced, 10);
 }
 
 static void
