@@ -91,8 +91,10 @@ def wanted_events(options: list[str]) -> "tuple[Any, ...] | None":
     include = [_unescaped(option[8:]) for option in options if option.startswith("include=")]
     exclude = [_unescaped(option[8:]) for option in options if option.startswith("exclude=")]
     switches = ("lines" in options, "no-c-calls" not in options, "rss-every" in options, "drop" in options)
-    step = 5 if "rss-check" in options else 0  # a word of the tests: hooks_on says what it does
-    return (*switches, include, exclude, f"{_folder}/", step)
+    own = f"{_folder}/"
+    if "rss-check" in options:  # a word of the tests: hooks_on says what it does
+        return (*switches, include, exclude, own, 5)
+    return (*switches, include, exclude, own)
 
 
 def _keep_ticks_apart(capture: "Any") -> None:

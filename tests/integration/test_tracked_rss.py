@@ -109,12 +109,16 @@ def test_no_growth_is_missed_and_a_release_is_seen_within_the_band(tmp_path: Pat
     harness.need_faults(harness.any_user())
     found = samples(record(tmp_path, STEPS, f"{mode},exact,rss-check"))
     differing = ages(found)
-    print(json.dumps({
-        "events": len(found),
-        "differing": len(differing),
-        "oldest_ns": max((age for age, _ in differing), default=0),
-        "pages": dict(sorted(Counter(sample.off for sample in found).items())),
-    }))
+    print(
+        json.dumps(
+            {
+                "events": len(found),
+                "differing": len(differing),
+                "oldest_ns": max((age for age, _ in differing), default=0),
+                "pages": dict(sorted(Counter(sample.off for sample in found).items())),
+            }
+        )
+    )
     assert len(found) > 20_000
     after_a_fault = [s.off for before, s in zip(found, found[1:], strict=False) if s.faults > before.faults]
     assert len(after_a_fault) > 1000

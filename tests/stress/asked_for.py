@@ -1,5 +1,6 @@
-"""Tests of the standard library that come out otherwise while calls or lines are recorded, because they look at the very
-facility. From 3.12 on they come out so beside any tool of sys.monitoring with the same events, if all it does is nothing.
+"""Tests of the standard library that look at the very facility: they come out otherwise while events are recorded.
+
+From 3.12 on they come out so beside any tool of sys.monitoring with the same events, if all it does is nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def asked_for(options: str) -> dict[str, str]:
         monitoring["ExceptionMonitoringTest.test_no_unwind_for_shim_frame"] = QUICKENED
     if lines:
         monitoring["ExceptionMonitoringTest.test_implicit_stop_iteration"] = STOP_ITERATION
-    known = {f"test.test_dis.{kind}.test_{name}": QUICKENED for kind in ("DisTests", "DisWithFileTests") for name in dis}
+    known = {
+        f"test.test_dis.{kind}.test_{name}": QUICKENED for kind in ("DisTests", "DisWithFileTests") for name in dis
+    }
     known |= {f"test.test_monitoring.{name}": reason for name, reason in monitoring.items()}
     if version >= (3, 13) and c_calls:
         known["test.test_sys_setprofile.TestEdgeCases.test_method_with_c_function"] = SWITCHING_ON

@@ -16,18 +16,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from asked_for import SUBTEST, asked_for
+
 from integration.harness import Outcome, any_user, cli, need_faults, new_folder, pymemtrace, run, unprivileged
 
 MODULES = ["test_threading", "test_fork1", "test_subprocess", "test_signal", "test_faulthandler"]
 PACKAGES = ["test_multiprocessing_fork", "test_multiprocessing_spawn"]  # of several modules each from 3.12 on
 UNDER_TIMER = ["test_threading", "test_fork1", "test_subprocess", "test_signal"]
-OF_HOOKS = """
-    test_generators test_coroutines test_asyncgen test_sys_settrace test_sys_setprofile test_monitoring_beside
-    test_exceptions test_contextlib test_traceback test_inspect test_dis test_gc test_weakref test_fork1
-    test_threading test_faulthandler test_signal test_subprocess
-""".split()
+OF_HOOKS = [
+    "test_generators",
+    "test_coroutines",
+    "test_asyncgen",
+    "test_sys_settrace",
+    "test_sys_setprofile",
+    "test_monitoring_beside",
+    "test_exceptions",
+    "test_contextlib",
+    "test_traceback",
+    "test_inspect",
+    "test_dis",
+    "test_gc",
+    "test_weakref",
+    "test_fork1",
+    "test_threading",
+    "test_faulthandler",
+    "test_signal",
+    "test_subprocess",
+]
 WITHOUT_C_CALLS = ["test_sys_settrace", "test_sys_setprofile", "test_monitoring_beside", "test_dis", "test_generators"]
 BESIDE = Path(__file__).parent / "beside"  # modules that stand for one of the library's
 TIMEOUT = 900  # seconds
