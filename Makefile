@@ -9,7 +9,7 @@ TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test stress test-c asan ubsan tsan fuzz bench lint fix docs clean
+.PHONY: help setup demo test stress test-c asan ubsan tsan fuzz bench bench-events lint fix docs clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,12 +47,19 @@ fuzz: ## feed broken traces to the reader for FUZZ_SECONDS (default 120)
 	@tools/system-packages $(PACKAGES) clang
 	@tools/fuzz
 
-bench: ## measure against the bare programs, as this user and as an unprivileged one (about 40 minutes)
+bench: ## measure against the bare programs, as this user and as an unprivileged one; then bench-events (two hours)
 	@tools/system-packages $(PACKAGES)
 	@tools/venv "$(PYTHON)" .venv-bench -r bench/requirements.txt
 	.venv-bench/bin/python bench/compare.py $(BENCH)
 	.venv-bench/bin/python bench/compare.py --user 65534 $(BENCH)
 	.venv-bench/bin/python bench/compare.py --engine timer --rounds 3 $(BENCH)
+	@$(MAKE) --no-print-directory bench-events
+
+bench-events: ## what the event log costs, on each interpreter found: programs, and one event step by step (20 minutes each)
+	@tools/system-packages $(PACKAGES)
+	@tools/pythons | while read -r version python; do \
+		tools/venv "$$python" .venv-bench-$$version -r bench/requirements.txt && \
+		.venv-bench-$$version/bin/python bench/events.py $(BENCH) && .venv-bench-$$version/bin/python bench/micro/events.py; done
 
 $(VENV)/lint:
 	@tools/system-packages $(PACKAGES)
