@@ -6,6 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+collect_ignore = ["stress/beside"]  # run by the tests of the standard library, not beside them
+
 # Started under nohup, in the background of a script or by a runner that ignores them, every program here would ignore
 # these signals too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
