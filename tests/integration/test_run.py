@@ -317,7 +317,7 @@ def test_forks(way: str, user: str) -> None:
     assert_same(bare, traced)
     need_faults(user)
     assert_pages(traced.function("before")["self"], traced.truth["pages"])
-    # One signal may stand for up to 16 faults, and the first of them began before; of threads that fault at once, or end, each has its own.
+    # One signal may stand for up to 16 faults, and the first of them began before; of threads each has its own.
     slack = 16 * max(1, 8 * (way == "threads"))
     assert_pages(traced.function("after")["self"], traced.truth["pages"], slack=slack)
     assert traced.report["end"] == {"kind": "exit", "value": 0}
