@@ -1,4 +1,7 @@
-"""Sections: pymemtrace.Profile, Trace and mark(), in programs of their own that check themselves."""
+"""Sections: pymemtrace.Profile, Trace and mark(), in programs of their own that check themselves.
+
+Longer than other files, because the text of each of those programs stands beside its test.
+"""
 
 from __future__ import annotations
 
