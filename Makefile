@@ -5,7 +5,7 @@ C_PACKAGES = libcmocka-dev
 TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
-TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard -r bench/requirements.txt
+TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient -r bench/requirements.txt
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
