@@ -43,6 +43,22 @@ anonymous_at(uint64_t address)
     return page > 0 && page & PMT_PAGE_PRESENT && !(page & (PMT_PAGE_FILE | PMT_PAGE_ZERO));
 }
 
+// The same for memory that is brought in and released all the time. The kernel's answer waits for the lock of the address space, for which threads that map and
+// release memory queue: a yes holds for the neighbourhood and for some signals more.
+static bool
+anonymous_around(pmt_thread_t *thread, uint64_t address)
+{
+    enum { NEIGHBOURHOOD = 16 << 20, ANSWERS = 64 };
+    uint64_t around = address & ~(uint64_t)(NEIGHBOURHOOD - 1);
+    if (around != thread->asked_around || thread->answers == 0) {
+        thread->asked_around = around;
+        thread->answers = anonymous_at(address) ? ANSWERS : 0;
+        return thread->answers > 0;
+    }
+    thread->answers--;
+    return true;
+}
+
 typedef struct rise_s {
     uint32_t pages;
     bool by_time;
@@ -163,7 +179,7 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
     }
     bool lately = now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS;
     bool telling = !renewing && !atomic_load_explicit(&session->forked, memory_order_relaxed);
-    if (up < period && ((fell && up == 0) || (lately && telling && anonymous_at(address)))) {
+    if (up < period && ((fell && up == 0) || (lately && telling && anonymous_around(thread, address)))) {
         up = period;
     }
     return (rise_t){.pages = up, .by_time = thread->producer.lost > 0 && up > 0};

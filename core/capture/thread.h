@@ -12,6 +12,8 @@ typedef struct pmt_thread_s {
     pmt_stack_t stack;
     uint64_t last_address, last_instruction, last_stack;  // of the previous fault: an event delivered twice, or of the handler itself, is dropped
     uint64_t block;    // the huge-page-sized block of the previous fault
+    uint64_t asked_around;  // where the kernel was asked last what a page is
+    uint32_t answers;       // signals for which its answer still holds
     uint32_t left_pages;  // of this thread's in the session's found_pages
     uint64_t signals;  // since the thread was claimed
     uint64_t unsignalled;  // faults of the thread that made no signal, as far as they have been accounted for

@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -148,9 +147,10 @@ is_readable(uint64_t address)
     return syscall(SYS_rt_sigprocmask, NONSENSE, address & ~(uint64_t)(MASK_SIZE - 1), NULL, MASK_SIZE) == 0 || errno != EFAULT;
 }
 
-// Where a seccomp filter refuses process_vm_readv.
-static PMT_COLD size_t
-peek_by_pages(uint64_t address, void *out, size_t size)
+// Not process_vm_readv: it waits for the lock of the address space, for which threads that map and release memory queue. Between the look and the copy
+// another thread could unmap the page; what is peeked at is nearly always the thread's own.
+size_t
+pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size)
 {
     size_t page = pmt_prim_page_size_sigsafe(), done = 0;
     while (done < size && is_readable(address + done)) {
@@ -159,17 +159,6 @@ peek_by_pages(uint64_t address, void *out, size_t size)
         done += piece;
     }
     return done;
-}
-
-size_t
-pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size)
-{
-    struct iovec to = {out, size}, from = {(void *)(uintptr_t)address, size};
-    ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
-    if (PMT_UNLIKELY(n < 0 && errno != EFAULT)) {
-        return peek_by_pages(address, out, size);
-    }
-    return n < 0 ? 0 : (size_t)n;
 }
 
 typedef struct object_s {
