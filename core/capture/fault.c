@@ -48,7 +48,7 @@ anonymous_at(uint64_t address)
 static bool
 anonymous_around(pmt_thread_t *thread, uint64_t address)
 {
-    enum { NEIGHBOURHOOD = 16 << 20, ANSWERS = 64 };
+    enum { NEIGHBOURHOOD = 1 << 30, ANSWERS = 64 };
     uint64_t around = address & ~(uint64_t)(NEIGHBOURHOOD - 1);
     if (around != thread->asked_around || thread->answers == 0) {
         thread->asked_around = around;
@@ -335,11 +335,18 @@ pmt_fault_open_others(pmt_session_t *session, int socket, int *why)
     return census.refused;
 }
 
+// Now and then, and as soon as signals are no longer free.
+static bool
+review_is_due(const pmt_session_t *session, uint64_t now)
+{
+    return now >= atomic_load_explicit(&session->check_at, memory_order_relaxed) ||
+           atomic_load_explicit(&session->signals, memory_order_relaxed) == PMT_PERIOD_FREE_SIGNALS;
+}
+
 static void
 review_period(pmt_session_t *session, pmt_thread_t *thread, uint64_t now)
 {
-    uint64_t check_at = atomic_load_explicit(&session->check_at, memory_order_relaxed);
-    if (PMT_LIKELY(now < check_at) || session->exact || atomic_exchange_explicit(&session->changing, 1, memory_order_acquire)) {
+    if (PMT_LIKELY(!review_is_due(session, now)) || session->exact || atomic_exchange_explicit(&session->changing, 1, memory_order_acquire)) {
         return;
     }
     uint32_t period = atomic_load_explicit(&session->period, memory_order_relaxed);

@@ -1,6 +1,8 @@
 // The adaptive period (period.h).
 #include "capture/period.h"
 
+#include <stdbool.h>
+
 // A boundary is known to within one period: that may be a small part of what has been touched.
 static uint32_t
 widest_after(uint64_t faults)
@@ -12,6 +14,17 @@ widest_after(uint64_t faults)
     return widest;
 }
 
+// In larger steps far from the budget: each step costs the signals of 5 ms.
+static uint32_t
+wider(uint32_t period, uint32_t widest, bool far)
+{
+    uint32_t wanted = period * (far ? 4 : 2);
+    if (period >= widest) {
+        return period;
+    }
+    return wanted < widest ? wanted : widest;
+}
+
 uint32_t
 pmt_period_decide(uint32_t period, const pmt_spending_t *spent)
 {
@@ -20,7 +33,7 @@ pmt_period_decide(uint32_t period, const pmt_spending_t *spent)
         return period;
     }
     if (spent->cost_ns > budget) {
-        return period < widest_after(spent->faults) ? period * 2 : period;
+        return wider(period, widest_after(spent->faults), spent->cost_ns > PMT_PERIOD_FAR * budget);
     }
     // Narrow only well below the budget: each change costs system calls, and a run at the edge must not swing.
     if (spent->cost_ns < budget / 4 * 3 && period > 1) {
