@@ -3,7 +3,8 @@
     python bench/events.py [--python PY] [--programs a,b] [--rounds 3] [--modes "python calls,lines"] [--user UID|root]
 
 The method is that of compare.py: bare, traced, bare again in turn; the ratio is the median over the rounds. The fault
-engine is on and the recorder writes. Exit status: 0 when everything could be measured.
+engine is on and the recorder writes. Between them runs the program with the interpreter's hooks alone, which do
+nothing: what the mode costs whoever does it. Exit status: 0 when everything could be measured.
 """
 
 import argparse
@@ -41,6 +42,7 @@ class Measured:
     mode: EventMode
     bare: list[Run] = field(default_factory=list)
     again: list[Run] = field(default_factory=list)
+    empty: list[Run] = field(default_factory=list)  # with hooks that do nothing, and nothing else
     traced: list[Run] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
     file_bytes: int = 0
@@ -53,6 +55,10 @@ class Measured:
     @property
     def ratio(self) -> float:
         return median(self.ratios)
+
+    @property
+    def empty_ratios(self) -> list[float]:
+        return over_neighbours(self, self.empty)  # type: ignore[arg-type]
 
     def counter(self, name: str) -> int:
         return sum(process["counters"].get(name, 0) for process in self.info["processes"])
@@ -107,11 +113,12 @@ def parse_options() -> argparse.Namespace:
 
 
 def measure(bench: Bench, program: Program, mode: EventMode, rounds: int) -> Measured:
-    """Bare, traced and bare again in turn; the last trace is looked at."""
+    """Bare, with empty hooks, traced and bare again in turn; the last trace is looked at."""
     progress(f"{mode.name}: {program.name}")
     result = Measured(program, mode)
     variants = [
         (result.bare, bench.bare(program.path)),
+        (result.empty, bench.empty_hooks(program.path, mode)),
         (result.traced, bench.traced(program.path, *mode.options)),
         (result.again, bench.bare(program.path)),
     ]
@@ -119,7 +126,7 @@ def measure(bench: Bench, program: Program, mode: EventMode, rounds: int) -> Mea
     for _ in range(rounds):
         for runs, command in variants:
             runs.append(bench.launcher.check(command))
-    bench.launcher.check(variants[1][1], result.recorder.watch)
+    bench.launcher.check(variants[2][1], result.recorder.watch)
     result.info = json.loads(bench.launcher.check(bench.cli("info", str(bench.trace_path), "--json")).stdout)
     result.file_bytes = os.path.getsize(bench.trace_path)
     bench.trace_path.unlink()
@@ -131,6 +138,7 @@ def print_mode(mode: EventMode, found: list[Measured]) -> None:
     head = [
         "program",
         "bare s",
+        "empty hooks",
         "traced",
         "±",
         "M events",
@@ -153,6 +161,7 @@ def _row(measured: Measured) -> list[str]:
     return [
         measured.program.name,
         f"{bare:.2f}",
+        f"{median(measured.empty_ratios):.3f}",
         f"{measured.ratio:.3f}",
         f"{error(measured.ratios):.3f}",
         f"{measured.events / 1e6:.1f}",
@@ -171,13 +180,12 @@ def mode_figures(mode: EventMode, found: list[Measured]) -> list[Figure]:
     figures_found: list[Figure] = []
     if real:
         means = geomean_by_round([measured.ratios for measured in real])
+        floor = median(geomean_by_round([measured.empty_ratios for measured in real]))
         name = f"geometric mean of {len(real)} real programs"
-        figures_found.append(Figure(name, mode.geomean, median(means), error(means)))
+        figures_found.append(Figure(name, mode.geomean, median(means), error(means), detail=f"empty hooks {floor:.3f}"))
         worst = max(real, key=lambda measured: measured.ratio)
-        figures_found.append(
-            Figure("highest of them", mode.each, worst.ratio, error(worst.ratios), detail=worst.program.name)
-        )
-    figures_found += [Figure("fib", mode.fib, measured.ratio, error(measured.ratios)) for measured in fib]
+        figures_found.append(_ratio(worst, "highest of them", mode.each, f"{worst.program.name}, "))
+    figures_found += [_ratio(measured, "fib", mode.fib) for measured in fib]
     many = [measured for measured in found if measured.events >= 1_000_000]
     if many:
         total = sum(measured.file_bytes for measured in many) / sum(measured.events for measured in many)
@@ -191,6 +199,11 @@ def mode_figures(mode: EventMode, found: list[Measured]) -> list[Figure]:
     )
     figures_found.append(_tracer_memory(found))
     return figures_found
+
+
+def _ratio(measured: Measured, name: str, target: float, detail: str = "") -> Figure:
+    detail += f"empty hooks {median(measured.empty_ratios):.3f}"
+    return Figure(name, target, measured.ratio, error(measured.ratios), detail=detail)
 
 
 def _tracer_memory(found: list[Measured]) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 
 from launch import Launcher, Run
 from recorder_memory import RecorderMemory
-from suite import PROGRAMS, Program
+from suite import PROGRAMS, EventMode, Program
 
 STARTUP_ROUNDS = 20
 MOMENT_ROUNDS = 5
@@ -132,6 +132,12 @@ class Bench:
     def traced(self, script: Path, *options: str) -> list[str]:
         asked = ["--engine", self.engine] if self.engine else []
         return [*self.cli("run", "-q", "-f", "-o", str(self.trace_path), *asked, *options), *self.bare(script)[1:]]
+
+    def empty_hooks(self, script: Path, mode: EventMode) -> list[str]:
+        """Untraced, with hooks for the mode's events that do nothing."""
+        lines, c_calls = "--lines" in mode.options, "--no-c-calls" not in mode.options
+        runner = PROGRAMS / "_empty_hooks.py"
+        return [self.python, str(runner), str(int(lines)), str(int(c_calls)), *self.bare(script)[1:]]
 
     def cli(self, *arguments: str) -> list[str]:
         return [self.python, "-m", "pymemtrace", *arguments]

@@ -15,12 +15,6 @@ typedef struct callee_s {
     PyObject *thing;  // borrowed: what is described
 } callee_t;
 
-bool
-pmt_callee_is_python(PyObject *callable)
-{
-    return PyFunction_Check(callable) || (PyMethod_Check(callable) && PyFunction_Check(PyMethod_GET_FUNCTION(callable)));
-}
-
 // ---- identity ----
 
 // Two types that follow one another at an address differ in their names, if in anything that is shown.

@@ -44,7 +44,13 @@ void pmt_hooks_add_thread(void);
 uint32_t pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens);
 bool pmt_hooks_has_begun(void);
 
+// A function or method whose calls are told as those of Python code.
+static inline bool
+pmt_callee_is_python(PyObject *callable)
+{
+    return PyFunction_Check(callable) || (PyMethod_Check(callable) && PyFunction_Check(PyMethod_GET_FUNCTION(callable)));
+}
+
 // callees.c: the id of a C function or type that is called, of an exception's type. 0: lost.
-bool pmt_callee_is_python(PyObject *callable);
 uint32_t pmt_callee_id(PyObject *callable);
 uint32_t pmt_type_id(PyTypeObject *type);

@@ -53,6 +53,13 @@ pmt_hooks_unwind(PyCodeObject *code, PyTypeObject *type)
     }
 }
 
+// Whether C calls of `code` are recorded. Where nothing but our own code is left out, that of the last call need not be looked up.
+static inline bool
+pmt_hooks_wants_c(const pmt_lane_t *lane, PyCodeObject *code)
+{
+    return PMT_LIKELY(lane->caller == code && !pmt_hooks_filtering) || pmt_hooks_code(code) != PMT_HOOKS_LEFT_OUT;
+}
+
 // An event of a C function that `code` calls. False: calls of that code are not recorded.
 static inline bool
 pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
@@ -65,10 +72,15 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
     if (PMT_UNLIKELY(!lane)) {
         return true;
     }
-    if (PMT_UNLIKELY(pmt_hooks_code(code) == PMT_HOOKS_LEFT_OUT)) {
-        return false;
+    if (kind == PMT_EVENT_C_CALL || lane->callee != callable || lane->caller != code) {
+        if (PMT_UNLIKELY(!pmt_hooks_wants_c(lane, code))) {
+            return false;
+        }
+        lane->caller = code;
+        lane->callee = callable;
+        lane->callee_id = pmt_callee_id(callable);
     }
-    pmt_lane_put(lane, now, kind, pmt_callee_id(callable));
+    pmt_lane_put(lane, now, kind, lane->callee_id);
     pmt_lane_publish(lane);
     return true;
 }
