@@ -201,11 +201,21 @@ pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
     return err;
 }
 
+static void
+tell_displaced(unsigned threads)
+{
+    char text[16];
+    int socket = threads && atomic_load_explicit(&pmt_session.active, memory_order_acquire) ? pmt_lanes_connect(-1) : -1;
+    snprintf(text, sizeof text, "%u", threads);
+    tell(socket, "events_displaced", text);
+    pmt_prim_close_sigsafe(socket);
+}
+
 void
 pmt_hooks_off(void)
 {
     if (hooks.backend) {
-        hooks.backend->detach();
+        tell_displaced(hooks.backend->detach());
         hooks.backend = NULL;
     }
     Py_CLEAR(hooks.awaited);

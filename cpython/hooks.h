@@ -25,7 +25,8 @@ typedef struct pmt_hooks_backend_s {
     bool disables;         // code that is left out costs nothing after its first event
     // 0, or -errno with the reason why not. Nothing of it stays then.
     int (*attach)(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX]);
-    void (*detach)(void);
+    // The number of threads that were not heard of to the end: somebody else's function had taken the place of ours, or it never had one.
+    unsigned (*detach)(void);
     // The calling thread is new. NULL: the backend sees all threads.
     void (*add_thread)(void);
 } pmt_hooks_backend_t;

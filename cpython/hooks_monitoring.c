@@ -239,7 +239,7 @@ release(void)
     Py_CLEAR(monitoring);
 }
 
-static void
+static unsigned
 detach(void)
 {
     PyObject *type, *value, *traceback;
@@ -255,6 +255,7 @@ detach(void)
     Py_XDECREF(done);
     release();
     PyErr_Restore(type, value, traceback);  // what went wrong above is nobody's business
+    return 0;
 }
 
 static int

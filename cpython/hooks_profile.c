@@ -104,9 +104,12 @@ set_on(PyThreadState *thread)
     }
 }
 
+static unsigned displaced;
+
 static void
 take_off(PyThreadState *thread)
 {
+    displaced += thread->c_profilefunc != profiling || (with_lines && thread->c_tracefunc != tracing);
     if (thread->c_profilefunc == profiling) {
         pmt_compat_set_profile(thread, NULL);
     }
@@ -123,10 +126,12 @@ each_thread(void (*visit)(PyThreadState *thread))
     }
 }
 
-static void
+static unsigned
 detach(void)
 {
+    displaced = 0;
     each_thread(take_off);
+    return displaced;
 }
 
 static int

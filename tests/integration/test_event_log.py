@@ -179,6 +179,19 @@ def test_callables_of_extension_modules_have_their_own_names(tmp_path: Path) -> 
     assert ("add", "<numpy>") in called  # a ufunc
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring is shared")
+def test_a_log_cut_short_by_a_profile_function_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "profiled.py"
+    program.write_text("import sys\ndef f(): pass\nf()\nsys.setprofile(lambda *_: None)\nf()\nsys.setprofile(None)\nf()\n")
+    trace = traced(tmp_path, program, "--calls")
+    done = harness.run(harness.pymemtrace("log", trace))
+    assert "the log of 1 thread: the program set a profile" in " ".join(done.stdout.split())
+    assert [row["function"] for row in log(trace) if row["kind"] == "call"].count("f") == 1
+    trace.unlink()
+    program.write_text("def f(): pass\nf()\n")
+    assert "cut short" not in harness.run(harness.pymemtrace("log", traced(tmp_path, program, "--calls"))).stdout
+
+
 def child_that_runs(pid: int, program: Path) -> int:
     children = harness.children(pid)
     return next(child for child in children if str(program) in Path(f"/proc/{child}/cmdline").read_text())

@@ -54,6 +54,9 @@ def head(trace: "TraceFile") -> list[Text]:
     missing = losses(traced(trace))
     if missing:
         items.append(("lost", missing))
+    cut = displaced(traced(trace))
+    if cut:
+        items.append(("cut short", cut))
     left_out = facts.left_out(trace.result)
     if left_out:
         items.append(("left out", left_out))
@@ -68,6 +71,13 @@ def losses(processes: "Iterable[ProcessRow]") -> str | None:
     return f"{count(lost, 'event')}; rows of kind `lost` stand where they are missing" if lost else None
 
 
+def displaced(processes: "Iterable[ProcessRow]") -> str | None:
+    """Threads whose log ends early, in words; None: there are none."""
+    found = sum(int(text) for p in processes if (text := p.meta.get("events_displaced", "")).isdecimal())
+    why = "the program set a profile or trace function of its own there, or started them without `threading`"
+    return f"the log of {count(found, 'thread')}: {why} (Python 3.12 and later have no such limit)" if found else None
+
+
 def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
     """What `info` shows of a process's events."""
     meta, counters = process.meta, process.counters
@@ -79,6 +89,9 @@ def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
     for key, word in (("include", "only"), ("exclude", "without")):
         if meta.get(key):
             items.append((word, clean(", ".join(meta[key].split("\0")))))
+    cut = displaced([process])
+    if cut:
+        items.append(("cut short", cut))
     items.append(("events lost", f"{counters.get('events_lost', 0):,}"))
     waits = counters.get("event_waits", 0)
     items.append(
