@@ -182,7 +182,8 @@ def test_callables_of_extension_modules_have_their_own_names(tmp_path: Path) -> 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring is shared")
 def test_a_log_cut_short_by_a_profile_function_says_so(tmp_path: Path) -> None:
     program = tmp_path / "profiled.py"
-    program.write_text("import sys\ndef f(): pass\nf()\nsys.setprofile(lambda *_: None)\nf()\nsys.setprofile(None)\nf()\n")
+    displaced = "f()\nsys.setprofile(lambda *_: None)\nf()\nsys.setprofile(None)\nf()\n"
+    program.write_text(f"import sys\ndef f(): pass\n{displaced}")
     trace = traced(tmp_path, program, "--calls")
     done = harness.run(harness.pymemtrace("log", trace))
     assert "the log of 1 thread: the program set a profile" in " ".join(done.stdout.split())
