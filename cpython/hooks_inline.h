@@ -22,13 +22,26 @@ pmt_hooks_code(PyCodeObject *code)
     return PMT_LIKELY(found & PMT_CODE_WANTED) ? found & PMT_CODE_ID : pmt_hooks_code_slow(code);
 }
 
+// The same. A code object begins to run with an event of its own, which finds out: until another one's event it is known, whatever was at its address before.
+static inline uint32_t
+pmt_hooks_code_at(pmt_lane_t *lane, PyCodeObject *code, bool opens)
+{
+    if (opens || lane->at != code) {
+        uint32_t id = pmt_hooks_code(code);
+        lane->at = id == 0 || id == PMT_HOOKS_LEFT_OUT ? NULL : code;
+        lane->at_id = id;
+        return id;
+    }
+    return lane->at_id;
+}
+
 // An event of a Python function. False: its calls are not recorded.
 static inline bool
 pmt_hooks_python(PyCodeObject *code, unsigned kind, bool opens)
 {
     uint64_t now;
     pmt_lane_t *lane = pmt_lane_begin(&now, opens);
-    uint32_t id = lane ? pmt_hooks_code(code) : 0;
+    uint32_t id = lane ? pmt_hooks_code_at(lane, code, opens) : 0;
     if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
         return false;
     }
@@ -45,19 +58,12 @@ pmt_hooks_unwind(PyCodeObject *code, PyTypeObject *type)
 {
     uint64_t now;
     pmt_lane_t *lane = pmt_lane_begin(&now, false);
-    uint32_t id = lane ? pmt_hooks_code(code) : PMT_HOOKS_LEFT_OUT;
+    uint32_t id = lane ? pmt_hooks_code_at(lane, code, false) : PMT_HOOKS_LEFT_OUT;
     if (id != PMT_HOOKS_LEFT_OUT) {
         pmt_lane_put(lane, now, PMT_EVENT_EXCEPTION, type ? pmt_type_id(type) : 0);
         pmt_lane_put(lane, now, PMT_EVENT_UNWIND, id);
         pmt_lane_publish(lane);
     }
-}
-
-// Whether C calls of `code` are recorded. Where nothing but our own code is left out, that of the last call need not be looked up.
-static inline bool
-pmt_hooks_wants_c(const pmt_lane_t *lane, PyCodeObject *code)
-{
-    return PMT_LIKELY(lane->caller == code && !pmt_hooks_filtering) || pmt_hooks_code(code) != PMT_HOOKS_LEFT_OUT;
 }
 
 // An event of a C function that `code` calls. False: calls of that code are not recorded.
@@ -72,11 +78,10 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
     if (PMT_UNLIKELY(!lane)) {
         return true;
     }
-    if (kind == PMT_EVENT_C_CALL || lane->callee != callable || lane->caller != code) {
-        if (PMT_UNLIKELY(!pmt_hooks_wants_c(lane, code))) {
+    if (kind == PMT_EVENT_C_CALL || lane->callee != callable || lane->at != code) {
+        if (PMT_UNLIKELY(pmt_hooks_code_at(lane, code, false) == PMT_HOOKS_LEFT_OUT)) {
             return false;
         }
-        lane->caller = code;
         lane->callee = callable;
         lane->callee_id = pmt_callee_id(callable);
     }
@@ -93,7 +98,7 @@ pmt_hooks_line(PyCodeObject *code, uint32_t line)
     if (PMT_UNLIKELY(!lane)) {
         return true;
     }
-    uint32_t id = pmt_hooks_code(code);
+    uint32_t id = pmt_hooks_code_at(lane, code, false);
     if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
         return false;
     }

@@ -127,7 +127,7 @@ put_stack(pmt_lane_t *lane, uint64_t now, bool opens)
         done += piece;
     } while (done < count);
     lane->code = 0;
-    lane->caller = lane->callee = NULL;
+    lane->at = lane->callee = NULL;
 }
 
 static void

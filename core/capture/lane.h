@@ -16,10 +16,10 @@ typedef struct pmt_lane_s {
     uint64_t rss_due;  // ticks at which RSS is read again
     uint32_t rss;      // pages, as the lane tells
     uint32_t code;     // whose lines the lane tells; 0: nobody's
-    // C calls: the last one told, so that its end need not be looked up
-    const void *caller;  // code whose C calls are wanted
-    const void *callee;
-    uint32_t callee_id;
+    // What the last event was about, so that it need not be looked up again. NULL: unknown
+    const void *at;      // a code object whose events are wanted
+    const void *callee;  // a C function
+    uint32_t at_id, callee_id;
     // not in the way of an event
     _Alignas(64) _Atomic uint32_t owner;  // tid; 0: never owned
     uint64_t lost;     // events since the last one that was recorded
