@@ -163,14 +163,12 @@ even_out(pmt_session_t *session, uint32_t up, uint32_t period)
 static PMT_COLD rise_t
 rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
 {
-    static const uint64_t LATELY_NS = 20000000, RENEWING_NS = 2000000;
+    static const uint64_t LATELY_NS = 20000000;
     uint32_t up = rise_of(step);
     uint64_t now = pmt_prim_now_ns_sigsafe();
     bool fell = step.anon < 0 || step.shared < 0;
-    if (period != atomic_load_explicit(&session->period, memory_order_relaxed)) {
-        atomic_store_explicit(&session->renewed_at, now, memory_order_relaxed);
-    }
-    bool renewing = now - atomic_load_explicit(&session->renewed_at, memory_order_relaxed) < RENEWING_NS;  // old events signal the same faults as new ones
+    // Until the recorder has closed them, old events signal the same faults as the new ones.
+    bool old = period != atomic_load_explicit(&session->period, memory_order_relaxed);
     if (fell || address == thread->last_address) {
         atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
     }
@@ -178,7 +176,7 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
         up = even_out(session, up, period);
     }
     bool lately = now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS;
-    bool telling = !renewing && !atomic_load_explicit(&session->forked, memory_order_relaxed);
+    bool telling = !old && !atomic_load_explicit(&session->forked, memory_order_relaxed);
     if (up < period && ((fell && up == 0) || (lately && telling && anonymous_around(thread, address)))) {
         up = period;
     }

@@ -49,7 +49,6 @@ typedef struct pmt_session_s {
     _Atomic uint32_t found_pages;   // pages that a thread's reading found on top of its own, not yet claimed by the thread they belong to
     _Atomic uint64_t released_at;   // when a thread last saw RSS fall
     _Atomic bool forked;            // this process, or it is a fork child: a fault may replace a page and add none
-    _Atomic uint64_t renewed_at;    // when a signal of a period other than the present one last came
     _Atomic uint64_t check_at;      // when the period is looked at next
 } pmt_session_t;
 
