@@ -47,6 +47,13 @@ typedef struct pmt_record_s {
             const uint8_t *kinds, *times, *values, *end;  // borrowed like texts: the columns, each up to the next; events.h decodes them
         } events;
         struct { uint64_t thread, what, number; pmt_text_t text; } note;
+        struct { uint64_t process, kind, since; pmt_text_t name; } snapshot;  // kind: pmt_snapshot_e
+        struct { uint64_t process, first, pages, kind; pmt_text_t path; } region;  // kind: pmt_region_e
+        struct { uint64_t process, first; const uint8_t *runs, *end; } resident;  // borrowed; pmt_resident_next decodes them
+        struct { uint64_t process, error; int64_t kib[4], rollup_kib; } snapshot_end;  // anon, file, shmem, swap; rollup -1: not asked
+        struct { uint64_t thread, from, to, pages; } move;
+        struct { uint64_t thread; uint32_t node; uint64_t what, first, pages, fell; } release;  // what: pmt_release_e; fell in pages
+        struct { uint64_t process; pmt_text_t name; uint64_t value; } allocator;
         struct { uint64_t process, id, values[9]; int64_t largest; } summary;  // values: calls, then self and total of time, growth, release, touched
     } u;
 } pmt_record_t;
@@ -72,6 +79,9 @@ int pmt_reader_next(pmt_reader_t *reader, pmt_record_t *record);
 const char *pmt_reader_problem(const pmt_reader_t *reader);
 // Puts that problem, and where it is, into `error` if `err` is -EBADMSG.
 void pmt_reader_explain(const pmt_reader_t *reader, int err, char error[PMT_ERROR_MAX]);
+
+// The next run of a RESIDENT; false at its end. The reader has checked that the runs decode and where they end.
+bool pmt_resident_next(const uint8_t **at, const uint8_t *end, uint64_t *pages, unsigned *state);
 
 // After the end: the trailer was there; else the file was cut after so many good bytes.
 bool pmt_reader_complete(const pmt_reader_t *reader);

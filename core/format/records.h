@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 enum {
-    PMT_SHARED_VERSION = 2,
+    PMT_SHARED_VERSION = 3,
     PMT_RINGS = 1024,        // threads alive at once that can be recorded
     PMT_RING_WORDS = 4096,   // 32 KiB a thread
     PMT_RAW_WORDS_MAX = 512, // the longest record
     PMT_THREAD_NAME_MAX = 240, // bytes, in a message
+    PMT_SNAPSHOT_NAME_MAX = 64,
     PMT_SHARED_PAGE = 4096,
 };
 
@@ -43,6 +44,8 @@ enum pmt_raw_e {
     PMT_RAW_LOST,        // arg: faults lost; [time]
     PMT_RAW_THREAD_NAME, // arg: bytes; the name, padded
     PMT_RAW_NATIVE,      // the words on top of the native stack, for the next FAULT: return addresses are among them
+    PMT_RAW_MOVE,        // arg: 0; [time, old address, new address, bytes]: mremap moved them
+    PMT_RAW_RELEASE,     // arg: pages by which RSS fell; flags: pmt_release_e; [time, address, bytes]; the stack is the thread's present one
 };
 
 // The low bits of a fault's flags are the binary logarithm of its period. TICK: no fault, but a tick of the timer engine; its address is 0.
@@ -67,6 +70,11 @@ typedef struct pmt_shared_s {
     _Atomic uint64_t fault_cost_ns;  // of one signalled fault or tick on average, delivery included as far as it was measured
     _Atomic uint64_t ticks;          // of the timer engine, with and without a rise
     _Atomic uint64_t rss_peak_pages; // the highest RSS read at a fault
+    _Atomic uint64_t rss_peak_ns;    // when, absolute
+    _Atomic uint64_t moves, releases;  // records of each that were written
+    // when a residency snapshot is due
+    _Atomic uint64_t fell_at;        // absolute ns at which RSS was seen to have fallen well below rss_high; 0: it has not. The recorder clears it with a snapshot
+    _Atomic uint64_t rss_high;       // pages: the highest RSS since the last snapshot, set back by the recorder
 } pmt_shared_t;
 _Static_assert(sizeof(pmt_shared_t) <= PMT_SHARED_PAGE, "one page");
 
@@ -103,6 +111,8 @@ enum pmt_message_e {
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
     PMT_MESSAGE_FLUSH = 'W',   // program: it wants to read what it has done so far. Answered, when the file holds that, by this byte and the file's name
+    PMT_MESSAGE_MAPS = 'P',    // program: pmt_maps_t with descriptors of its own pagemap, maps and smaps_rollup: those that it could open, before user code ran
+    PMT_MESSAGE_SNAPSHOT = 'S',// program: pmt_snapshot_t: a residency snapshot is wanted; answered by one byte when it has been taken
     PMT_MESSAGE_NAME = 'N',    // program: pmt_name_message_t: a thread that it had before it was traced
     PMT_MESSAGE_FAREWELL = 'F',// recorder: pmt_farewell_t: it has written the file and ends; for a program that stopped its trace and goes on
     PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended
@@ -126,6 +136,21 @@ typedef struct pmt_lanes_message_s {
     char kind;
     uint32_t pid;
 } pmt_lanes_message_t;
+
+// Which descriptors come with it, in this order.
+enum pmt_maps_e { PMT_MAPS_PAGEMAP = 1, PMT_MAPS_MAPS = 2, PMT_MAPS_ROLLUP = 4 };
+typedef struct pmt_maps_s {
+    char kind;
+    uint8_t has;  // pmt_maps_e
+    uint32_t pid;
+    int32_t error;  // -errno of the pagemap; 0: it is there
+} pmt_maps_t;
+
+typedef struct pmt_snapshot_s {
+    char kind;
+    uint32_t pid;
+    char name[PMT_SNAPSHOT_NAME_MAX];  // ends with NUL
+} pmt_snapshot_t;
 
 typedef struct pmt_bye_s {
     char kind;

@@ -45,6 +45,14 @@ enum pmt_wire_type_e {
     PMT_WIRE_EVENTS = 0x4e,
     PMT_WIRE_NOTE = 0x4f,
     PMT_WIRE_SUMMARY = 0x50,
+    PMT_WIRE_SNAPSHOT = 0x51,
+    PMT_WIRE_REGION = 0x52,
+    PMT_WIRE_RESIDENT = 0x53,
+    PMT_WIRE_SNAPSHOT_END = 0x54,
+    PMT_WIRE_MOVE = 0x55,
+    PMT_WIRE_RELEASE = 0x56,
+    PMT_WIRE_ALLOCATOR = 0x57,
+    PMT_WIRE_LAST = PMT_WIRE_ALLOCATOR,
 };
 
 enum pmt_wire_fault_e {
@@ -75,6 +83,27 @@ enum pmt_wire_event_e {
 enum { PMT_WIRE_EVENTS_MAX = 8192, PMT_WIRE_EVENT_NS = 8 };  // events in a record; the unit of their times
 
 enum pmt_end_e { PMT_END_EXIT = 0, PMT_END_SIGNAL = 1, PMT_END_UNKNOWN = 2, PMT_END_EXEC = 3 };
+// Why a residency snapshot was taken.
+enum pmt_snapshot_e { PMT_SNAPSHOT_START = 1, PMT_SNAPSHOT_FELL = 2, PMT_SNAPSHOT_ASKED = 3, PMT_SNAPSHOT_AT_END = 4 };
+enum pmt_region_e {
+    PMT_REGION_ANON = 0,
+    PMT_REGION_HEAP = 1,
+    PMT_REGION_STACK = 2,
+    PMT_REGION_FILE = 3,
+    PMT_REGION_SHARED = 4,
+    PMT_REGION_TRACER = 5,
+};
+// A run in a RESIDENT record is its pages << PMT_RESIDENT_BITS | one of these.
+enum pmt_resident_e {
+    PMT_RESIDENT_NONE = 0,
+    PMT_RESIDENT_ANON = 1,
+    PMT_RESIDENT_HUGE = 2,
+    PMT_RESIDENT_FILE = 3,
+    PMT_RESIDENT_SWAP = 4,
+};
+enum { PMT_RESIDENT_BITS = 3, PMT_WIRE_RUNS_MAX = 32 << 10 };  // the latter: bytes of the runs in a record
+enum { PMT_WIRE_ADDRESS_BITS = 52 };  // of a page's number
+enum pmt_release_e { PMT_RELEASE_MUNMAP = 1, PMT_RELEASE_MADVISE = 2, PMT_RELEASE_BRK = 3, PMT_RELEASE_MREMAP = 4 };
 enum pmt_mark_e { PMT_MARK_START = 1, PMT_MARK_END = 2 };
 
 // Code ids with a meaning of their own.

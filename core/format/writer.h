@@ -85,6 +85,21 @@ typedef struct pmt_event_columns_s {
 // How many of them are calls, returns and lines.
 uint32_t pmt_writer_events(pmt_writer_t *writer, uint64_t thread, const pmt_event_columns_t *columns);
 void pmt_writer_note(pmt_writer_t *writer, uint64_t thread, uint64_t time, unsigned what, uint64_t number, const char *text, size_t length);
+
+// Residency: a snapshot, its regions and what is in them, its end. `runs`: at most PMT_WIRE_RUNS_MAX bytes, encoded as the format says. kib: anon, file, shmem, swap.
+void pmt_writer_snapshot(pmt_writer_t *writer, uint64_t process, uint64_t time, unsigned kind, uint64_t since, const char *name, size_t length);
+void pmt_writer_region(pmt_writer_t *writer, uint64_t process, uint64_t first, uint64_t pages, unsigned kind, const char *path);
+void pmt_writer_resident(pmt_writer_t *writer, uint64_t process, uint64_t time, uint64_t first, const uint8_t *runs, size_t size);
+void pmt_writer_snapshot_end(pmt_writer_t *writer, uint64_t process, uint64_t time, unsigned error, const uint64_t kib[4], uint64_t rollup_kib_plus_1);
+void pmt_writer_move(pmt_writer_t *writer, uint64_t thread, uint64_t time, uint64_t from, uint64_t to, uint64_t pages);
+typedef struct pmt_release_fields_s {
+    uint64_t time, node;
+    unsigned what;  // pmt_release_e
+    uint64_t first, pages, fell;
+} pmt_release_fields_t;
+void pmt_writer_release(pmt_writer_t *writer, uint64_t thread, const pmt_release_fields_t *release);
+void pmt_writer_allocator(pmt_writer_t *writer, uint64_t process, uint64_t time, const char *name, uint64_t value);
+
 // What is left out of the events, by function. sums: in the order of the format. Written as far as there is room, as is the function's CODE if that was left out too.
 enum { PMT_SUMMARY_SUMS = 9 };
 void pmt_writer_summary(pmt_writer_t *writer, uint64_t process, uint64_t code, const uint64_t sums[PMT_SUMMARY_SUMS], int64_t largest);
