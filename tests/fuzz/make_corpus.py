@@ -40,6 +40,8 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield f"records-{name}", records(file)
     for name, refused in (encode.REFUSED | encode.TANGLED).items():
         yield "refused-" + name.replace(" ", "-"), refused
+    yield "records-residency", encode.RESIDENCY
+    yield "file-residency", encode.build(encode.RESIDENCY)
     yield "file-newer", encode.header(major=2)
     yield "file-zero-tail", files["small"] + bytes(40)
     yield "file-cut", files["small"][:-5]

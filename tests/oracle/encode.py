@@ -124,6 +124,38 @@ def summary(process: int, ident: int, values: tuple[int, ...], largest: int) -> 
     return cold(0x50, u(process), u(ident), *map(u, values), s(largest))
 
 
+# Residency
+
+
+def snapshot(process: int, time: int, kind: int, since: int, name: str) -> bytes:
+    return cold(0x51, u(process), u(time), u(kind), u(since), text(name))
+
+
+def region(process: int, first: int, pages: int, kind: int, path: str) -> bytes:
+    return cold(0x52, u(process), u(first), u(pages), u(kind), text(path))
+
+
+def resident(process: int, time: int, first: int, *runs: tuple[int, int]) -> bytes:
+    """The runs: pages, state."""
+    return cold(0x53, u(process), u(time), u(first), *[u(pages << 3 | state) for pages, state in runs])
+
+
+def snapshot_end(process: int, time: int, error: int, kib: tuple[int, int, int, int], rollup: int) -> bytes:
+    return cold(0x54, u(process), u(time), u(error), *map(u, kib), u(rollup))
+
+
+def move(thread: int, time: int, old: int, new: int, pages: int) -> bytes:
+    return cold(0x55, u(thread), u(time), u(old), u(new), u(pages))
+
+
+def release(thread: int, time: int, node: int, what: int, first: int, pages: int, fell: int) -> bytes:
+    return cold(0x56, u(thread), u(time), u(node), u(what), u(first), u(pages), u(fell))
+
+
+def allocator(process: int, time: int, name: str, value: int) -> bytes:
+    return cold(0x57, u(process), u(time), text(name), u(value))
+
+
 def trailer(time: int) -> bytes:
     return cold(0x4C, u(time))
 
@@ -287,6 +319,56 @@ REFUSED |= {
     "NOTE of undefined thread": ROOTED + note(1, 0, 1, 0, "x"),
     "FAULT without its RSS": ROOTED + fault(0, 0, 1, 1, 0, more=8),
 }
+SPACE = 1 << 52
+REFUSED |= {
+    "SNAPSHOT of undefined process": ROOTED + snapshot(1, 0, 1, 0, ""),
+    "SNAPSHOT of kind 0": ROOTED + snapshot(0, 0, 0, 0, ""),
+    "SNAPSHOT of kind 5": ROOTED + snapshot(0, 0, 5, 0, ""),
+    "REGION of undefined process": ROOTED + region(1, 0, 1, 0, ""),
+    "REGION of kind 6": ROOTED + region(0, 0, 1, 6, ""),
+    "REGION beyond the address space": ROOTED + region(0, SPACE, 1, 0, ""),
+    "REGION whose end wraps": ROOTED + region(0, 1, U64, 0, ""),
+    "RESIDENT of undefined process": ROOTED + resident(1, 0, 0),
+    "RESIDENT of state 5": ROOTED + resident(0, 0, 0, (1, 1), (1, 5)),
+    "RESIDENT with an empty run": ROOTED + resident(0, 0, 0, (0, 1)),
+    "RESIDENT beyond the address space": ROOTED + resident(0, 0, SPACE + 1),
+    "RESIDENT that runs beyond it": ROOTED + resident(0, 0, 1, (SPACE - 1, 1), (1, 0)),
+    "RESIDENT with a cut run": ROOTED + cold(0x53, u(0), u(0), u(0), b"\x80"),
+    "SNAPSHOT_END of undefined process": ROOTED + snapshot_end(1, 0, 0, (0, 0, 0, 0), 0),
+    "SNAPSHOT_END cut": ROOTED + cold(0x54, u(0), u(0), u(0), u(0), u(0), u(0), u(0)),
+    "MOVE of undefined thread": ROOTED + move(1, 0, 0, 0, 1),
+    "MOVE from beyond the address space": ROOTED + move(0, 0, SPACE, 0, 1),
+    "MOVE to beyond the address space": ROOTED + move(0, 0, 0, SPACE, 1),
+    "RELEASE of undefined thread": ROOTED + release(1, 0, 1, 1, 0, 1, 0),
+    "RELEASE of node 0": ROOTED + release(0, 0, 0, 1, 0, 1, 0),
+    "RELEASE of undefined node": ROOTED + release(0, 0, 2, 1, 0, 1, 0),
+    "RELEASE of kind 0": ROOTED + release(0, 0, 1, 0, 0, 1, 0),
+    "RELEASE of kind 5": ROOTED + release(0, 0, 1, 5, 0, 1, 0),
+    "RELEASE beyond the address space": ROOTED + release(0, 0, 1, 1, SPACE, 1, 0),
+    "ALLOCATOR of undefined process": ROOTED + allocator(1, 0, "malloc_used", 0),
+}
+
+# All records about residency, well formed: two processes' snapshots overlap, and one has no end
+RESIDENCY = (
+    process(7, 1, 0)
+    + process(8, 7, 5)
+    + thread(0, 7, 0, "t")
+    + batch(0)
+    + node(1, 0, 0)
+    + snapshot(0, 10, 1, 10, "")
+    + region(0, 16, 64, 1, "[heap]")
+    + region(0, 1 << 36, SPACE - (1 << 36), 4, "/dev/shm/a b")
+    + snapshot(1, 11, 3, 11, "loaded")
+    + resident(0, 12, 16, (4, 1), (512, 2), (3, 0), (1, 3), (2, 4))
+    + resident(1, 13, 0)
+    + snapshot_end(0, 14, 0, (8, 4, 0, 8), 0)
+    + snapshot_end(1, 15, 62, (1, 2, 3, 4), 8)
+    + move(0, 20, 16, 4096, 10)
+    + release(0, 21, 1, 2, 4096, 5, 4)
+    + allocator(0, 15, "pymalloc_arenas", 1 << 20)
+    + snapshot(0, 30, 2, 25, "")
+)
+
 TANGLED = {
     "RETURN without a frame": ROOTED + _one(2),
     "YIELD without a frame": ROOTED + _one(3),

@@ -293,3 +293,16 @@ def test_a_cut_table_is_packed_up_to_the_cut() -> None:
         part = list(pmt.line_runs(pack_lines(table[:length]), 1))
         assert part == [] or (part[:-1] == whole[: len(part) - 1] and part[-1][2] == whole[len(part) - 1][2])
     assert pack_lines(b"\x00" + table) == b""
+
+
+def test_residency() -> None:
+    trace = pmt.decode(encode.build(encode.RESIDENCY))
+    first, second, open_ = trace.snapshots
+    assert (first.process, first.kind, first.end, first.error, first.kib, first.rollup) == (0, 1, 14, 0, (8, 4, 0, 8), None)
+    assert [region.path for region in first.regions] == ["[heap]", "/dev/shm/a b"]
+    assert first.residents == [pmt.Resident(12, 16, ((4, 1), (512, 2), (3, 0), (1, 3), (2, 4)))]
+    assert (second.process, second.name, second.end, second.error, second.rollup) == (1, "loaded", 15, 62, 7)
+    assert (open_.end, open_.since) == (None, 25)
+    assert trace.moves == [pmt.Move(0, 20, 16, 4096, 10)]
+    assert trace.releases == [pmt.Release(0, 21, 0, 2, 4096, 5, 4)]
+    assert trace.allocators == [pmt.Allocator(0, 15, "pymalloc_arenas", 1 << 20)]
