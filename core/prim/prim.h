@@ -32,6 +32,14 @@ enum pmt_page_e { PMT_PAGE_PRESENT = 1, PMT_PAGE_FILE = 2, PMT_PAGE_ZERO = 4, PM
 int pmt_prim_page_sigsafe(uint64_t address);
 // Copies memory of this process that may not be there: bytes copied, 0 if none.
 size_t pmt_prim_peek_sigsafe(uint64_t address, void *out, size_t size);
+// What the C library's allocator says of itself, in bytes. False: it does not. Takes its locks.
+typedef struct pmt_malloc_totals_s {
+    uint64_t held;       // by its heaps
+    uint64_t mmapped;    // by blocks with a mapping of their own
+    uint64_t used, free; // in the heaps
+    uint64_t trimmable;  // free at the main heap's top
+} pmt_malloc_totals_t;
+bool pmt_prim_malloc_totals(pmt_malloc_totals_t *out);
 // Where the C library's code lies; *end 0: unknown.
 void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 
@@ -43,6 +51,7 @@ int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next w
 // Reads a small text file of the kernel's whole: bytes read, 0 if it cannot be read; `out` ends with a NUL.
 size_t pmt_prim_file_text(const char *path, char *out, size_t size);
 size_t pmt_prim_file_name(int fd, char *out, size_t size);  // the absolute name that the file has now, without a NUL; its size, 0: unknown, or too long
+int pmt_prim_own_file(const char *name);  // of this process, among what the kernel tells of it: pagemap, maps. The descriptor, which keeps showing this image, or -errno
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: this process's resident set ----
@@ -182,10 +191,28 @@ typedef struct pmt_mapping_s {
     const char *path;  // "" if none; "[vdso]" and the like
 } pmt_mapping_t;
 int pmt_prim_each_mapping(uint32_t pid, void (*visit)(const pmt_mapping_t *mapping, void *context), void *context);
+int pmt_prim_each_mapping_of(int maps, void (*visit)(const pmt_mapping_t *mapping, void *context), void *context);  // from a descriptor; -ESRCH: that image is gone
 // Waits until one of the descriptors is readable or closed (negative ones are skipped) or the time is over; bit i of the result: fds[i].
 unsigned pmt_prim_poll(const int *fds, unsigned count, int timeout_ms);
 // Becomes a session of its own, deaf to the terminal's signals, with every descriptor but 0..keep-1 closed and as many allowed as may be.
 void pmt_prim_detach(int keep);
+
+// ---- pages.c: which pages of a process are there, from descriptors that it opened on itself ----
+// A piece of its address space is looked at in one go: up to so many pages that are there (or in swap), and so many runs of them. Used by one thread.
+enum { PMT_PAGES_MOST = 16384, PMT_PAGES_RUNS = 1024 };
+typedef struct pmt_page_run_s {
+    uint64_t start, pages;  // start: an address
+    unsigned state;         // pmt_resident_e of format/wire.h
+} pmt_page_run_t;
+typedef struct pmt_pages_s {
+    uint64_t from, end;  // in: what to look at, addresses
+    uint64_t to;         // out: how far it was looked at
+    bool by_numbers;     // the kernel is older than 6.7: states are coarser, the page of zeros counts as there. Found out; may be set
+    unsigned count;
+    pmt_page_run_t runs[PMT_PAGES_RUNS];
+} pmt_pages_t;
+int pmt_prim_pages_look(int pagemap, pmt_pages_t *pages);  // -ESRCH: that image is gone
+int64_t pmt_prim_rollup_kib(int rollup);  // Rss of smaps_rollup, which walks all page tables in one go; -errno
 
 // ---- kin.c: what happens to the system's processes, told at once by the kernel's process connector ----
 enum pmt_kin_e { PMT_KIN_FORK, PMT_KIN_EXEC, PMT_KIN_END };

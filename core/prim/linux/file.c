@@ -77,6 +77,15 @@ pmt_prim_file_name(int fd, char *out, size_t size)
     return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
+int
+pmt_prim_own_file(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 void
 pmt_prim_close_sigsafe(int fd)
 {

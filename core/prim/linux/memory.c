@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
@@ -13,22 +12,12 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "prim/linux/pagemap.h"
 #include "prim/prim.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
-
-// PAGEMAP_SCAN, Linux 6.7: see Documentation/admin-guide/mm/pagemap.rst. The C library's headers are older.
-typedef struct page_region_s {
-    uint64_t start, end, categories;
-} page_region_t;
-typedef struct scan_request_s {
-    uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
-    uint64_t inverted, all_of, any_of, wanted;
-} scan_request_t;
-#define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, scan_request_t)
-enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_ZERO = 1 << 5, SCAN_HUGE = 1 << 6 };
 
 size_t
 pmt_prim_page_size_sigsafe(void)
@@ -115,28 +104,28 @@ int
 pmt_prim_page_sigsafe(uint64_t address)
 {
     uint64_t page = pmt_prim_page_size_sigsafe(), start = address & ~(page - 1);
-    page_region_t region = {0};
-    scan_request_t request = {
+    pmt_page_region_t region = {0};
+    pmt_scan_request_t request = {
         .size = sizeof request,
         .start = start,
         .end = start + page,
         .regions = (uint64_t)(uintptr_t)&region,
         .region_count = 1,
-        .any_of = SCAN_PRESENT,
-        .wanted = SCAN_PRESENT | SCAN_FILE | SCAN_ZERO | SCAN_HUGE,
+        .any_of = PMT_SCAN_PRESENT,
+        .wanted = PMT_SCAN_PRESENT | PMT_SCAN_FILE | PMT_SCAN_ZERO | PMT_SCAN_HUGE,
     };
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
     }
-    int n = ioctl(fd, PAGEMAP_SCAN_REQUEST, &request);
+    int n = ioctl(fd, PMT_SCAN_REQUEST, &request);
     int err = n < 0 ? -errno : 0;
     close(fd);
     if (err) {
         return err;
     }
-    return (region.categories & SCAN_PRESENT ? PMT_PAGE_PRESENT : 0) | (region.categories & SCAN_FILE ? PMT_PAGE_FILE : 0) |
-           (region.categories & SCAN_ZERO ? PMT_PAGE_ZERO : 0) | (region.categories & SCAN_HUGE ? PMT_PAGE_HUGE : 0);
+    return (region.categories & PMT_SCAN_PRESENT ? PMT_PAGE_PRESENT : 0) | (region.categories & PMT_SCAN_FILE ? PMT_PAGE_FILE : 0) |
+           (region.categories & PMT_SCAN_ZERO ? PMT_PAGE_ZERO : 0) | (region.categories & PMT_SCAN_HUGE ? PMT_PAGE_HUGE : 0);
 }
 
 // The kernel reads the new mask before it looks at what is to be done with it, which is nonsense here: EFAULT if the word cannot be read, else EINVAL.

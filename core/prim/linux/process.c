@@ -147,40 +147,18 @@ pmt_prim_process_arguments(uint32_t pid, char *out, size_t size)
     return pmt_prim_file_text(path, out, size);
 }
 
-// start-end perms offset device inode   path
-static bool
-parse_mapping(char *line, pmt_mapping_t *out)
-{
-    char perms[5];
-    int path_at = 0;
-    if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &out->start, &out->end, perms, &out->offset, &path_at) < 4 || path_at == 0) {
-        return false;
-    }
-    line[strcspn(line, "\n")] = '\0';
-    out->executable = perms[2] == 'x';
-    out->path = line + path_at;
-    return true;
-}
-
 int
 pmt_prim_each_mapping(uint32_t pid, void (*visit)(const pmt_mapping_t *mapping, void *context), void *context)
 {
-    char path[32], *line = NULL;
-    size_t size = 0;
+    char path[32];
     snprintf(path, sizeof path, "/proc/%u/maps", pid);
-    FILE *maps = fopen(path, "re");
-    if (!maps) {
+    int maps = open(path, O_RDONLY | O_CLOEXEC);
+    if (maps < 0) {
         return -errno;
     }
-    while (getline(&line, &size, maps) > 0) {
-        pmt_mapping_t mapping;
-        if (parse_mapping(line, &mapping)) {
-            visit(&mapping, context);
-        }
-    }
-    free(line);
-    fclose(maps);
-    return 0;
+    int err = pmt_prim_each_mapping_of(maps, visit, context);
+    close(maps);
+    return err;
 }
 
 unsigned

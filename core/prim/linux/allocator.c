@@ -1,0 +1,24 @@
+// What the C library's allocator says of itself (prim.h).
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stddef.h>
+
+#include "prim/prim.h"
+
+// mallinfo2's, glibc 2.33: the headers may be older, and a C library without it leaves the figures out.
+typedef struct malloc_info_s {
+    size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+} malloc_info_t;
+typedef malloc_info_t (*mallinfo2_t)(void);
+
+bool
+pmt_prim_malloc_totals(pmt_malloc_totals_t *out)
+{
+    void *found = dlsym(RTLD_DEFAULT, "mallinfo2");
+    if (!found) {
+        return false;
+    }
+    malloc_info_t info = ((mallinfo2_t)found)();
+    *out = (pmt_malloc_totals_t){.held = info.arena, .mmapped = info.hblkhd, .used = info.uordblks, .free = info.fordblks, .trimmable = info.keepcost};
+    return true;
+}
