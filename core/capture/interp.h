@@ -46,4 +46,6 @@ typedef struct pmt_interp_s {
     uint32_t (*open_codes)(uint32_t *out, uint32_t max, bool opens);
     // In a hook: whether the code runs with which events are to begin, or has run.
     bool (*has_begun)(void);
+    // With the interpreter's lock held, in no handler: what its allocator holds and has in use, in bytes. False: it does not tell. May be NULL.
+    bool (*allocator)(uint64_t *held, uint64_t *used);
 } pmt_interp_t;

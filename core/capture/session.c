@@ -8,6 +8,7 @@
 #include "capture/event.h"
 #include "capture/fault.h"
 #include "capture/lane.h"
+#include "capture/residency.h"
 #include "capture/timer.h"
 #include "format/wire.h"
 #include "prim/prim.h"
@@ -88,17 +89,17 @@ send_name(int socket, uint32_t pid, const pmt_thread_name_t *name)
     return pmt_prim_send_sigsafe(socket, &message, sizeof message, NULL, 0);
 }
 
-// Waits for at most `tries` times PMT_MESSAGE_WAIT_MS.
-static int
-await_answer(int socket, int tries)
+// Waits for at most `tries` times PMT_MESSAGE_WAIT_MS. The answering byte or -errno.
+int
+pmt_session_await_answer(int socket, int tries)
 {
-    char answer;
+    uint8_t answer;
     int n = -EAGAIN;
     for (int i = 0; i < tries && n == -EAGAIN; i++) {
         unsigned no_fds = 0;
         n = pmt_prim_receive_sigsafe(socket, &answer, 1, NULL, &no_fds);
     }
-    return n < 0 ? n : n == 0 ? -EPIPE : 0;
+    return n < 0 ? n : n == 0 ? -EPIPE : answer;
 }
 
 // Threads that run already get their events; what happens in one that gets none is missing, and said so.
@@ -146,10 +147,11 @@ greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int e
     for (size_t i = 0; i < options->name_count && !err; i++) {
         err = send_name(socket, session->pid, &options->names[i]);
     }
+    err = err ? err : pmt_residency_send_maps(session, socket);
     const char ready = PMT_MESSAGE_READY;
     if (options->confirm) {
         err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);
-        err = err ? err : await_answer(socket, START_TRIES);
+        err = err ? err : pmt_session_await_answer(socket, START_TRIES);
     }
     pmt_prim_close_sigsafe(socket);
     return err;
@@ -160,6 +162,7 @@ static int
 say_bye(const pmt_session_t *session, bool living)
 {
     pmt_bye_t bye = {.kind = PMT_MESSAGE_BYE, .pid = session->pid, .living = living};
+    pmt_residency_figures(session, bye.figures);
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket < 0) {
         return socket;
@@ -172,7 +175,7 @@ say_bye(const pmt_session_t *session, bool living)
     if (session->shared) {
         pmt_recorder_wake_sigsafe(session->shared);
     }
-    await_answer(socket, 1);
+    pmt_session_await_answer(socket, 1);
     return socket;
 }
 
@@ -225,8 +228,8 @@ forget_parent(pmt_session_t *session)
     *session = (pmt_session_t){.rss.fd = -1, .forked = true, .delivery_ns = session->delivery_ns, .tested = session->tested};
 }
 
-static bool
-is_running(const pmt_session_t *session)
+bool
+pmt_session_is_running(const pmt_session_t *session)
 {
     return session->shared && !session->left && session->pid == pmt_prim_pid_sigsafe();
 }
@@ -235,7 +238,7 @@ const char *
 pmt_session_engine(void)
 {
     const pmt_session_t *session = &pmt_session;
-    int connection = is_running(session) ? pmt_prim_connect_sigsafe(session->address) : -ESRCH;
+    int connection = pmt_session_is_running(session) ? pmt_prim_connect_sigsafe(session->address) : -ESRCH;
     pmt_prim_close_sigsafe(connection);
     return connection < 0 ? NULL : engine_name(session->engine);
 }
@@ -388,7 +391,7 @@ void
 pmt_session_stop(void)
 {
     pmt_session_t *session = &pmt_session;
-    if (!is_running(session)) {
+    if (!pmt_session_is_running(session)) {
         return;
     }
     mark_end(session);
@@ -401,7 +404,7 @@ int
 pmt_session_leave(void)
 {
     pmt_session_t *session = &pmt_session;
-    if (!is_running(session)) {
+    if (!pmt_session_is_running(session)) {
         return -ESRCH;
     }
     mark_end(session);
@@ -416,7 +419,7 @@ pmt_session_flush(char *name, size_t size)
 {
     enum { TRIES = 3 };  // of PMT_MESSAGE_WAIT_MS
     const char flush = PMT_MESSAGE_FLUSH;
-    int socket = is_running(&pmt_session) ? pmt_prim_connect_sigsafe(pmt_session.address) : -ESRCH;
+    int socket = pmt_session_is_running(&pmt_session) ? pmt_prim_connect_sigsafe(pmt_session.address) : -ESRCH;
     int n = socket < 0 ? socket : pmt_prim_send_sigsafe(socket, &flush, 1, NULL, 0);
     if (n == 0) {
         pmt_recorder_wake_sigsafe(pmt_session.shared);

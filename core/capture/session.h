@@ -102,5 +102,11 @@ int pmt_session_flush(char *name, size_t size);
 // Tells the recorder a fact about this process: 0 or -errno.
 int pmt_session_send_meta(int socket, const char *key, const char *value, size_t size);
 
+// Waits for at most `tries` times PMT_MESSAGE_WAIT_MS. The answering byte or -errno.
+int pmt_session_await_answer(int socket, int tries);
+
+// A session of this very process runs.
+bool pmt_session_is_running(const pmt_session_t *session);
+
 // The engine of the session of this very process; NULL: there is none, or its recorder has gone.
 const char *pmt_session_engine(void);

@@ -112,7 +112,7 @@ enum pmt_message_e {
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
     PMT_MESSAGE_FLUSH = 'W',   // program: it wants to read what it has done so far. Answered, when the file holds that, by this byte and the file's name
     PMT_MESSAGE_MAPS = 'P',    // program: pmt_maps_t with descriptors of its own pagemap, maps and smaps_rollup: those that it could open, before user code ran
-    PMT_MESSAGE_SNAPSHOT = 'S',// program: pmt_snapshot_t: a residency snapshot is wanted; answered by one byte when it has been taken
+    PMT_MESSAGE_SNAPSHOT = 'S',// program, or another process of its user: pmt_snapshot_t: a residency snapshot is wanted; answered, when it has been taken, by a byte: 0 or an errno
     PMT_MESSAGE_NAME = 'N',    // program: pmt_name_message_t: a thread that it had before it was traced
     PMT_MESSAGE_FAREWELL = 'F',// recorder: pmt_farewell_t: it has written the file and ends; for a program that stopped its trace and goes on
     PMT_MESSAGE_END = 'X',     // launcher: pmt_end_message_t: how the program ended
@@ -139,23 +139,40 @@ typedef struct pmt_lanes_message_s {
 
 // Which descriptors come with it, in this order.
 enum pmt_maps_e { PMT_MAPS_PAGEMAP = 1, PMT_MAPS_MAPS = 2, PMT_MAPS_ROLLUP = 4 };
+enum { PMT_MAPS_OWN = 4 };  // mappings of the tracer's without a name
 typedef struct pmt_maps_s {
     char kind;
     uint8_t has;  // pmt_maps_e
     uint32_t pid;
-    int32_t error;  // -errno of the pagemap; 0: it is there
+    int32_t error;  // -errno of what is missing; 0: pagemap and maps are there
+    struct { uint64_t start, end; } own[PMT_MAPS_OWN];  // end 0: none
 } pmt_maps_t;
+
+// What the process's allocators say of themselves, in bytes; PMT_FIGURE_UNKNOWN: they do not. Names: docs/format.md section 8.
+enum pmt_figure_e {
+    PMT_FIGURE_PYMALLOC_ARENAS,
+    PMT_FIGURE_PYMALLOC_USED,
+    PMT_FIGURE_MALLOC_HELD,
+    PMT_FIGURE_MALLOC_MMAPPED,
+    PMT_FIGURE_MALLOC_USED,
+    PMT_FIGURE_MALLOC_FREE,
+    PMT_FIGURE_MALLOC_TRIMMABLE,
+    PMT_FIGURES,
+};
+#define PMT_FIGURE_UNKNOWN UINT64_MAX
 
 typedef struct pmt_snapshot_s {
     char kind;
     uint32_t pid;
     char name[PMT_SNAPSHOT_NAME_MAX];  // ends with NUL
+    uint64_t figures[PMT_FIGURES];
 } pmt_snapshot_t;
 
 typedef struct pmt_bye_s {
     char kind;
     uint8_t living;  // 1: the process goes on. If it is the trace's first, the trace is over
     uint32_t pid;
+    uint64_t figures[PMT_FIGURES];
 } pmt_bye_t;
 
 typedef struct pmt_going_on_s {

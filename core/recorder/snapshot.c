@@ -1,0 +1,441 @@
+// Residency snapshots (snapshot.h). A snapshot reads the mappings, then looks at spans of address space piece by piece.
+#include "recorder/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/varint.h"
+#include "format/wire.h"
+#include "recorder/trace.h"
+
+enum { SPANS_MAX = 4096, PATH_ROOM = 4096 };
+static const uint64_t GAP = UINT64_C(64) << 20;   // bytes between two mappings that are looked at in one span
+static const uint64_t REACH = UINT64_C(4) << 30;  // bytes of address space in one piece, however empty
+static const uint64_t SHARE = 30;                 // a snapshot after a fall of RSS waits until the one before was so small a part of the time
+static const uint64_t FALL_KIB = 1024, FALL_PART = 100;  // a fall: by that much, or that part of the highest
+static const uint64_t ROLLUP_MAX_KIB = 256 << 10; // smaps_rollup of more keeps the program's memory calls waiting for too long; at the end it does not matter
+static const uint64_t PAUSE_NS = 100 * 1000u;     // between two pieces, or as long as the piece took
+
+typedef struct span_s {
+    uint64_t start, end;
+} span_t;
+
+// One that is being taken.
+typedef struct job_s {
+    unsigned kind;
+    uint64_t next_piece;  // absolute
+    unsigned count, present;  // spans, and the one at which we are
+    uint64_t at;              // in it
+    bool broken;              // what comes next does not belong to the last span
+    span_t spans[SPANS_MAX];
+} job_t;
+
+struct pmt_snapshots_s {
+    int pagemap, maps, rollup;
+    span_t own[PMT_MAPS_OWN];
+    bool first_due, by_numbers, put_off, running;
+    uint64_t next_fall;  // absolute: before that no snapshot follows a fall
+    uint64_t spent_ns;   // of the snapshot that is being taken
+    int64_t high_kib;    // highest RSS that the sampler read since the last snapshot
+    uint64_t taken, skipped, ns;
+    job_t job;
+};
+
+// ---- mappings ----
+
+typedef struct reading_s {
+    pmt_trace_t *trace;
+    const pmt_process_t *process;
+    uint64_t page;
+    struct {
+        uint64_t start, end;
+        unsigned kind;
+        char path[PATH_ROOM];
+    } region;  // not yet written; end 0: none
+} reading_t;
+
+static bool
+begins_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+// What the kernel does not count as the process's memory: pages of its own and of devices, and those of the huge page pool.
+static bool
+is_uncounted(const char *path)
+{
+    bool device = begins_with(path, "/dev/") && !begins_with(path, "/dev/shm/") && !begins_with(path, "/dev/zero");
+    return device || begins_with(path, "[vvar") || begins_with(path, "[vsyscall]") || begins_with(path, "/anon_hugepage");
+}
+
+static bool
+is_own(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
+{
+    for (unsigned i = 0; i < PMT_MAPS_OWN; i++) {
+        if (mapping->start >= snapshots->own[i].start && mapping->end <= snapshots->own[i].end) {
+            return true;
+        }
+    }
+    return begins_with(mapping->path, "/memfd:pymemtrace") || strstr(mapping->path, "/pymemtrace/_capture.");
+}
+
+static unsigned
+kind_of(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
+{
+    static const char *const shared[] = {"/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem:"};
+    if (is_own(snapshots, mapping)) {
+        return PMT_REGION_TRACER;
+    }
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        if (begins_with(mapping->path, shared[i])) {
+            return PMT_REGION_SHARED;
+        }
+    }
+    return strcmp(mapping->path, "[heap]") == 0    ? PMT_REGION_HEAP
+           : begins_with(mapping->path, "[stack")  ? PMT_REGION_STACK
+           : mapping->path[0] == '/' || mapping->path[0] == '[' ? (begins_with(mapping->path, "[anon:") ? PMT_REGION_ANON : PMT_REGION_FILE)
+                                                                : PMT_REGION_ANON;
+}
+
+static void
+write_region(reading_t *reading)
+{
+    if (reading->region.end) {
+        uint64_t first = reading->region.start / reading->page, pages = (reading->region.end - reading->region.start) / reading->page;
+        pmt_writer_region(reading->trace->writer, reading->process->number, first, pages, reading->region.kind, reading->region.path);
+    }
+    reading->region.end = 0;
+}
+
+static void
+add_span(job_t *job, uint64_t start, uint64_t end)
+{
+    span_t *last = job->count ? &job->spans[job->count - 1] : NULL;
+    if (last && ((!job->broken && start - last->end <= GAP) || job->count == SPANS_MAX)) {
+        last->end = end;
+    } else {
+        job->spans[job->count++] = (span_t){start, end};
+    }
+    job->broken = false;
+}
+
+static void
+visit(const pmt_mapping_t *mapping, void *context)
+{
+    reading_t *reading = context;
+    pmt_snapshots_t *snapshots = reading->process->snapshots;
+    uint64_t last_page = UINT64_C(1) << PMT_WIRE_ADDRESS_BITS;
+    if (is_uncounted(mapping->path) || mapping->end / reading->page > last_page || mapping->start >= mapping->end) {
+        snapshots->job.broken = true;
+        return;
+    }
+    add_span(&snapshots->job, mapping->start, mapping->end);
+    unsigned kind = kind_of(snapshots, mapping);
+    if (reading->region.end == mapping->start && reading->region.kind == kind && strcmp(reading->region.path, mapping->path) == 0) {
+        reading->region.end = mapping->end;
+        return;
+    }
+    write_region(reading);
+    reading->region.start = mapping->start;
+    reading->region.end = mapping->end;
+    reading->region.kind = kind;
+    snprintf(reading->region.path, sizeof reading->region.path, "%s", mapping->path);
+}
+
+static int
+read_mappings(pmt_trace_t *trace, pmt_process_t *process)
+{
+    static reading_t reading;
+    reading = (reading_t){.trace = trace, .process = process, .page = pmt_prim_page_size_sigsafe()};
+    int err = pmt_prim_each_mapping_of(process->snapshots->maps, visit, &reading);
+    write_region(&reading);
+    return err;
+}
+
+// ---- pieces ----
+
+static uint8_t *
+put_run(uint8_t *out, uint64_t pages, unsigned state)
+{
+    return pages ? pmt_varint_put(out, pages << PMT_RESIDENT_BITS | state) : out;
+}
+
+static void
+write_piece(pmt_trace_t *trace, const pmt_process_t *process, uint64_t time, const pmt_pages_t *pages)
+{
+    static uint8_t runs[PMT_WIRE_RUNS_MAX];
+    _Static_assert(sizeof runs >= (2 * PMT_PAGES_RUNS + 1) * PMT_VARINT_MAX, "the runs fit");
+    uint64_t page = pmt_prim_page_size_sigsafe(), at = pages->from;
+    uint8_t *out = runs;
+    for (unsigned i = 0; i < pages->count; i++) {
+        const pmt_page_run_t *run = &pages->runs[i];
+        out = put_run(out, (run->start - at) / page, PMT_RESIDENT_NONE);
+        out = put_run(out, run->pages, run->state);
+        at = run->start + run->pages * page;
+    }
+    out = put_run(out, (pages->to - at) / page, PMT_RESIDENT_NONE);
+    pmt_writer_resident(trace->writer, process->number, time, pages->from / page, runs, (size_t)(out - runs));
+}
+
+// 1: all spans have been looked at; 0: there is more; negative: it cannot go on. A page that comes in after the piece's time may be seen or not.
+static int
+look(pmt_trace_t *trace, pmt_process_t *process)
+{
+    static pmt_pages_t pages;
+    pmt_snapshots_t *snapshots = process->snapshots;
+    job_t *job = &snapshots->job;
+    if (job->present == job->count) {
+        return 1;
+    }
+    const span_t *span = &job->spans[job->present];
+    job->at = job->at < span->start ? span->start : job->at;
+    pages.from = job->at;
+    pages.end = span->end - job->at > REACH ? job->at + REACH : span->end;
+    pages.by_numbers = snapshots->by_numbers;
+    uint64_t time = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    int err = pmt_prim_pages_look(snapshots->pagemap, &pages);
+    if (err) {
+        return err;
+    }
+    if (pages.by_numbers && !snapshots->by_numbers) {
+        static const char reason[] = "Linux before 6.7: untouched pages of zeros that were only read count as memory, and huge pages are not told apart";
+        pmt_writer_meta(trace->writer, process->number + 1, "snapshots_reason", reason, sizeof reason - 1);
+        snapshots->by_numbers = true;
+    }
+    write_piece(trace, process, time, &pages);
+    job->at = pages.to > job->at ? pages.to : pages.end;
+    job->present += job->at >= span->end;
+    return job->present == job->count;
+}
+
+// ---- one snapshot ----
+
+static void
+begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *name, uint64_t now)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    uint64_t fell_at = atomic_exchange_explicit(&process->shared->fell_at, 0, memory_order_relaxed);
+    uint64_t since = fell_at && fell_at < now && kind != PMT_SNAPSHOT_START ? fell_at : now;
+    atomic_store_explicit(&process->shared->rss_high, 0, memory_order_relaxed);
+    snapshots->job.kind = kind;
+    snapshots->job.count = snapshots->job.present = 0;
+    snapshots->job.at = snapshots->job.next_piece = 0;
+    snapshots->job.broken = false;
+    snapshots->high_kib = 0;
+    snapshots->running = true;
+    snapshots->put_off = snapshots->first_due = false;
+    snapshots->spent_ns = 0;
+    pmt_writer_snapshot(trace->writer, process->number, pmt_trace_time(trace, now), kind, pmt_trace_time(trace, since), name, strlen(name));
+}
+
+static void
+end(pmt_trace_t *trace, pmt_process_t *process, int err)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    pmt_process_status_t status = {0};
+    uint64_t now = pmt_prim_now_ns_sigsafe(), kib[4] = {0}, rollup = 0;
+    if (process->status_fd >= 0 && pmt_prim_process_status_read(process->status_fd, &status) == 0) {
+        kib[0] = (uint64_t)status.anon;
+        kib[1] = (uint64_t)status.file;
+        kib[2] = (uint64_t)status.shmem;
+        kib[3] = status.swap > 0 ? (uint64_t)status.swap : 0;
+    }
+    bool cheap = snapshots->job.kind == PMT_SNAPSHOT_ASKED && kib[0] + kib[1] + kib[2] <= ROLLUP_MAX_KIB;
+    if (err == 0 && snapshots->rollup >= 0 && (cheap || snapshots->job.kind == PMT_SNAPSHOT_AT_END)) {
+        int64_t rss = pmt_prim_rollup_kib(snapshots->rollup);
+        rollup = rss < 0 ? 0 : (uint64_t)rss + 1;
+    }
+    pmt_writer_snapshot_end(trace->writer, process->number, pmt_trace_time(trace, now), (unsigned)-err, kib, rollup);
+    snapshots->running = false;
+    snapshots->taken++;
+    snapshots->spent_ns += pmt_prim_now_ns_sigsafe() - now;
+    snapshots->ns += snapshots->spent_ns;
+    snapshots->next_fall = now + SHARE * snapshots->spent_ns;
+}
+
+// The next step of one that has begun: true if it was the last.
+static bool
+step(pmt_trace_t *trace, pmt_process_t *process)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    uint64_t before = pmt_prim_now_ns_sigsafe();
+    int result = process->ended ? -ESRCH : snapshots->job.count ? look(trace, process) : read_mappings(trace, process);
+    uint64_t now = pmt_prim_now_ns_sigsafe(), took = now - before;
+    snapshots->spent_ns += took;
+    snapshots->job.next_piece = now + (took > PAUSE_NS ? took : PAUSE_NS);
+    if (result) {
+        end(trace, process, result < 0 ? result : 0);
+    }
+    return result != 0;
+}
+
+static void
+write_figures(pmt_trace_t *trace, const pmt_process_t *process, const uint64_t *figures, uint64_t now)
+{
+    static const char *const names[PMT_FIGURES] = {
+        [PMT_FIGURE_PYMALLOC_ARENAS] = "pymalloc_arenas", [PMT_FIGURE_PYMALLOC_USED] = "pymalloc_used",  [PMT_FIGURE_MALLOC_HELD] = "malloc_held",
+        [PMT_FIGURE_MALLOC_MMAPPED] = "malloc_mmapped",   [PMT_FIGURE_MALLOC_USED] = "malloc_used",      [PMT_FIGURE_MALLOC_FREE] = "malloc_free",
+        [PMT_FIGURE_MALLOC_TRIMMABLE] = "malloc_trimmable",
+    };
+    for (unsigned i = 0; figures && i < PMT_FIGURES; i++) {
+        if (figures[i] != PMT_FIGURE_UNKNOWN) {
+            pmt_writer_allocator(trace->writer, process->number, pmt_trace_time(trace, now), names[i], figures[i]);
+        }
+    }
+}
+
+int
+pmt_snapshots_take(pmt_trace_t *trace, pmt_process_t *process, const pmt_snapshot_wish_t *wish, void (*between)(void *context), void *context)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    write_figures(trace, process, wish->figures, now);
+    if (!snapshots) {
+        return ENOTSUP;
+    }
+    if (snapshots->running) {
+        end(trace, process, -ECANCELED);
+    }
+    begin(trace, process, wish->kind, wish->name, now);
+    while (!step(trace, process)) {
+        between(context);
+        if (process->snapshots != snapshots || !snapshots->running) {
+            return ESRCH;
+        }
+        if (pmt_prim_now_ns_sigsafe() > wish->deadline) {
+            end(trace, process, -ETIME);
+            return ETIME;
+        }
+    }
+    return 0;
+}
+
+void
+pmt_snapshots_take_first(pmt_trace_t *trace, pmt_process_t *process, void (*between)(void *context), void *context)
+{
+    if (process->snapshots && process->snapshots->first_due) {
+        pmt_snapshots_take(trace, process, &(pmt_snapshot_wish_t){.kind = PMT_SNAPSHOT_START, .name = "", .deadline = UINT64_MAX}, between, context);
+    }
+}
+
+// ---- in the recorder's loop ----
+
+// Begins one that is due. Otherwise the time at which one will be.
+static uint64_t
+look_for_reason(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    if (snapshots->first_due) {
+        begin(trace, process, PMT_SNAPSHOT_START, "", now);
+        return now;
+    }
+    if (!atomic_load_explicit(&process->shared->fell_at, memory_order_relaxed)) {
+        return UINT64_MAX;
+    }
+    if (now < snapshots->next_fall) {
+        snapshots->skipped += !snapshots->put_off;
+        snapshots->put_off = true;
+        return snapshots->next_fall;
+    }
+    begin(trace, process, PMT_SNAPSHOT_FELL, "", now);
+    return now;
+}
+
+uint64_t
+pmt_snapshots_step(pmt_trace_t *trace)
+{
+    uint64_t due = UINT64_MAX;
+    for (pmt_process_t *process = trace->processes; process; process = process->next) {
+        pmt_snapshots_t *snapshots = process->snapshots;
+        if (!snapshots || (process->ended && !snapshots->running)) {
+            continue;
+        }
+        uint64_t now = pmt_prim_now_ns_sigsafe();
+        uint64_t next = snapshots->running ? snapshots->job.next_piece : look_for_reason(trace, process, now);
+        if (snapshots->running && next <= now) {
+            next = step(trace, process) ? now : snapshots->job.next_piece;
+        }
+        due = next < due ? next : due;
+    }
+    return due;
+}
+
+void
+pmt_snapshots_saw_rss(pmt_process_t *process, uint64_t absolute, int64_t kib)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    if (!snapshots || !process->shared) {
+        return;
+    }
+    snapshots->high_kib = kib > snapshots->high_kib ? kib : snapshots->high_kib;
+    uint64_t fell = (uint64_t)(snapshots->high_kib - kib), part = (uint64_t)snapshots->high_kib / FALL_PART, none = 0;
+    if (fell >= (part > FALL_KIB ? part : FALL_KIB)) {
+        atomic_compare_exchange_strong_explicit(&process->shared->fell_at, &none, absolute, memory_order_relaxed, memory_order_relaxed);
+    }
+}
+
+// ---- a process's ----
+
+static void
+explain(pmt_trace_t *trace, const pmt_process_t *process, const pmt_maps_t *maps)
+{
+    char text[160] = "";
+    if (!(maps->has & PMT_MAPS_PAGEMAP) || !(maps->has & PMT_MAPS_MAPS)) {
+        const char *name = maps->has & PMT_MAPS_PAGEMAP ? "maps" : "pagemap";
+        snprintf(text, sizeof text, "/proc/self/%s cannot be read (%s)", name, strerror(maps->error < 0 ? -maps->error : EIO));
+    }
+    pmt_writer_meta(trace->writer, process->number + 1, "snapshots_reason", text, strlen(text));
+}
+
+bool
+pmt_snapshots_attach(pmt_trace_t *trace, pmt_process_t *process, const pmt_maps_t *maps, const int *fds, unsigned fd_count)
+{
+    unsigned has = maps->has & (PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS | PMT_MAPS_ROLLUP), needed = PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS;
+    if (process->snapshots || fd_count != (unsigned)__builtin_popcount(has)) {
+        return false;
+    }
+    explain(trace, process, maps);
+    pmt_snapshots_t *snapshots = (has & needed) == needed ? calloc(1, sizeof *snapshots) : NULL;
+    if (!snapshots) {
+        return false;
+    }
+    snapshots->pagemap = fds[0];
+    snapshots->maps = fds[1];
+    snapshots->rollup = has & PMT_MAPS_ROLLUP ? fds[2] : -1;
+    snapshots->first_due = true;
+    for (unsigned i = 0; i < PMT_MAPS_OWN; i++) {
+        snapshots->own[i] = (span_t){maps->own[i].start, maps->own[i].end};
+    }
+    process->snapshots = snapshots;
+    return true;
+}
+
+void
+pmt_snapshots_detach(pmt_trace_t *trace, pmt_process_t *process)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    if (!snapshots) {
+        return;
+    }
+    if (snapshots->running) {
+        end(trace, process, -ESRCH);
+    }
+    pmt_prim_close_sigsafe(snapshots->pagemap);
+    pmt_prim_close_sigsafe(snapshots->maps);
+    pmt_prim_close_sigsafe(snapshots->rollup);
+    free(snapshots);
+    process->snapshots = NULL;
+}
+
+void
+pmt_snapshots_counters(pmt_trace_t *trace, const pmt_process_t *process)
+{
+    const pmt_snapshots_t *snapshots = process->snapshots;
+    if (snapshots) {
+        pmt_writer_counter(trace->writer, process->number, "snapshots", snapshots->taken);
+        pmt_writer_counter(trace->writer, process->number, "snapshots_skipped", snapshots->skipped);
+        pmt_writer_counter(trace->writer, process->number, "snapshot_ns", snapshots->ns);
+    }
+}
