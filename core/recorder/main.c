@@ -30,12 +30,29 @@ typedef struct recorder_s {
     uint64_t told_at;   // when the launcher told the program's end; 0: not yet
     uint64_t ticks, next_tick, next_flush;
     uint64_t next_look;   // at processes that have just begun
+    uint64_t next_piece;  // of a residency snapshot
     uint32_t strangers;   // heard of since the last tick
     int farewell;  // the connection of a program that has stopped its trace and waits for the file; -1: none
     char message[PMT_MESSAGE_MAX + 1];
 } recorder_t;
 
+static void
+tick(recorder_t *recorder, uint64_t now)
+{
+    pmt_children_look(&recorder->trace, recorder->ticks++ % THOROUGH_TICKS == 0);
+    pmt_sample(&recorder->trace);
+    recorder->strangers = 0;
+    recorder->next_tick = now + TICK_NS;
+}
+
 // ---- messages ----
+
+static void
+answer(int fd, int err)
+{
+    const uint8_t byte = (uint8_t)err;
+    pmt_prim_send_sigsafe(fd, &byte, 1, NULL, 0);
+}
 
 static void
 on_meta(recorder_t *recorder, size_t size, uint64_t scope)
@@ -120,6 +137,18 @@ on_name(recorder_t *recorder, size_t size)
     }
 }
 
+// While a snapshot is being taken that somebody waits for.
+static void
+breathe(void *context)
+{
+    recorder_t *recorder = context;
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    pmt_drain(&recorder->trace);
+    if (now >= recorder->next_tick) {
+        tick(recorder, now);
+    }
+}
+
 // To a program that has stopped its trace, or its part of it. `pid`: of a recorder that ends, else 0.
 static void
 say_farewell(int fd, uint32_t pid, int err)
@@ -143,9 +172,10 @@ on_bye(recorder_t *recorder, size_t size, int fd)
         pmt_drain(&recorder->trace);
         pmt_process_name_threads(&recorder->trace, process);
         pmt_sample(&recorder->trace);
+        pmt_request_last_snapshot(&recorder->trace, process, &bye, breathe, recorder);
         process->leaving = true;
     }
-    pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+    answer(fd, 0);
     if (bye.living && process && process->number == 0) {
         recorder->farewell = fd;
     } else if (bye.living) {
@@ -190,8 +220,17 @@ serve(recorder_t *recorder, int fd)
         case PMT_MESSAGE_NAME:
             on_name(recorder, (size_t)size);
             break;
+        case PMT_MESSAGE_MAPS:
+            taken = pmt_request_maps(&recorder->trace, recorder->message, (size_t)size, fds, fd_count);
+            break;
+        case PMT_MESSAGE_SNAPSHOT:
+            answer(fd, pmt_request_snapshot(&recorder->trace, recorder->message, (size_t)size, breathe, recorder));
+            break;
         case PMT_MESSAGE_READY:
-            pmt_prim_send_sigsafe(fd, "", 1, NULL, 0);
+            if (greeted) {
+                pmt_snapshots_take_first(&recorder->trace, greeted, breathe, recorder);
+            }
+            answer(fd, 0);
             break;
         default:
             break;
@@ -334,6 +373,7 @@ rest(recorder_t *recorder)
 {
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t until = recorder->next_look < recorder->next_tick ? recorder->next_look : recorder->next_tick;
+    until = recorder->next_piece < until ? recorder->next_piece : until;
     uint64_t left = until > now ? until - now : 0;
     bool listen = recorder->trace.kin_fd >= 0 && recorder->strangers < STRANGERS_MAX;
     _Atomic uint32_t *doorbells[PMT_WAIT_MAX], *asleep[PMT_WAIT_MAX];
@@ -394,15 +434,6 @@ finished(recorder_t *recorder, uint64_t now)
 }
 
 static void
-tick(recorder_t *recorder, uint64_t now)
-{
-    pmt_children_look(&recorder->trace, recorder->ticks++ % THOROUGH_TICKS == 0);
-    pmt_sample(&recorder->trace);
-    recorder->strangers = 0;
-    recorder->next_tick = now + TICK_NS;
-}
-
-static void
 run(recorder_t *recorder)
 {
     for (;;) {
@@ -415,6 +446,7 @@ run(recorder_t *recorder)
         recorder->strangers += pmt_children_hear(&recorder->trace);  // before the ended are forgotten: all that they did has been told
         close_ended(recorder);
         recorder->next_look = pmt_children_look_again(&recorder->trace);
+        recorder->next_piece = pmt_snapshots_step(&recorder->trace);
         if (!rung) {
             tick(recorder, now);
         }
@@ -441,7 +473,7 @@ start(recorder_t *recorder)
     recorder->control_open = true;
     recorder->farewell = -1;
     recorder->next_tick = trace->t0 + TICK_NS;
-    recorder->next_look = UINT64_MAX;
+    recorder->next_look = recorder->next_piece = UINT64_MAX;
     recorder->next_flush = trace->t0 + FLUSH_NS;
     trace->nodes = pmt_nodes_new();
     trace->sites = pmt_sites_new();

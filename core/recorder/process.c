@@ -139,6 +139,7 @@ pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
         pmt_writer_flush(trace->writer);  // if that fails the end, in a block of its own, may still find room
     }
     pmt_process_counters(trace, process);
+    pmt_snapshots_detach(trace, process);
     if (process->shared) {
         pmt_process_close_events(process, UINT32_MAX);
         free(process->events);
@@ -243,6 +244,9 @@ shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
         {"fault_cost_ns", atomic_load_explicit(&shared->fault_cost_ns, memory_order_relaxed)},
         {"ticks", atomic_load_explicit(&shared->ticks, memory_order_relaxed)},
         {"rss_peak_pages", atomic_load_explicit(&shared->rss_peak_pages, memory_order_relaxed)},
+        {"rss_peak_ns", pmt_trace_time(trace, atomic_load_explicit(&shared->rss_peak_ns, memory_order_relaxed))},
+        {"moves", atomic_load_explicit(&shared->moves, memory_order_relaxed)},
+        {"releases", atomic_load_explicit(&shared->releases, memory_order_relaxed)},
     };
     for (size_t i = 0; i < PMT_COUNT(counters); i++) {
         pmt_writer_counter(trace->writer, process->number, counters[i].name, counters[i].value);
@@ -258,6 +262,7 @@ pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
     if (process->lanes) {
         lane_counters(trace, process);
     }
+    pmt_snapshots_counters(trace, process);
     pmt_writer_counter(trace->writer, process->number, "rss_hwm_kib", process->peak_kib > 0 ? (uint64_t)process->peak_kib : 0);
 }
 

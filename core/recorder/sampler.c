@@ -21,6 +21,7 @@ pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute
         delta[i] = value[i] - process->sample[i];
         process->sample[i] = value[i];
     }
+    pmt_snapshots_saw_rss(process, absolute, value[0] + value[1] + value[2]);
     process->peak_kib = status.peak > process->peak_kib ? status.peak : process->peak_kib;
     pmt_writer_sample(trace->writer, process->number, now - process->sampled_at, delta);
     process->sampled_at = now;

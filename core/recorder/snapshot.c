@@ -29,6 +29,7 @@ typedef struct job_s {
     unsigned count, present;  // spans, and the one at which we are
     uint64_t at;              // in it
     bool broken;              // what comes next does not belong to the last span
+    bool mapped;              // the mappings have been read
     span_t spans[SPANS_MAX];
 } job_t;
 
@@ -93,10 +94,13 @@ kind_of(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
             return PMT_REGION_SHARED;
         }
     }
-    return strcmp(mapping->path, "[heap]") == 0    ? PMT_REGION_HEAP
-           : begins_with(mapping->path, "[stack")  ? PMT_REGION_STACK
-           : mapping->path[0] == '/' || mapping->path[0] == '[' ? (begins_with(mapping->path, "[anon:") ? PMT_REGION_ANON : PMT_REGION_FILE)
-                                                                : PMT_REGION_ANON;
+    if (strcmp(mapping->path, "[heap]") == 0) {
+        return PMT_REGION_HEAP;
+    }
+    if (begins_with(mapping->path, "[stack")) {
+        return PMT_REGION_STACK;
+    }
+    return mapping->path[0] == '\0' || begins_with(mapping->path, "[anon:") ? PMT_REGION_ANON : PMT_REGION_FILE;
 }
 
 static void
@@ -222,7 +226,7 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     snapshots->job.kind = kind;
     snapshots->job.count = snapshots->job.present = 0;
     snapshots->job.at = snapshots->job.next_piece = 0;
-    snapshots->job.broken = false;
+    snapshots->job.broken = snapshots->job.mapped = false;
     snapshots->high_kib = 0;
     snapshots->running = true;
     snapshots->put_off = snapshots->first_due = false;
@@ -261,7 +265,8 @@ step(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
     uint64_t before = pmt_prim_now_ns_sigsafe();
-    int result = process->ended ? -ESRCH : snapshots->job.count ? look(trace, process) : read_mappings(trace, process);
+    int result = process->ended ? -ESRCH : snapshots->job.mapped ? look(trace, process) : read_mappings(trace, process);
+    snapshots->job.mapped = true;
     uint64_t now = pmt_prim_now_ns_sigsafe(), took = now - before;
     snapshots->spent_ns += took;
     snapshots->job.next_piece = now + (took > PAUSE_NS ? took : PAUSE_NS);

@@ -12,6 +12,7 @@
 #include "recorder/events.h"
 #include "recorder/intern.h"
 #include "recorder/modules.h"
+#include "recorder/snapshot.h"
 #include "recorder/summary.h"
 
 // The consumer's end of one ring: the thread's present stack and what its next fault is written against.
@@ -69,6 +70,7 @@ typedef struct pmt_process_s {
     pmt_modules_t modules;
     uint64_t argv_hash;  // of the arguments as written last; 0: not yet
     pmt_expected_t *expected;
+    pmt_snapshots_t *snapshots;  // NULL: none can be taken
     uint64_t sampled_at;
     int64_t sample[4];  // anon, file, shmem, swap: KiB
     int64_t peak_kib;
@@ -140,6 +142,13 @@ int pmt_lanes_attach(pmt_trace_t *trace, pmt_process_t *process, int fd);
 void pmt_lanes_detach(pmt_process_t *process);
 // A lane is more than half full: this is no time to sleep.
 bool pmt_lanes_urgent(const pmt_process_t *process);
+
+// requests.c. A process sent its PMT_MESSAGE_MAPS; true: the descriptors are taken over.
+bool pmt_request_maps(pmt_trace_t *trace, const void *message, size_t size, const int *fds, unsigned fd_count);
+// A PMT_MESSAGE_SNAPSHOT; `between` is called between the pieces. What is to be answered: 0 or an errno.
+int pmt_request_snapshot(pmt_trace_t *trace, const void *message, size_t size, void (*between)(void *context), void *context);
+// A process is about to end, or stops its trace.
+void pmt_request_last_snapshot(pmt_trace_t *trace, pmt_process_t *process, const pmt_bye_t *bye, void (*between)(void *context), void *context);
 
 // children.c. Adds the children of the known processes to the trace. `thorough`: those of threads other than the main one too.
 void pmt_children_look(pmt_trace_t *trace, bool thorough);
