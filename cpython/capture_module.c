@@ -13,6 +13,7 @@
 #include "hooks.h"
 #include "hooks_module.h"
 #include "prim/prim.h"
+#include "residency_module.h"
 #include "run_main.h"
 #include "slots.h"
 #include "trap.h"
@@ -471,6 +472,7 @@ static PyMethodDef methods[] = {
     {"free_signal", capture_free_signal, METH_NOARGS, free_signal_doc},
     {"summon", capture_summon, METH_VARARGS, summon_doc},
     {"flush", capture_flush, METH_NOARGS, flush_doc},
+    {"snapshot", pmt_python_snapshot, METH_O, pmt_python_snapshot_doc},
     {"hooks", pmt_python_hooks, METH_NOARGS, pmt_python_hooks_doc},
     {"hooks_on", pmt_python_hooks_on, METH_VARARGS, pmt_python_hooks_on_doc},
     {"hooks_off", pmt_python_hooks_off, METH_NOARGS, "hooks_off()\n\nNo event is recorded from here on. Harmless when none is."},

@@ -222,6 +222,21 @@ pmt_compat_where(const pmt_pyframe_t *frame)
 #endif
 }
 
+// The report of the interpreter's allocator, as sys._debugmallocstats() makes it; exported by all versions with pymalloc, declared by some. False: pymalloc is not in use.
+extern int _PyObject_DebugMallocStats(FILE *out) __attribute__((weak));
+
+static inline bool
+pmt_compat_has_malloc_stats(void)
+{
+    return _PyObject_DebugMallocStats != NULL;
+}
+
+static inline bool
+pmt_compat_malloc_stats(FILE *out)
+{
+    return _PyObject_DebugMallocStats(out) != 0;
+}
+
 // What is left of the recursion limits.
 typedef struct pmt_recursion_s {
     int python, c;

@@ -3,6 +3,7 @@
 #include "compat.h"
 #include "frames.h"
 #include "hooks.h"
+#include "residency_module.h"
 
 #include "base/hash.h"
 #include "prim/prim.h"
@@ -280,4 +281,4 @@ steady_sigsafe(uint64_t stack)
     return !frame->previous || is_live(tstate, frame->previous) || is_entry(tstate, frame->previous, stack);
 }
 
-const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe, pmt_hooks_open_codes, pmt_hooks_has_begun};
+const pmt_interp_t pmt_python_interp = {depth_sigsafe, walk_sigsafe, describe_sigsafe, steady_sigsafe, pmt_hooks_open_codes, pmt_hooks_has_begun, pmt_python_allocator};

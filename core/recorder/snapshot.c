@@ -354,7 +354,7 @@ pmt_snapshots_step(pmt_trace_t *trace)
     uint64_t due = UINT64_MAX;
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
         pmt_snapshots_t *snapshots = process->snapshots;
-        if (!snapshots || (process->ended && !snapshots->running)) {
+        if (!snapshots || ((process->ended || process->leaving) && !snapshots->running)) {
             continue;
         }
         uint64_t now = pmt_prim_now_ns_sigsafe();

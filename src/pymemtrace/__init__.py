@@ -7,7 +7,7 @@ offers is loaded when it is first used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pymemtrace._capture import rss, rss_peak
-    from pymemtrace.api import start, stop, trace
+    from pymemtrace.api import snapshot, start, stop, trace
     from pymemtrace.listening import listen
     from pymemtrace.recording import Recording
     from pymemtrace.sections import Profile, Trace, mark
@@ -23,6 +23,7 @@ __all__ = [
     "mark",
     "rss",
     "rss_peak",
+    "snapshot",
     "start",
     "stop",
     "trace",
@@ -39,6 +40,7 @@ _HOMES = {
     "mark": "pymemtrace.sections",
     "rss": "pymemtrace._capture",
     "rss_peak": "pymemtrace._capture",
+    "snapshot": "pymemtrace.api",
     "start": "pymemtrace.api",
     "stop": "pymemtrace.api",
     "trace": "pymemtrace.api",

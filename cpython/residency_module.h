@@ -1,0 +1,13 @@
+// Residency snapshots from Python, and what the interpreter's allocator says of itself.
+#pragma once
+
+#include "compat.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// pmt_interp_t's allocator.
+bool pmt_python_allocator(uint64_t *held, uint64_t *used);
+
+extern const char pmt_python_snapshot_doc[];
+PyObject *pmt_python_snapshot(PyObject *module, PyObject *name);
