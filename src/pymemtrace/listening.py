@@ -85,7 +85,8 @@ def _on_summons(_number: int, _frame: object) -> None:
 def _obey(command: dict[str, str]) -> dict[str, str]:
     if api.is_changing():
         return {"error": "it is just starting or stopping a trace of its own: try again"}
-    return _attach(command) if command.get("verb") == "attach" else _detach()
+    verb = command.get("verb")
+    return _attach(command) if verb == "attach" else _snapshot(command) if verb == "snapshot" else _detach()
 
 
 def _attach(command: dict[str, str]) -> dict[str, str]:
@@ -107,6 +108,12 @@ def _attach(command: dict[str, str]) -> dict[str, str]:
         return {"error": recording.engine_reason}
     _attached = recording
     return {"path": recording.path or "", "engine": recording.engine, "reason": recording.engine_reason}
+
+
+def _snapshot(command: dict[str, str]) -> dict[str, str]:
+    if not api.snapshot(command.get("name", "")):
+        return {"error": "it is not being traced"}
+    return {}
 
 
 def _path_problem(error: TracePathError) -> str:

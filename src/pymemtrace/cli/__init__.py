@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The one-line help of `run` is kept here: its module is not imported for the help of the others.
 RUN_HELP = "run a Python program and record which lines make its memory grow"
-_REPORT_VERBS = ("report", "tree", "log", "calls", "lines", "info", "attach", "detach", "doctor")
+_REPORT_VERBS = ("report", "tree", "log", "calls", "lines", "info", "attach", "detach", "snapshot", "doctor")
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -29,6 +29,7 @@ examples:
   pymemtrace lines TRACE.pmt             the source, line by line, after run --lines
   pymemtrace log TRACE.pmt               every call and return with the RSS
   pymemtrace attach PID --duration 30    trace a running program that listens
+  pymemtrace snapshot PID                what is resident in a traced program now
   pymemtrace doctor                      what works on this machine, what would unlock more
   pymemtrace VERB --help                 the options of a verb
 """

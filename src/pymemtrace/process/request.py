@@ -1,0 +1,43 @@
+"""Asking the recorder of a program under `pymemtrace run` for something, from another process of the same user.
+
+Its address stands in the command line of the program, and in the environment of the Python processes that it started.
+"""
+
+import os
+import re
+import socket
+import struct
+
+_ADDRESS = re.compile(rb"(?:^|[\0 =])(pymemtrace-\d+-[0-9a-f]{32})(?=[\0 ])")
+_UNKNOWN = (1 << 64) - 1
+_FIGURES = 7  # of the allocators: only the program itself could say
+_PATIENCE = 5.0  # seconds
+
+
+def address_of(pid: int) -> str | None:
+    """Of the recorder of process `pid`; None: it is not under `pymemtrace run`, or another user's."""
+    for name in ("cmdline", "environ"):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                found = _ADDRESS.search(file.read())
+        except OSError:
+            continue
+        if found:
+            return found[1].decode()
+    return None
+
+
+def snapshot(address: str, pid: int, name: str) -> int:
+    """Have a residency snapshot of `pid` taken: 0 or an errno. Raises OSError if the recorder does not answer."""
+    message = struct.pack(f"<c3xI64s{_FIGURES}Q", b"S", pid, name.encode(), *[_UNKNOWN] * _FIGURES)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(_PATIENCE)
+        connection.connect(b"\0" + address.encode())
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid(), os.stat(f"/proc/{pid}").st_uid):
+            raise PermissionError(1, "somebody else's recorder")
+        connection.send(message)
+        answer = connection.recv(1)
+    if not answer:
+        raise ConnectionError("the recorder has ended")
+    return answer[0]
