@@ -16,7 +16,8 @@ static const uint64_t REACH = UINT64_C(4) << 30;  // bytes of address space in o
 static const uint64_t SHARE = 30;                 // a snapshot after a fall of RSS waits until the one before was so small a part of the time
 static const uint64_t FALL_KIB = 1024, FALL_PART = 100;  // a fall: by that much, or that part of the highest
 static const uint64_t ROLLUP_MAX_KIB = 256 << 10; // smaps_rollup of more keeps the program's memory calls waiting for too long; at the end it does not matter
-static const uint64_t PAUSE_NS = 100 * 1000u;     // between two pieces, or as long as the piece took
+static const uint64_t STEP_NS = 200 * 1000u;      // pieces are looked at for so long at a time
+static const uint64_t PAUSE_NS = 100 * 1000u;     // between two steps, or as long as the step took
 
 typedef struct span_s {
     uint64_t start, end;
@@ -28,6 +29,7 @@ typedef struct job_s {
     uint64_t next_piece;  // absolute
     unsigned count, present;  // spans, and the one at which we are
     uint64_t at;              // in it
+    uint64_t empty_from, empty_time;  // nothing was found from there to `at`, which is not yet written; empty_time 0: all is
     bool broken;              // what comes next does not belong to the last span
     bool mapped;              // the mappings have been read
     span_t spans[SPANS_MAX];
@@ -183,6 +185,24 @@ write_piece(pmt_trace_t *trace, const pmt_process_t *process, uint64_t time, con
     pmt_writer_resident(trace->writer, process->number, time, pages->from / page, runs, (size_t)(out - runs));
 }
 
+// Emptiness is written with what follows it in its span, under its own time: it may be terabytes.
+static void
+put_piece(pmt_trace_t *trace, const pmt_process_t *process, uint64_t time, pmt_pages_t *pages, bool last)
+{
+    job_t *job = &process->snapshots->job;
+    if (job->empty_time) {
+        pages->from = job->empty_from;
+        time = job->empty_time;
+    }
+    if (pages->count == 0 && !last) {
+        job->empty_from = pages->from;
+        job->empty_time = time ? time : 1;
+        return;
+    }
+    job->empty_time = 0;
+    write_piece(trace, process, time, pages);
+}
+
 // 1: all spans have been looked at; 0: there is more; negative: it cannot go on. A page that comes in after the piece's time may be seen or not.
 static int
 look(pmt_trace_t *trace, pmt_process_t *process)
@@ -208,9 +228,10 @@ look(pmt_trace_t *trace, pmt_process_t *process)
         pmt_writer_meta(trace->writer, process->number + 1, "snapshots_reason", reason, sizeof reason - 1);
         snapshots->by_numbers = true;
     }
-    write_piece(trace, process, time, &pages);
-    job->at = pages.to > job->at ? pages.to : pages.end;
+    pages.to = pages.to > pages.from ? pages.to : pages.end;
+    job->at = pages.to;
     job->present += job->at >= span->end;
+    put_piece(trace, process, time, &pages, job->at >= span->end);
     return job->present == job->count;
 }
 
@@ -225,7 +246,7 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     atomic_store_explicit(&process->shared->rss_high, 0, memory_order_relaxed);
     snapshots->job.kind = kind;
     snapshots->job.count = snapshots->job.present = 0;
-    snapshots->job.at = snapshots->job.next_piece = 0;
+    snapshots->job.at = snapshots->job.next_piece = snapshots->job.empty_time = 0;
     snapshots->job.broken = snapshots->job.mapped = false;
     snapshots->high_kib = 0;
     snapshots->running = true;
@@ -265,9 +286,13 @@ step(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
     uint64_t before = pmt_prim_now_ns_sigsafe();
-    int result = process->ended ? -ESRCH : snapshots->job.mapped ? look(trace, process) : read_mappings(trace, process);
+    uint64_t now;
+    int result = process->ended ? -ESRCH : snapshots->job.mapped ? 0 : read_mappings(trace, process);
     snapshots->job.mapped = true;
-    uint64_t now = pmt_prim_now_ns_sigsafe(), took = now - before;
+    while ((now = pmt_prim_now_ns_sigsafe()) - before < STEP_NS && !result) {
+        result = look(trace, process);
+    }
+    uint64_t took = now - before;
     snapshots->spent_ns += took;
     snapshots->job.next_piece = now + (took > PAUSE_NS ? took : PAUSE_NS);
     if (result) {
