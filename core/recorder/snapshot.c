@@ -280,19 +280,24 @@ end(pmt_trace_t *trace, pmt_process_t *process, int err)
     snapshots->next_fall = now + SHARE * snapshots->spent_ns;
 }
 
+static int
+look_for_a_while(pmt_trace_t *trace, pmt_process_t *process, uint64_t until)
+{
+    int result;
+    while ((result = look(trace, process)) == 0 && pmt_prim_now_ns_sigsafe() < until) {
+    }
+    return result;
+}
+
 // The next step of one that has begun: true if it was the last.
 static bool
 step(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
     uint64_t before = pmt_prim_now_ns_sigsafe();
-    uint64_t now;
-    int result = process->ended ? -ESRCH : snapshots->job.mapped ? 0 : read_mappings(trace, process);
+    int result = process->ended ? -ESRCH : snapshots->job.mapped ? look_for_a_while(trace, process, before + STEP_NS) : read_mappings(trace, process);
     snapshots->job.mapped = true;
-    while ((now = pmt_prim_now_ns_sigsafe()) - before < STEP_NS && !result) {
-        result = look(trace, process);
-    }
-    uint64_t took = now - before;
+    uint64_t now = pmt_prim_now_ns_sigsafe(), took = now - before;
     snapshots->spent_ns += took;
     snapshots->job.next_piece = now + (took > PAUSE_NS ? took : PAUSE_NS);
     if (result) {
