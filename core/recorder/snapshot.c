@@ -73,15 +73,16 @@ is_uncounted(const char *path)
     return device || begins_with(path, "[vvar") || begins_with(path, "[vsyscall]") || begins_with(path, "/anon_hugepage");
 }
 
+// The kernel makes one mapping of neighbours: it may consist of several of ours.
 static bool
 is_own(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
 {
-    for (unsigned i = 0; i < PMT_MAPS_OWN; i++) {
-        if (mapping->start >= snapshots->own[i].start && mapping->end <= snapshots->own[i].end) {
-            return true;
-        }
+    uint64_t at = mapping->start;
+    for (unsigned i = 0; i < PMT_MAPS_OWN * PMT_MAPS_OWN && at < mapping->end; i++) {
+        const span_t *own = &snapshots->own[i % PMT_MAPS_OWN];
+        at = at >= own->start && at < own->end ? own->end : at;
     }
-    return begins_with(mapping->path, "/memfd:pymemtrace") || strstr(mapping->path, "/pymemtrace/_capture.");
+    return at >= mapping->end || begins_with(mapping->path, "/memfd:pymemtrace") || strstr(mapping->path, "/pymemtrace/_capture.");
 }
 
 static unsigned
