@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,17 +14,19 @@ import pytest
 from integration.harness import (
     PAGE,
     TARGETS,
+    Outcome,
     Traced,
     answer,
     any_user,
     assert_one_line,
     both,
+    children,
     cli,
     environment,
     new_folder,
     popen,
     pymemtrace,
-    text,
+    run,
     trace,
     users,
 )
@@ -206,11 +209,7 @@ def test_wrong_names(argument: str) -> None:
     assert done.stderr.splitlines()[-1].startswith(("TypeError", "pymemtrace.errors.ArgumentError"))
 
 
-def cli_python(code: str):  # type: ignore[no-untyped-def]
-    import sys
-
-    from integration.harness import run
-
+def cli_python(code: str) -> Outcome:
     return run([sys.executable, "-c", code], user=any_user())
 
 
@@ -223,7 +222,7 @@ class Waiting:
         command = pymemtrace("run", "-q", "-o", self.path, TARGETS / "on_command.py", "1", "1000")
         self.process = popen(command, user=user, stdin=subprocess.PIPE)
         answer(self.process, b"ready")
-        [self.pid] = children_of(self.process.pid, b"on_command.py")
+        [self.pid] = booted(self.process.pid)
 
     def end(self) -> pmt.Trace:
         self.process.communicate(timeout=30)
@@ -231,9 +230,8 @@ class Waiting:
         return pmt.decode(self.path.read_bytes())
 
 
-def children_of(pid: int, word: bytes) -> list[int]:
-    from integration.harness import children
-
+def booted(pid: int) -> list[int]:
+    """Which of a process and its children run our bootstrap."""
     family = [pid, *children(pid)]
     return [each for each in family if b"_boot.py" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
@@ -263,8 +261,6 @@ def test_asked_of_a_stranger() -> None:
 def test_asked_of_a_program_that_listens() -> None:
     folder = new_folder(any_user())
     surroundings = environment(XDG_RUNTIME_DIR=str(folder))
-    import sys
-
     process = popen([sys.executable, TARGETS / "listening.py", "own"], user=any_user(), cwd=folder, env=surroundings)
     try:
         time.sleep(1)
@@ -272,7 +268,7 @@ def test_asked_of_a_program_that_listens() -> None:
         assert (done.status, done.stderr) == (0, "")
     finally:
         os.kill(process.pid, signal.SIGTERM)
-        text(process.communicate(timeout=30)[1])
+        process.communicate(timeout=30)
     found = pmt.decode((folder / "own.pmt").read_bytes())
     assert named(found, "mine").kind == ASKED
     assert any(figure.time == named(found, "mine").time for figure in found.allocators)
