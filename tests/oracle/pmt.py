@@ -250,7 +250,7 @@ class Trace:
     moves: list[Move] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     allocators: list[Allocator] = field(default_factory=list)
-    # Faults, Moves, Releases and Snapshots (where they end, or begin without an end), with the ROUNDs' times between them
+    # Faults, Moves, Releases and Snapshots (where they begin) in the file's order, with the ROUNDs' times between them
     residency: list[Fault | Move | Release | Snapshot | int] = field(default_factory=list)
 
 
@@ -450,7 +450,8 @@ class _Decoder:
             return
         process = self.process(c.u())
         if kind == 0x51:
-            self.open[process] = Snapshot(process, self.at(c.u()), self.kind(c.u(), 1, 4), c.u(), c.str(), len(trace.residency))
+            at, why, since, name = self.at(c.u()), self.kind(c.u(), 1, 4), c.u(), c.str()
+            self.open[process] = Snapshot(process, at, why, since, name, len(trace.residency))
             trace.snapshots.append(self.open[process])
             trace.residency.append(self.open[process])
         elif kind == 0x52:
