@@ -199,7 +199,7 @@ void pmt_prim_detach(int keep);
 
 // ---- pages.c: which pages of a process are there, from descriptors that it opened on itself ----
 // A piece of its address space is looked at in one go: up to so many pages that are there (or in swap), and so many runs of them. Used by one thread.
-enum { PMT_PAGES_MOST = 16384, PMT_PAGES_RUNS = 1024 };
+enum { PMT_PAGES_MOST = 16384, PMT_PAGES_RUNS = 512 };
 typedef struct pmt_page_run_s {
     uint64_t start, pages;  // start: an address
     unsigned state;         // pmt_resident_e of format/wire.h

@@ -195,23 +195,6 @@ rollup(void **state)
     close(fd);
 }
 
-static void
-malloc_totals(void **state)
-{
-    pmt_malloc_totals_t before, after;
-    if (!pmt_prim_malloc_totals(&before)) {
-        fail_msg("this C library has no mallinfo2");
-    }
-    void *block = malloc(50000), *mapped = malloc(8 << 20);
-    assert_non_null(block);
-    assert_true(pmt_prim_malloc_totals(&after));
-    assert_in_range(after.used - before.used, 50000, 60000);
-    assert_in_range(after.mmapped - before.mmapped, 8 << 20, (8 << 20) + (64 << 10));
-    assert_int_equal(after.used + after.free, after.held);
-    free(block);
-    free(mapped);
-}
-
 int
 main(void)
 {
@@ -223,7 +206,6 @@ main(void)
         cmocka_unit_test(bounded),
         cmocka_unit_test(gone),
         cmocka_unit_test(rollup),
-        cmocka_unit_test(malloc_totals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ check_alive(int pagemap)
 static int
 scan(int pagemap, pmt_pages_t *pages)
 {
-    enum { ROOM = PMT_PAGES_RUNS };
+    enum { ROOM = PMT_PAGES_RUNS };  // with more than there are entries in a page table the kernel's walk_end may be that of a part of it
     static pmt_page_region_t regions[ROOM];  // one thread asks
     uint64_t page = pmt_prim_page_size_sigsafe();
     pmt_scan_request_t request = {
