@@ -322,25 +322,17 @@ write_figures(pmt_trace_t *trace, const pmt_process_t *process, const uint64_t *
     }
 }
 
-int
-pmt_snapshots_take(pmt_trace_t *trace, pmt_process_t *process, const pmt_snapshot_wish_t *wish, void (*between)(void *context), void *context)
+// The one that has begun, to its end.
+static int
+finish(pmt_trace_t *trace, pmt_process_t *process, uint64_t deadline, void (*between)(void *context), void *context)
 {
-    pmt_snapshots_t *snapshots = process->snapshots;
-    uint64_t now = pmt_prim_now_ns_sigsafe();
-    write_figures(trace, process, wish->figures, now);
-    if (!snapshots) {
-        return ENOTSUP;
-    }
-    if (snapshots->running) {
-        end(trace, process, -ECANCELED);
-    }
-    begin(trace, process, wish->kind, wish->name, now);
+    const pmt_snapshots_t *snapshots = process->snapshots;
     while (!step(trace, process)) {
         between(context);
         if (process->snapshots != snapshots || !snapshots->running) {
             return ESRCH;
         }
-        if (pmt_prim_now_ns_sigsafe() > wish->deadline) {
+        if (pmt_prim_now_ns_sigsafe() > deadline) {
             end(trace, process, -ETIME);
             return ETIME;
         }
@@ -348,12 +340,40 @@ pmt_snapshots_take(pmt_trace_t *trace, pmt_process_t *process, const pmt_snapsho
     return 0;
 }
 
+// The first says what was there before: another waits for it, be it late.
+static int
+take_first(pmt_trace_t *trace, pmt_process_t *process, uint64_t deadline, void (*between)(void *context), void *context)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    if (snapshots->first_due) {
+        begin(trace, process, PMT_SNAPSHOT_START, "", pmt_prim_now_ns_sigsafe());
+    }
+    return snapshots->running && snapshots->job.kind == PMT_SNAPSHOT_START ? finish(trace, process, deadline, between, context) : 0;
+}
+
 void
 pmt_snapshots_take_first(pmt_trace_t *trace, pmt_process_t *process, void (*between)(void *context), void *context)
 {
-    if (process->snapshots && process->snapshots->first_due) {
-        pmt_snapshots_take(trace, process, &(pmt_snapshot_wish_t){.kind = PMT_SNAPSHOT_START, .name = "", .deadline = UINT64_MAX}, between, context);
+    if (process->snapshots) {
+        take_first(trace, process, UINT64_MAX, between, context);
     }
+}
+
+int
+pmt_snapshots_take(pmt_trace_t *trace, pmt_process_t *process, const pmt_snapshot_wish_t *wish, void (*between)(void *context), void *context)
+{
+    pmt_snapshots_t *snapshots = process->snapshots;
+    int err = snapshots ? take_first(trace, process, wish->deadline, between, context) : 0;
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    write_figures(trace, process, wish->figures, now);
+    if (!snapshots || err) {
+        return snapshots ? err : ENOTSUP;
+    }
+    if (snapshots->running) {
+        end(trace, process, -ECANCELED);
+    }
+    begin(trace, process, wish->kind, wish->name, now);
+    return finish(trace, process, wish->deadline, between, context);
 }
 
 // ---- in the recorder's loop ----

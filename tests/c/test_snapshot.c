@@ -1,4 +1,5 @@
 // When residency snapshots are taken, and how they end: a recorder whose program is this process.
+#define _DEFAULT_SOURCE
 #include "drain_support.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 #include "format_support.h"
 
-enum { SNAPSHOTS_MAX = 32 };
+enum { SNAPSHOTS_MAX = 512 };
 
 static void
 attach(uint8_t has, int32_t error)
@@ -43,7 +44,7 @@ ask(const char *name)
     for (int i = 0; i < PMT_FIGURES; i++) {
         asked.figures[i] = i == PMT_FIGURE_MALLOC_FREE ? 77 : PMT_FIGURE_UNKNOWN;
     }
-    strncpy(asked.name, name, sizeof asked.name);
+    memcpy(asked.name, name, strlen(name) < sizeof asked.name ? strlen(name) : sizeof asked.name);
     return pmt_request_snapshot(&trace, &asked, sizeof asked, nothing, &pieces);
 }
 
@@ -80,7 +81,7 @@ on_resident(seen_t *snapshot, const pmt_record_t *r)
 
 // The snapshots in the file; their number.
 static unsigned
-read_back(void)
+read_snapshots(void)
 {
     unsigned count = 0;
     pmt_record_t r;
@@ -122,7 +123,7 @@ the_first(void **state)
 {
     attach(PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS, 0);
     go_on(UINT64_MAX);
-    assert_int_equal(read_back(), 1);
+    assert_int_equal(read_snapshots(), 1);
     assert_whole(&seen[0], PMT_SNAPSHOT_START);
     assert_int_equal(seen[0].since, seen[0].time);
     assert_true(seen[0].rollup == -1);
@@ -141,7 +142,7 @@ after_a_fall(void **state)
     go_on(UINT64_MAX);
     assert_int_equal(atomic_load(&shared->fell_at), 0);
     assert_int_equal(atomic_load(&shared->rss_high), 0);
-    assert_int_equal(read_back(), 2);
+    assert_int_equal(read_snapshots(), 2);
     assert_whole(&seen[1], PMT_SNAPSHOT_FELL);
     assert_int_equal(seen[1].since, fell - trace.t0);
     assert_true(seen[1].time >= seen[1].since);
@@ -160,7 +161,7 @@ put_off(void **state)
         pmt_snapshots_step(&trace);
     }
     pmt_snapshots_counters(&trace, process);
-    unsigned count = read_back();
+    unsigned count = read_snapshots();
     assert_true(count >= 2 && count < SNAPSHOTS_MAX);
     pmt_reader_t *reader = open_fd(trace_file);
     pmt_record_t r;
@@ -180,9 +181,10 @@ on_request(void **state)
 {
     attach(PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS | PMT_MAPS_ROLLUP, 0);
     assert_int_equal(ask("one"), 0);
-    assert_int_equal(read_back(), 1);  // the first that was due is this one
-    assert_whole(&seen[0], PMT_SNAPSHOT_ASKED);
-    assert_true(seen[0].rollup > 500);
+    assert_int_equal(read_snapshots(), 2);
+    assert_whole(&seen[0], PMT_SNAPSHOT_START);  // it was still due
+    assert_whole(&seen[1], PMT_SNAPSHOT_ASKED);
+    assert_true(seen[1].rollup > 500);
     assert_int_equal(figures, 1);
     char endless[PMT_SNAPSHOT_NAME_MAX + 1];
     memset(endless, 'a', sizeof endless);
@@ -197,9 +199,20 @@ gives_way(void **state)
     attach(PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS, 0);
     pmt_snapshots_step(&trace);
     assert_int_equal(ask("one"), 0);
-    assert_int_equal(read_back(), 2);
-    assert_int_equal(seen[0].error, ECANCELED);
+    assert_int_equal(read_snapshots(), 2);
+    assert_whole(&seen[0], PMT_SNAPSHOT_START);  // this does not
     assert_whole(&seen[1], PMT_SNAPSHOT_ASKED);
+    atomic_store(&shared->fell_at, pmt_prim_now_ns_sigsafe() - 1);
+    for (int i = 0; i < 2; i++) {  // it begins, perhaps after a while
+        uint64_t due = pmt_snapshots_step(&trace), now = pmt_prim_now_ns_sigsafe();
+        usleep(due != UINT64_MAX && due > now ? (useconds_t)((due - now) / 1000) + 1 : 0);
+    }
+    pmt_snapshots_step(&trace);
+    assert_int_equal(ask("two"), 0);
+    assert_int_equal(read_snapshots(), 4);
+    assert_int_equal(seen[2].kind, PMT_SNAPSHOT_FELL);
+    assert_int_equal(seen[2].error, ECANCELED);
+    assert_whole(&seen[3], PMT_SNAPSHOT_ASKED);
 }
 
 static void
@@ -210,8 +223,13 @@ out_of_time(void **state)
     const pmt_snapshot_wish_t wish = {.kind = PMT_SNAPSHOT_AT_END, .name = "", .deadline = 1};
     assert_int_equal(pmt_snapshots_take(&trace, process, &wish, nothing, &pieces), ETIME);
     assert_int_equal(pieces, 1);
-    assert_int_equal(read_back(), 1);
+    assert_int_equal(read_snapshots(), 1);
+    assert_int_equal(seen[0].kind, PMT_SNAPSHOT_START);
     assert_int_equal(seen[0].error, ETIME);
+    assert_int_equal(pmt_snapshots_take(&trace, process, &wish, nothing, &pieces), ETIME);
+    assert_int_equal(read_snapshots(), 2);
+    assert_int_equal(seen[1].kind, PMT_SNAPSHOT_AT_END);
+    assert_int_equal(seen[1].error, ETIME);
 }
 
 static void
@@ -220,7 +238,7 @@ ends_with_its_process(void **state)
     attach(PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS, 0);
     pmt_snapshots_step(&trace);
     pmt_snapshots_detach(&trace, process);
-    assert_int_equal(read_back(), 1);
+    assert_int_equal(read_snapshots(), 1);
     assert_int_equal(seen[0].error, ESRCH);
     assert_int_equal(pmt_snapshots_step(&trace), UINT64_MAX);
 }
@@ -231,7 +249,7 @@ refused(void **state)
     attach(PMT_MAPS_MAPS, -EACCES);
     go_on(UINT64_MAX);
     assert_int_equal(ask("one"), ENOTSUP);
-    assert_int_equal(read_back(), 0);
+    assert_int_equal(read_snapshots(), 0);
     assert_int_equal(figures, 1);  // what the program said stands all the same
     assert_string_equal(reason, "/proc/self/pagemap cannot be read (Permission denied)");
 }
@@ -251,7 +269,7 @@ hostile(void **state)
     const int wrong[] = {dup(fd), dup(0)};
     assert_true(pmt_request_maps(&trace, &maps, sizeof maps, wrong, 2));  // neither is what it is said to be
     go_on(UINT64_MAX);
-    assert_int_equal(read_back(), 1);
+    assert_int_equal(read_snapshots(), 1);
     assert_true(seen[0].error != 0);
     close(fd);
 }
