@@ -319,7 +319,7 @@ counters(void **state)
     drain_lanes();
     pmt_process_counters(&trace, process);
     read_back();
-    assert_int_equal(got.counts[PMT_WIRE_COUNTER], 9 + 5 + 1);
+    assert_int_equal(got.counts[PMT_WIRE_COUNTER], 12 + 5 + 1);
 }
 
 int

@@ -23,6 +23,7 @@ from integration.harness import (
     children,
     cli,
     environment,
+    holders,
     new_folder,
     popen,
     pymemtrace,
@@ -109,9 +110,9 @@ def test_after_each_fall() -> None:
     falls = [snapshot for snapshot in found.snapshots if snapshot.kind == FELL]
     for told in traced.truth["fell"]:
         at = told - found.t0
-        after = [snapshot for snapshot in falls if at - 2_000_000 <= snapshot.since <= at + 30_000_000]
+        after = [snapshot for snapshot in falls if at <= snapshot.since <= at + 50_000_000]
         assert after, (at, [snapshot.since for snapshot in falls])
-        assert after[0].time <= at + 50_000_000
+        assert after[0].time <= at + 100_000_000
         assert after[0].since <= after[0].time
         assert after[0].kib[0] < (48 << 10)
     assert len(falls) <= 12
@@ -252,7 +253,9 @@ def test_asked_of_a_stranger() -> None:
     """Neither traced nor listening."""
     process = popen(["sleep", "60"], user=any_user())
     try:
-        assert_one_line(cli("snapshot", str(process.pid)), "does not listen")
+        done = cli("snapshot", str(process.pid))
+        assert_one_line(done)
+        assert "does not listen" in done.stderr
     finally:
         process.kill()
         process.communicate()
@@ -269,6 +272,10 @@ def test_asked_of_a_program_that_listens() -> None:
     finally:
         os.kill(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)
-    found = pmt.decode((folder / "own.pmt").read_bytes())
+    path = folder / "own.pmt"
+    deadline = time.monotonic() + 10
+    while holders(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    found = pmt.decode(path.read_bytes())
     assert named(found, "mine").kind == ASKED
     assert any(figure.time == named(found, "mine").time for figure in found.allocators)

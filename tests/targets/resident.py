@@ -54,7 +54,7 @@ def kinds():
     sum(zeros[page * PAGE] for page in range(30))  # only read
     shared = mmap.mmap(-1, 40 * PAGE)
     touch(shared, 5, 20)
-    file = tempfile.NamedTemporaryFile()
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
     file.write(bytes(64 * PAGE))
     file.flush()
     copied = mmap.mmap(file.fileno(), 64 * PAGE, mmap.MAP_PRIVATE)
@@ -75,8 +75,8 @@ def falls():
         memory = mmap.mmap(-1, 64 << 20, PRIVATE)
         touch(memory, 0, (64 << 20) // PAGE)
         time.sleep(0.05)
-        memory.close()
         begun.append(time.monotonic_ns())
+        memory.close()
         time.sleep(0.3)
     return {"fell": begun}
 
