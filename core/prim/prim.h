@@ -17,6 +17,7 @@ enum pmt_ticks_kind_e pmt_prim_ticks_kind(void);
 
 // ---- memory.c ----
 size_t pmt_prim_page_size_sigsafe(void);
+unsigned pmt_prim_cpus(void);  // that the kernel runs on, whoever may use them
 // Whether so much address space can be taken without being missed: the limit on it, if any, is many times that.
 bool pmt_prim_address_space_is_ample(size_t size);
 // Address space without memory behind it, private, not copied into fork children.

@@ -1,5 +1,6 @@
 // A traced process as the recorder holds it (trace.h).
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,8 @@ pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time
     pmt_writer_process(trace->writer, pid, parent, process->sampled_at);
     if (process->number == 0) {
         trace->root_pid = pid;
+        char cpus[16];
+        pmt_writer_meta(trace->writer, 1, "cpus", cpus, (size_t)snprintf(cpus, sizeof cpus, "%u", pmt_prim_cpus()));
         if (pmt_prim_cgroup_open(pid, &trace->cgroup) < 0) {
             trace->cgroup.usage_fd = -1;
         }

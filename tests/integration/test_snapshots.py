@@ -94,6 +94,11 @@ def test_the_sum_is_the_kernels(user: str) -> None:
         assert abs(snapshot.rollup * 1024 // PAGE - sum(state != 4 for state in pages_of(snapshot).values())) <= 16
 
 
+def test_cpus() -> None:
+    _, found = resident("kinds")
+    assert found.processes[0].meta["cpus"] == str(os.sysconf("SC_NPROCESSORS_ONLN"))
+
+
 def test_first_and_last() -> None:
     """The first stands before all faults, the last after them."""
     _, found = resident("kinds")

@@ -25,6 +25,13 @@ pmt_prim_page_size_sigsafe(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+unsigned
+pmt_prim_cpus(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (unsigned)cpus : 1;
+}
+
 static int
 map(size_t size, int flags, int fd, void **out)
 {
