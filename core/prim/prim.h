@@ -91,6 +91,7 @@ void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  
 // ---- wait.c: futexes on memory shared between processes ----
 void pmt_prim_wait_sigsafe(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void pmt_prim_wake_sigsafe(_Atomic uint32_t *word);
+void pmt_prim_sleep(uint64_t ns);
 // Waits until one of the words is not as expected. Kernels before 5.16 wait for the first one alone.
 enum { PMT_WAIT_MAX = 128 };
 void pmt_prim_wait_any(_Atomic uint32_t *const *words, const uint32_t *expected, unsigned count, uint64_t timeout_ns);
@@ -200,7 +201,7 @@ void pmt_prim_detach(int keep);
 
 // ---- pages.c: which pages of a process are there, from descriptors that it opened on itself ----
 // A piece of its address space is looked at in one go: up to so many pages that are there (or in swap), and so many runs of them. Used by one thread.
-enum { PMT_PAGES_MOST = 16384, PMT_PAGES_RUNS = 512 };
+enum { PMT_PAGES_MOST = 2048, PMT_PAGES_RUNS = 512 };
 typedef struct pmt_page_run_s {
     uint64_t start, pages;  // start: an address
     unsigned state;         // pmt_resident_e of format/wire.h

@@ -12,7 +12,7 @@
 
 enum { SPANS_MAX = 4096, PATH_ROOM = 4096 };
 static const uint64_t GAP = UINT64_C(64) << 20;   // bytes between two mappings that are looked at in one span
-static const uint64_t REACH = UINT64_C(4) << 30;  // bytes of address space in one piece, however empty
+static const uint64_t REACH = UINT64_C(512) << 20;  // bytes of address space in one piece, however empty: the page of zeros is looked at page by page
 static const uint64_t SHARE = 30;                 // a snapshot after a fall of RSS waits until the one before was so small a part of the time
 static const uint64_t FALL_KIB = 1024, FALL_PART = 100;  // a fall: by that much, or that part of the highest
 static const uint64_t ROLLUP_MAX_KIB = 256 << 10; // smaps_rollup of more keeps the program's memory calls waiting for too long; at the end it does not matter
@@ -322,13 +322,18 @@ write_figures(pmt_trace_t *trace, const pmt_process_t *process, const uint64_t *
     }
 }
 
-// The one that has begun, to its end.
+// The one that has begun, to its end. A thread that waits for the mappings' lock gets it in a pause, and only there. The first is taken before user code runs, the last
+// when the program has run, and waits.
 static int
 finish(pmt_trace_t *trace, pmt_process_t *process, uint64_t deadline, void (*between)(void *context), void *context)
 {
     const pmt_snapshots_t *snapshots = process->snapshots;
+    bool pauses = snapshots->job.kind == PMT_SNAPSHOT_ASKED;
     while (!step(trace, process)) {
         between(context);
+        if (pauses) {
+            pmt_prim_sleep(PAUSE_NS);
+        }
         if (process->snapshots != snapshots || !snapshots->running) {
             return ESRCH;
         }

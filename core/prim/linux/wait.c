@@ -1,4 +1,4 @@
-// Waiting on a word of shared memory (prim.h). Not FUTEX_PRIVATE: program and recorder are two processes.
+// Waiting, most of it on a word of shared memory (prim.h). Not FUTEX_PRIVATE: program and recorder are two processes.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
@@ -21,6 +21,13 @@ void
 pmt_prim_wake_sigsafe(_Atomic uint32_t *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
+}
+
+void
+pmt_prim_sleep(uint64_t ns)
+{
+    struct timespec time = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    nanosleep(&time, NULL);
 }
 
 // Linux 5.16; the C library's headers may be older.
