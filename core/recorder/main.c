@@ -446,10 +446,10 @@ run(recorder_t *recorder)
         recorder->strangers += pmt_children_hear(&recorder->trace);  // before the ended are forgotten: all that they did has been told
         close_ended(recorder);
         recorder->next_look = pmt_children_look_again(&recorder->trace);
-        recorder->next_piece = pmt_snapshots_step(&recorder->trace);
         if (!rung) {
             tick(recorder, now);
         }
+        recorder->next_piece = pmt_snapshots_step(&recorder->trace);  // of a fall that the tick has just seen too
         if (now >= recorder->next_flush) {
             pmt_writer_flush(recorder->trace.writer);
             recorder->next_flush = now + FLUSH_NS;
