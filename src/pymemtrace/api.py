@@ -194,11 +194,13 @@ def stop() -> Recording | None:
 def snapshot(name: str) -> bool:
     """Have it looked up now which pages of this process are resident; `--at NAME` of the reports shows who has them.
 
-    It takes about 10 ms for each GiB of resident memory, in which the program's other threads go on. What the
-    allocators say of themselves is recorded with it. False: this process is not being traced, and nothing happens.
+    It takes about 25 ms for each GiB of resident memory in small pages, in which the program's other threads go on.
+    What the allocators say of themselves is recorded with it. False: this process is not being traced, and nothing
+    happens.
 
-    name: of 1 to 63 bytes. Raises TypeError or ArgumentError if it is none, and PymemtraceError where the pages cannot
-    be looked at or the recorder does not answer.
+    name: of 1 to 63 bytes; not "peak", "end" or a number, which mean something else to --at. Raises TypeError or
+    ArgumentError if it is none, and PymemtraceError where the pages cannot be looked at or the recorder does not
+    answer.
     """
     check_name(name)
     error = _capture.snapshot(encodable(name))
@@ -215,12 +217,22 @@ def check_name(name: object) -> None:
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not name or "\0" in name or len(encodable(name).encode()) > NAME_MAX:
         raise ArgumentError(f"name must have 1 to {NAME_MAX} bytes and no null character, not {name[:80]!r}")
+    if name in ("peak", "end") or _is_number(name):
+        raise ArgumentError(f"name {name!r} means something else to --at: choose another")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def snapshot_problem(error: int) -> str:
     """Why there is no snapshot, or not all of it."""
     if error == errno.ENOTSUP:
-        return "no snapshot: this process's /proc/self/pagemap cannot be read (the trace says why: pymemtrace info)"
+        return "no snapshot: this process's /proc/self/pagemap cannot be read (pymemtrace report says why)"
     if error == errno.ETIME:
         return "the snapshot is not complete: there was not enough time to look at all pages"
     return f"no snapshot: the recorder does not answer ({os.strerror(error)})"

@@ -395,6 +395,16 @@ def assert_one_line(done: Outcome, status: int = 2) -> None:
     assert done.status == status, said
 
 
+def in_a_world_of_its_own(script: str, traced: list[str]) -> Outcome:
+    """Run a command in mounts of its own that `script` has prepared; skips where this is not allowed."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can change the mounts, with unshare")
+    done = run(["unshare", "-m", "sh", "-c", f'{script} || exit 99; exec "$@"', "sh", *traced])
+    if done.status == 99:
+        pytest.skip(f"the mounts cannot be changed here: {done.stderr}")
+    return done
+
+
 def answer(process: subprocess.Popen[bytes], expected: bytes, timeout: float = TIMEOUT) -> None:
     """Wait until a program says this line; the test fails if it says another, or nothing."""
     assert process.stdout

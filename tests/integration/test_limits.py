@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from integration.harness import (
     both,
     cli,
     holders,
+    in_a_world_of_its_own,
     need_faults,
     new_folder,
     popen,
@@ -242,16 +242,6 @@ def test_ample_address_space() -> None:
 
 
 # Folders that are not there
-
-
-def in_a_world_of_its_own(script: str, traced: list[str]) -> Any:
-    """Run a command in mounts of its own that `script` has prepared; skips where this is not allowed."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        pytest.skip("only root can change the mounts, with unshare")
-    done = run(["unshare", "-m", "sh", "-c", f'{script} || exit 99; exec "$@"', "sh", *traced])
-    if done.status == 99:
-        pytest.skip(f"the mounts cannot be changed here: {done.stderr}")
-    return done
 
 
 def test_without_dev_shm() -> None:

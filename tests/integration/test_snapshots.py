@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration.harness import (
+    NOBODY,
     PAGE,
     TARGETS,
     Outcome,
@@ -24,11 +25,13 @@ from integration.harness import (
     cli,
     environment,
     holders,
+    in_a_world_of_its_own,
     new_folder,
     popen,
     pymemtrace,
     run,
     trace,
+    unprivileged,
     users,
 )
 from oracle import pmt
@@ -152,9 +155,49 @@ def test_with_other_engines(engine: str) -> None:
 
 def test_not_dumpable_from_now_on() -> None:
     """The descriptors were opened before."""
-    traced, found = resident("hidden", "unprivileged" if "unprivileged" in str(users()) else "")
+    traced, found = resident("hidden", "unprivileged" if unprivileged() else "")
     assert traced.truth["taken"] is True
     assert named(found, "hidden").error == 0
+
+
+def test_not_dumpable_before() -> None:
+    """Then the program's own pagemap is root's. It says so, and the rest of the trace stands."""
+    if unprivileged() not in ("self", "uid65534"):
+        pytest.skip("only root can run this interpreter, whom no file refuses")
+    folder = new_folder("unprivileged")
+    code = """
+import ctypes, pymemtrace, pymemtrace.errors
+ctypes.CDLL(None).prctl(4, 0)
+with pymemtrace.trace("x.pmt", quiet=True):
+    kept = bytearray(8 << 20)
+    try:
+        pymemtrace.snapshot("x")
+    except pymemtrace.errors.PymemtraceError as error:
+        print(error)
+"""
+    done = run([sys.executable, "-c", code], user="unprivileged", cwd=folder)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout.startswith("no snapshot: this process's /proc/self/pagemap cannot be read")
+    found = pmt.decode((folder / "x.pmt").read_bytes())
+    assert reason(found) == "/proc/self/pagemap cannot be read (Permission denied)"
+    assert found.snapshots == []
+    assert {figure.name for figure in found.allocators} >= {"pymalloc_arenas", "malloc_held"}
+    assert sum(fault.rise for fault in found.faults) >= (8 << 20) // PAGE
+
+
+def test_hidden_processes() -> None:
+    """A /proc that shows nobody the processes of others, nor one's own that are not dumpable."""
+    if unprivileged() != "uid65534":
+        pytest.skip("another user cannot run this interpreter")
+    path = new_folder("unprivileged") / "x.pmt"
+    command = pymemtrace("run", "-q", "-o", path, TARGETS / "resident.py", "hidden")
+    lowered = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", *command]
+    done = in_a_world_of_its_own("mount -t proc -o hidepid=2 proc /proc", lowered)
+    assert (done.status, done.stderr, done.truth["taken"]) == (0, "", True)
+    found = pmt.decode(path.read_bytes())
+    assert reason(found) == ""
+    assert [snapshot.error for snapshot in found.snapshots if snapshot.kind != FELL] == [0, 0, 0]
+    assert named(found, "hidden").kib[0] > 0
 
 
 def test_fork_child() -> None:
@@ -208,7 +251,7 @@ def test_not_traced() -> None:
     assert cli_python(code).stdout == "False\n"
 
 
-@pytest.mark.parametrize("argument", ["1", "''", "'a' * 64", "'a\\0b'"])
+@pytest.mark.parametrize("argument", ["1", "''", "'a' * 64", "'a\\0b'", "'peak'", "'end'", "'12'", "'1.5'"])
 def test_wrong_names(argument: str) -> None:
     done = cli_python(f"import pymemtrace; pymemtrace.snapshot({argument})")
     assert done.status == 1

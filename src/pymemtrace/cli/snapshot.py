@@ -20,6 +20,8 @@ examples:
   pymemtrace snapshot 4711                 named after the time of day
   pymemtrace snapshot 4711 --name loaded   then: pymemtrace report TRACE.pmt --at loaded
 
+A name is no number, and neither "peak" nor "end", which mean something else to --at.
+
 What allocators hold and have in use can be told by the program alone: it is in the trace where
 the program listens, or calls pymemtrace.snapshot() itself.
 
