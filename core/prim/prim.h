@@ -53,6 +53,7 @@ int pmt_prim_file_cut(int fd, uint64_t size);  // to this size, where the next w
 size_t pmt_prim_file_text(const char *path, char *out, size_t size);
 size_t pmt_prim_file_name(int fd, char *out, size_t size);  // the absolute name that the file has now, without a NUL; its size, 0: unknown, or too long
 int pmt_prim_own_file(const char *name);  // of this process, among what the kernel tells of it: pagemap, maps. The descriptor, which keeps showing this image, or -errno
+bool pmt_prim_descriptors_left(int fd, unsigned count);  // about so many more can be opened; `fd`: any that is open
 void pmt_prim_close_sigsafe(int fd);  // any descriptor; a negative one is none
 
 // ---- rss.c: this process's resident set ----
@@ -166,7 +167,7 @@ enum { PMT_MESSAGE_MAX = 128 << 10, PMT_MESSAGE_FDS = 8, PMT_MESSAGE_WAIT_MS = 2
 // Connects to the recorder listening at the abstract address `name`. All waits are bounded by PMT_MESSAGE_WAIT_MS. The descriptor or -errno.
 int pmt_prim_connect_sigsafe(const char *name);
 int pmt_prim_send_sigsafe(int fd, const void *message, size_t size, const int *fds, unsigned fd_count);
-// The message's size, 0 at the end of the connection, or -errno. fd_count: in, room; out, received.
+// The message's size, 0 at the end of the connection, or -errno; -EMFILE: the message is there, its descriptors found no place. fd_count: in, room; out, received.
 int pmt_prim_receive_sigsafe(int fd, void *message, size_t size, int *fds, unsigned *fd_count);
 int pmt_prim_accept(int listener);  // a connection of our own user, with the same bounds; -errno
 

@@ -193,6 +193,10 @@ serve(recorder_t *recorder, int fd)
         int fds[PMT_MESSAGE_FDS];
         unsigned fd_count = PMT_MESSAGE_FDS;
         int size = pmt_prim_receive_sigsafe(fd, recorder->message, PMT_MESSAGE_MAX, fds, &fd_count);
+        if (size == -EMFILE && greeted && recorder->message[0] == PMT_MESSAGE_MAPS) {
+            pmt_snapshots_refuse(&recorder->trace, greeted);
+            continue;
+        }
         if (size <= 0) {
             break;
         }

@@ -440,25 +440,43 @@ pmt_snapshots_saw_rss(pmt_process_t *process, uint64_t absolute, int64_t kib)
 // ---- a process's ----
 
 static void
-explain(pmt_trace_t *trace, const pmt_process_t *process, const pmt_maps_t *maps)
+explain(pmt_trace_t *trace, const pmt_process_t *process, const char *reason)
 {
-    char text[160] = "";
-    if (!(maps->has & PMT_MAPS_PAGEMAP) || !(maps->has & PMT_MAPS_MAPS)) {
-        const char *name = maps->has & PMT_MAPS_PAGEMAP ? "maps" : "pagemap";
-        snprintf(text, sizeof text, "/proc/self/%s cannot be read (%s)", name, strerror(maps->error < 0 ? -maps->error : EIO));
+    pmt_writer_meta(trace->writer, process->number + 1, "snapshots_reason", reason, strlen(reason));
+}
+
+void
+pmt_snapshots_refuse(pmt_trace_t *trace, const pmt_process_t *process)
+{
+    explain(trace, process, "the recorder may not open enough files (ulimit -n)");
+}
+
+// The descriptors that are needed are there, and there is room for others.
+static bool
+accept(pmt_trace_t *trace, const pmt_process_t *process, const pmt_maps_t *maps, const int *fds)
+{
+    enum { SPARE = 20 };  // for threads and children
+    char reason[160] = "";
+    const char *missing = !(maps->has & PMT_MAPS_PAGEMAP) ? "pagemap" : !(maps->has & PMT_MAPS_MAPS) ? "maps" : NULL;
+    if (!missing && !pmt_prim_descriptors_left(fds[0], SPARE)) {
+        pmt_snapshots_refuse(trace, process);
+        return false;
     }
-    pmt_writer_meta(trace->writer, process->number + 1, "snapshots_reason", text, strlen(text));
+    if (missing) {
+        snprintf(reason, sizeof reason, "/proc/self/%s cannot be read (%s)", missing, strerror(maps->error < 0 ? -maps->error : EIO));
+    }
+    explain(trace, process, reason);
+    return !missing;
 }
 
 bool
 pmt_snapshots_attach(pmt_trace_t *trace, pmt_process_t *process, const pmt_maps_t *maps, const int *fds, unsigned fd_count)
 {
-    unsigned has = maps->has & (PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS | PMT_MAPS_ROLLUP), needed = PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS;
+    unsigned has = maps->has & (PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS | PMT_MAPS_ROLLUP);
     if (process->snapshots || fd_count != (unsigned)__builtin_popcount(has)) {
         return false;
     }
-    explain(trace, process, maps);
-    pmt_snapshots_t *snapshots = (has & needed) == needed ? calloc(1, sizeof *snapshots) : NULL;
+    pmt_snapshots_t *snapshots = accept(trace, process, maps, fds) ? calloc(1, sizeof *snapshots) : NULL;
     if (!snapshots) {
         return false;
     }

@@ -16,6 +16,8 @@ typedef struct pmt_snapshots_s pmt_snapshots_t;
 
 // A process has sent its descriptors, or why it has none. True: they are taken over. The first snapshot is due.
 bool pmt_snapshots_attach(pmt_trace_t *trace, pmt_process_t *process, const pmt_maps_t *maps, const int *fds, unsigned fd_count);
+// Its descriptors would take the place of those of its events.
+void pmt_snapshots_refuse(pmt_trace_t *trace, const pmt_process_t *process);
 // A snapshot that is just being taken ends unfinished.
 void pmt_snapshots_detach(pmt_trace_t *trace, pmt_process_t *process);
 // Somebody read the process's RSS.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "format_support.h"
@@ -255,6 +256,20 @@ refused(void **state)
     assert_string_equal(reason, "/proc/self/pagemap cannot be read (Permission denied)");
 }
 
+static void
+few_descriptors(void **state)
+{
+    struct rlimit old, few = {16, 16};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few.rlim_max = old.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &few);
+    attach(PMT_MAPS_PAGEMAP | PMT_MAPS_MAPS, 0);
+    setrlimit(RLIMIT_NOFILE, &old);
+    go_on(UINT64_MAX);
+    assert_int_equal(read_snapshots(), 0);
+    assert_string_equal(reason, "the recorder may not open enough files (ulimit -n)");
+}
+
 // Messages that lie about their descriptors or their process.
 static void
 hostile(void **state)
@@ -300,6 +315,7 @@ main(void)
         DRAIN_TEST(out_of_time),
         DRAIN_TEST(ends_with_its_process),
         DRAIN_TEST(refused),
+        DRAIN_TEST(few_descriptors),
         DRAIN_TEST(hostile),
         DRAIN_TEST(the_sampler_sees_a_fall),
     };

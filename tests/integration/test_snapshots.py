@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -198,6 +199,15 @@ def test_hidden_processes() -> None:
     assert reason(found) == ""
     assert [snapshot.error for snapshot in found.snapshots if snapshot.kind != FELL] == [0, 0, 0]
     assert named(found, "hidden").kib[0] > 0
+
+
+@pytest.mark.parametrize("descriptors", [16, 10])
+def test_few_descriptors(descriptors: int) -> None:
+    """Those of the events come first."""
+    traced = trace("hello.py", user=any_user(), limits={resource.RLIMIT_NOFILE: descriptors})
+    found = pmt.decode(traced.path.read_bytes())
+    assert reason(found) == "the recorder may not open enough files (ulimit -n)"
+    assert (found.snapshots, found.complete) == ([], True)
 
 
 def test_fork_child() -> None:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,6 +85,15 @@ pmt_prim_own_file(const char *name)
     snprintf(path, sizeof path, "/proc/self/%s", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+bool
+pmt_prim_descriptors_left(int fd, unsigned count)
+{
+    struct rlimit limit;
+    int lowest = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    pmt_prim_close_sigsafe(lowest);
+    return lowest >= 0 && (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= (rlim_t)lowest + count);
 }
 
 void
