@@ -1,0 +1,173 @@
+// The page map (page_map.h).
+#include "analyze/page_map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+static uint32_t
+slot_of(const pmt_page_map_t *map, uint64_t number)
+{
+    uint32_t at = (uint32_t)((number * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (map->slot_count - 1);
+    while (map->slots[at] && map->chunks[map->slots[at] - 1].number != number) {
+        at = (at + 1) & (map->slot_count - 1);
+    }
+    return at;
+}
+
+// Keeps the slots at most half full.
+static int
+grow_slots(pmt_page_map_t *map)
+{
+    if (2 * (map->count + 1) <= map->slot_count) {
+        return 0;
+    }
+    uint32_t count = map->slot_count ? 2 * map->slot_count : 64;
+    uint32_t *slots = calloc(count, sizeof *slots);
+    if (!slots) {
+        return -ENOMEM;
+    }
+    free(map->slots);
+    map->slots = slots;
+    map->slot_count = count;
+    for (uint32_t i = 0; i < map->count; i++) {
+        map->slots[slot_of(map, map->chunks[i].number)] = i + 1;
+    }
+    return 0;
+}
+
+void
+pmt_page_map_init(pmt_page_map_t *map)
+{
+    *map = (pmt_page_map_t){0};
+}
+
+void
+pmt_page_map_fini(pmt_page_map_t *map)
+{
+    for (uint32_t i = 0; i < map->count; i++) {
+        free(map->chunks[i].lives);
+    }
+    free(map->chunks);
+    free(map->slots);
+    *map = (pmt_page_map_t){0};
+}
+
+pmt_chunk_t *
+pmt_page_map_find(const pmt_page_map_t *map, uint64_t number)
+{
+    uint32_t place = map->slot_count ? map->slots[slot_of(map, number)] : 0;
+    return place ? &map->chunks[place - 1] : NULL;
+}
+
+pmt_chunk_t *
+pmt_page_map_make(pmt_page_map_t *map, uint64_t number)
+{
+    pmt_chunk_t *found = pmt_page_map_find(map, number);
+    if (found) {
+        return found;
+    }
+    if (map->count >= PMT_CHUNKS_MAX || grow_slots(map) < 0 || pmt_array_room(&map->chunks, map->count, &map->room, sizeof *map->chunks) < 0) {
+        return NULL;
+    }
+    map->chunks[map->count] = (pmt_chunk_t){.number = number};
+    map->slots[slot_of(map, number)] = ++map->count;
+    return &map->chunks[map->count - 1];
+}
+
+uint32_t
+pmt_chunk_search(const pmt_chunk_t *chunk, uint32_t page)
+{
+    uint32_t low = 0, high = chunk->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        const pmt_life_t *life = &chunk->lives[middle];
+        if ((uint32_t)life->first + life->pages <= page) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static int
+room_for(pmt_chunk_t *chunk, uint32_t count)
+{
+    uint32_t room = chunk->room;
+    while (room < count) {
+        room = room ? 2 * room : 1;
+    }
+    if (room == chunk->room) {
+        return 0;
+    }
+    pmt_life_t *lives = realloc(chunk->lives, room * sizeof *lives);
+    if (!lives) {
+        return -ENOMEM;
+    }
+    chunk->lives = lives;
+    chunk->room = (uint16_t)room;
+    return 0;
+}
+
+// The part of a life within [from, to).
+static pmt_life_t
+part(const pmt_life_t *life, uint32_t from, uint32_t to)
+{
+    uint32_t first = life->first > from ? life->first : from, end = (uint32_t)life->first + life->pages;
+    end = end < to ? end : to;
+    return (pmt_life_t){life->birth, life->owner, (uint16_t)first, (uint16_t)(end > first ? end - first : 0)};
+}
+
+// Takes [from, to) from the lives there and puts `life` into it, if there is one.
+static int
+replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context)
+{
+    uint32_t low = pmt_chunk_search(chunk, from), high = low, count = 0;
+    pmt_life_t pieces[3];
+    for (; high < chunk->count && chunk->lives[high].first < to; high++) {
+        pmt_life_t gone = part(&chunk->lives[high], from, to);
+        int err = taken(context, chunk, &gone);
+        if (err) {
+            return err;
+        }
+        chunk->resident = (uint16_t)(chunk->resident - gone.pages);
+    }
+    if (high > low) {
+        pieces[0] = part(&chunk->lives[low], 0, from);
+        count += pieces[0].pages > 0;
+    }
+    if (life) {
+        pieces[count++] = *life;
+    }
+    if (high > low) {
+        pieces[count] = part(&chunk->lives[high - 1], to, PMT_CHUNK_PAGES);
+        count += pieces[count].pages > 0;
+    }
+    if (room_for(chunk, chunk->count - (high - low) + count) < 0) {
+        return -ENOMEM;  // the caller gives up
+    }
+    if (chunk->count > high) {
+        memmove(chunk->lives + low + count, chunk->lives + high, (chunk->count - high) * sizeof *chunk->lives);
+    }
+    if (count) {
+        memcpy(chunk->lives + low, pieces, count * sizeof *pieces);
+    }
+    chunk->count = (uint16_t)(chunk->count - (high - low) + count);
+    chunk->resident = (uint16_t)(chunk->resident + (life ? life->pages : 0));
+    return 0;
+}
+
+int
+pmt_page_map_put(pmt_chunk_t *chunk, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context)
+{
+    return replace(chunk, life->first, (uint32_t)life->first + life->pages, life, taken, context);
+}
+
+int
+pmt_page_map_clear(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, pmt_page_map_taken_t taken, void *context)
+{
+    return replace(chunk, first, first + pages, NULL, taken, context);
+}

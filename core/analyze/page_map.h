@@ -1,0 +1,47 @@
+// Which life each resident page of a process belongs to: runs of pages with one owner and one birth, in chunks of 2 MiB. Used by the replay of ownership
+// (owners.h), one thread. A chunk that one owner touched at once is one run; runs of a chunk are sorted and do not overlap.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PMT_CHUNK_BITS = 9, PMT_CHUNK_PAGES = 1 << PMT_CHUNK_BITS };
+enum { PMT_CHUNKS_MAX = 1 << 22 };  // of one map: 8 TiB; a hostile file names more
+
+typedef struct pmt_life_s {
+    uint64_t birth;        // ns
+    uint32_t owner;
+    uint16_t first, pages; // in its chunk
+} pmt_life_t;
+
+typedef struct pmt_chunk_s {
+    uint64_t number;       // page >> PMT_CHUNK_BITS
+    pmt_life_t *lives;
+    uint16_t count, room;
+    uint16_t resident;     // pages that have a life
+} pmt_chunk_t;
+
+typedef struct pmt_page_map_s {
+    pmt_chunk_t *chunks;
+    uint32_t count, room;
+    uint32_t *slots;       // hash of numbers: place in `chunks` + 1, 0: free
+    uint32_t slot_count;
+} pmt_page_map_t;
+
+void pmt_page_map_init(pmt_page_map_t *map);
+void pmt_page_map_fini(pmt_page_map_t *map);
+
+// The chunk, NULL if there is none. Valid until the next `make`.
+pmt_chunk_t *pmt_page_map_find(const pmt_page_map_t *map, uint64_t number);
+// The same, made if there is none; NULL: no memory, or too many.
+pmt_chunk_t *pmt_page_map_make(pmt_page_map_t *map, uint64_t number);
+
+// What becomes of the lives that make room, each cut to what is taken from it.
+typedef int (*pmt_page_map_taken_t)(void *context, const pmt_chunk_t *chunk, const pmt_life_t *life);
+
+// Puts `life` (all of it in the chunk) in the place of what is there; without one (NULL) clears [first, first + pages). 0, -ENOMEM, or what `taken` returns.
+int pmt_page_map_put(pmt_chunk_t *chunk, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context);
+int pmt_page_map_clear(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, pmt_page_map_taken_t taken, void *context);
+
+// The place in `lives` of the first life that ends behind `page` (of the chunk), `count` if there is none.
+uint32_t pmt_chunk_search(const pmt_chunk_t *chunk, uint32_t page);
