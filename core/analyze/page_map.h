@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum { PMT_CHUNK_BITS = 9, PMT_CHUNK_PAGES = 1 << PMT_CHUNK_BITS };
-enum { PMT_CHUNKS_MAX = 1 << 22 };  // of one map: 8 TiB; a hostile file names more
+enum { PMT_CHUNKS_MAX = 1 << 20 };  // of one map: 2 TiB; a hostile file names more
 
 typedef struct pmt_life_s {
     uint64_t birth;        // ns

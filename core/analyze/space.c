@@ -7,7 +7,8 @@
 #include "base/array.h"
 #include "format/wire.h"
 
-enum { CREDITS_MAX = 1 << 21 };  // told apart between two snapshots; later ones join the owner's sum without a place
+enum { CREDITS_MAX = 1 << 21 };  // between two snapshots; what comes beyond them is unexplained
+#define FOUND_MAX ((uint64_t)PMT_CHUNKS_MAX << PMT_CHUNK_BITS)  // pages of a run: a map has no more
 #define ALIVE UINT64_MAX
 #define NOWHERE UINT64_MAX
 
@@ -114,6 +115,90 @@ each_chunk(pmt_space_t *space, uint64_t first, uint64_t pages, on_chunk_t on_chu
     return err;
 }
 
+// ---- the mappings of a snapshot ----
+
+static int
+by_place(const void *a, const void *b)
+{
+    const pmt_credit_t *x = a, *y = b;
+    if (x->page != y->page) {
+        return x->page < y->page ? -1 : 1;
+    }
+    return x->birth == y->birth ? 0 : x->birth > y->birth ? -1 : 1;  // of one page the last fault comes first
+}
+
+static int
+by_first(const void *a, const void *b)
+{
+    const pmt_mapping_t *x = a, *y = b;
+    return x->first == y->first ? 0 : x->first < y->first ? -1 : 1;
+}
+
+// The first mapping that begins behind `page`; the one before may have it.
+static uint32_t
+mapping_behind(const pmt_space_t *space, uint64_t page)
+{
+    uint32_t low = 0, high = space->mapping_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (space->mappings[middle].first <= page) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static const pmt_mapping_t *
+mapping_of(const pmt_space_t *space, uint64_t page)
+{
+    uint32_t behind = mapping_behind(space, page);
+    return behind && page < space->mappings[behind - 1].end ? &space->mappings[behind - 1] : NULL;
+}
+
+// Ends what lies outside all mappings of the snapshot.
+static int
+end_outside(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void *ending)
+{
+    uint64_t base = chunk->number << PMT_CHUNK_BITS, at = base, end = base + PMT_CHUNK_PAGES;
+    uint32_t next = mapping_behind(space, base);
+    int err = 0;
+    (void)first;
+    (void)pages;
+    for (next -= next > 0; at < end && !err; next++) {
+        bool more = next < space->mapping_count;
+        uint64_t to = more && space->mappings[next].first < end ? space->mappings[next].first : end;
+        if (to > at) {
+            err = pmt_page_map_clear(chunk, (uint32_t)(at - base), (uint32_t)(to - at), end_life, ending);
+        }
+        at = more && space->mappings[next].end > to ? space->mappings[next].end : to;
+        if (!more) {
+            break;
+        }
+    }
+    return err;
+}
+
+// Once all mappings of the snapshot are known, and before anything later happens: nothing is there outside them.
+static int
+begin_looking(pmt_space_t *space)
+{
+    ending_t ending = {space, space->since, space->time};
+    if (!space->kind || space->looking) {
+        return 0;
+    }
+    space->looking = true;
+    if (space->credit_count) {
+        qsort(space->credits, space->credit_count, sizeof *space->credits, by_place);
+    }
+    if (space->mapping_count == 0) {
+        return 0;  // they could not be read
+    }
+    qsort(space->mappings, space->mapping_count, sizeof *space->mappings, by_first);
+    return each_chunk(space, 0, UINT64_C(1) << PMT_WIRE_ADDRESS_BITS, end_outside, &ending);
+}
+
 // ---- faults and moves ----
 
 static int
@@ -123,8 +208,7 @@ add_credit(pmt_space_t *space, const pmt_touch_t *touch, uint64_t pages)
         return 0;
     }
     owner_of(space, tag(touch->owner, false))->credit += pages;
-    if (space->credit_count >= CREDITS_MAX) {  // to the last one: an older birth would claim what was not there
-        space->credits[space->credit_count - 1].pages += space->credits[space->credit_count - 1].owner == touch->owner ? pages : 0;
+    if (space->credit_count >= CREDITS_MAX) {
         return 0;
     }
     if (pmt_array_room(&space->credits, space->credit_count, &space->credit_room, sizeof *space->credits) < 0) {
@@ -139,8 +223,9 @@ int
 pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
 {
     uint32_t owner = tag(touch->owner, false);
-    if (touch->rise == 0) {
-        return 0;
+    int err = begin_looking(space);
+    if (touch->rise == 0 || err) {
+        return err;
     }
     if (!touch->placed) {
         return add_credit(space, touch, touch->rise);
@@ -148,7 +233,7 @@ pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
     if (touch->whole) {
         return settle(space, touch->time, touch->page & ~(touch->rise - 1), touch->rise, owner, touch->time);
     }
-    int err = settle(space, touch->time, touch->page, 1, owner, touch->time);
+    err = settle(space, touch->time, touch->page, 1, owner, touch->time);
     return err ? err : add_credit(space, touch, touch->rise - 1);
 }
 
@@ -192,7 +277,8 @@ pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, ui
 {
     lots_t lots = {0};
     ending_t ending = {space, time, time};
-    int err = each_chunk(space, from, pages, take_lots, &lots);
+    int err = begin_looking(space);
+    err = err ? err : each_chunk(space, from, pages, take_lots, &lots);
     err = err ? err : each_chunk(space, to, pages, end_pages, &ending);
     for (uint32_t i = 0; i < lots.count && !err; i++) {
         const lot_t *lot = &lots.list[i];
@@ -225,58 +311,6 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 
 // ---- snapshots ----
 
-static int
-by_place(const void *a, const void *b)
-{
-    const pmt_credit_t *x = a, *y = b;
-    if (x->page != y->page) {
-        return x->page < y->page ? -1 : 1;
-    }
-    return x->birth == y->birth ? 0 : x->birth > y->birth ? -1 : 1;  // of one page the last fault comes first
-}
-
-static int
-by_first(const void *a, const void *b)
-{
-    const pmt_mapping_t *x = a, *y = b;
-    return x->first == y->first ? 0 : x->first < y->first ? -1 : 1;
-}
-
-static void
-sort_all(pmt_space_t *space)
-{
-    if (!space->sorted && space->credit_count) {
-        qsort(space->credits, space->credit_count, sizeof *space->credits, by_place);
-    }
-    if (!space->sorted && space->mapping_count) {
-        qsort(space->mappings, space->mapping_count, sizeof *space->mappings, by_first);
-    }
-    space->sorted = true;
-}
-
-// The first mapping that begins behind `page`; the one before may have it.
-static uint32_t
-mapping_behind(const pmt_space_t *space, uint64_t page)
-{
-    uint32_t low = 0, high = space->mapping_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (space->mappings[middle].first <= page) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static const pmt_mapping_t *
-mapping_of(const pmt_space_t *space, uint64_t page)
-{
-    uint32_t behind = mapping_behind(space, page);
-    return behind && page < space->mappings[behind - 1].end ? &space->mappings[behind - 1] : NULL;
-}
-
 void
 pmt_space_snapshot(pmt_space_t *space, uint64_t time, unsigned kind, uint64_t since)
 {
@@ -284,7 +318,7 @@ pmt_space_snapshot(pmt_space_t *space, uint64_t time, unsigned kind, uint64_t si
     space->time = time;
     space->since = since < time ? since : time;
     space->mapping_count = 0;
-    space->sorted = false;
+    space->looking = false;
     space->all->has_snapshots[space->process] = true;
 }
 
@@ -294,7 +328,6 @@ pmt_space_mapping(pmt_space_t *space, uint64_t first, uint64_t pages, unsigned k
     int err = pmt_array_room(&space->mappings, space->mapping_count, &space->mapping_room, sizeof *space->mappings);
     if (!err) {
         space->mappings[space->mapping_count++] = (pmt_mapping_t){first, first + pages, kind};
-        space->sorted = false;
     }
     return err;
 }
@@ -467,14 +500,14 @@ pmt_space_found(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t page
 {
     ending_t ending = {space, space->since, time};
     gap_t gap, rest;
-    int err = 0;
-    if (!space->kind) {
-        return 0;
+    int err = begin_looking(space);
+    if (!space->kind || err) {
+        return err;
     }
-    sort_all(space);
     if (state == PMT_RESIDENT_NONE || state == PMT_RESIDENT_SWAP) {
         return each_chunk(space, first, pages, end_pages, &ending);
     }
+    pages = pages < FOUND_MAX ? pages : FOUND_MAX;
     for (uint64_t from = first, end = first + pages; from < end && !err && next_gap(space, from, end, &gap); from = gap.end) {
         err = fill_windows(space, time, gap);
         for (uint64_t at = gap.first; at < gap.end && !err && next_gap(space, at, gap.end, &rest); at = rest.end) {
@@ -487,52 +520,40 @@ pmt_space_found(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t page
     return err;
 }
 
-// Ends what lies outside all mappings of the snapshot.
+// Credit that was there up to `limit`, and that no found pages have used up, is gone at `death`. Later credit stays.
 static int
-end_outside(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void *ending)
+end_credits(pmt_space_t *space, uint64_t death, uint64_t limit)
 {
-    uint64_t base = chunk->number << PMT_CHUNK_BITS, at = base, end = base + PMT_CHUNK_PAGES;
-    uint32_t next = mapping_behind(space, base);
+    uint32_t kept = 0;
     int err = 0;
-    (void)first;
-    (void)pages;
-    for (next -= next > 0; at < end && !err; next++) {
-        bool more = next < space->mapping_count;
-        uint64_t to = more && space->mappings[next].first < end ? space->mappings[next].first : end;
-        if (to > at) {
-            err = pmt_page_map_clear(chunk, (uint32_t)(at - base), (uint32_t)(to - at), end_life, ending);
-        }
-        at = more && space->mappings[next].end > to ? space->mappings[next].end : to;
-        if (!more) {
-            break;
-        }
-    }
-    return err;
-}
-
-static int
-end_credits(pmt_space_t *space, uint64_t death)
-{
-    int err = 0;
-    for (uint32_t i = 0; i < space->credit_count && !err; i++) {
+    for (uint32_t i = 0; i < space->credit_count; i++) {
         const pmt_credit_t *credit = &space->credits[i];
-        uint64_t until = death > credit->birth ? death : space->time > credit->birth ? space->time : credit->birth;
-        err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, death == ALIVE ? ALIVE : until, (int64_t)credit->pages);
-        owner_of(space, tag(credit->owner, false))->credit = 0;
+        use_credit(space, credit->owner, credit->birth > limit ? credit->pages : 0);
     }
-    space->credit_count = 0;
+    for (uint32_t i = 0; i < space->credit_count && !err; i++) {
+        pmt_credit_t credit = space->credits[i];
+        uint64_t left = owner_of(space, tag(credit.owner, false))->credit;
+        if (credit.birth > limit) {
+            space->credits[kept++] = credit;
+            continue;
+        }
+        left = left < credit.pages ? left : credit.pages;
+        use_credit(space, credit.owner, left);
+        err = pmt_owners_live(space->all, credit.owner, PMT_HELD_BY_TIME, credit.birth, death > credit.birth ? death : limit, (int64_t)left);
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        owner_of(space, tag(space->credits[i].owner, false))->credit += space->credits[i].pages;
+    }
+    space->credit_count = kept;
     return err;
 }
 
 int
 pmt_space_snapshot_end(pmt_space_t *space, bool whole)
 {
-    ending_t ending = {space, space->since, space->time};
-    int err = 0;
-    if (space->kind && whole) {
-        sort_all(space);
-        err = each_chunk(space, 0, UINT64_C(1) << PMT_WIRE_ADDRESS_BITS, end_outside, &ending);
-        err = err ? err : end_credits(space, space->since);
+    int err = begin_looking(space);
+    if (space->kind && whole && !err) {
+        err = end_credits(space, space->since, space->time);
     }
     space->last = space->kind ? space->time : space->last;
     space->kind = 0;
@@ -549,7 +570,7 @@ pmt_space_end(pmt_space_t *space, uint64_t time)
             err = live(space, &chunk->lives[k], time);
         }
     }
-    err = err ? err : end_credits(space, time);
+    err = err ? err : end_credits(space, time, time);
     pmt_page_map_fini(&space->map);
     if (time == ALIVE) {
         tell_rss(space, ALIVE);

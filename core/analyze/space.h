@@ -25,7 +25,7 @@ typedef struct pmt_space_s {
     uint32_t credit_count, credit_room;
     pmt_mapping_t *mappings;  // of the snapshot being taken
     uint32_t mapping_count, mapping_room;
-    bool sorted;              // credits and mappings are, for this snapshot
+    bool looking;             // all of them are known and sorted, as is the credit
     unsigned kind;            // of the snapshot, 0: none is being taken
     uint64_t time, since;     // of the snapshot
     uint64_t last;            // time of the one before
