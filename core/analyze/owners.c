@@ -105,7 +105,8 @@ sum_up(pmt_owners_t *owners, const pmt_profile_t *profile)
     for (uint32_t t = 1; t < owners->time_count; t++) {
         for (uint32_t p = 0; p < owners->process_count; p++) {
             for (int k = 0; k < PMT_HELD_COUNT; k++) {
-                pmt_owners_held(owners, t, p)->pages[k] += pmt_owners_held(owners, t - 1, p)->pages[k];
+                int64_t *sum = &pmt_owners_held(owners, t, p)->pages[k];
+                *sum = (int64_t)((uint64_t)*sum + (uint64_t)pmt_owners_held(owners, t - 1, p)->pages[k]);
             }
         }
     }
@@ -158,8 +159,9 @@ apply(replay_t *replay, const event_t *e)
         return pmt_space_found(space, e->time, e->a, e->b, e->value);
     case SNAPSHOT_END:
         return pmt_space_snapshot_end(space, e->value == 0);
-    case PROCESS_END:
-        return pmt_space_end(space, e->time == UINT64_MAX ? e->time : e->time + 1);  // at its end it still has them
+    case PROCESS_END:  // at its end it still has them
+        pmt_space_rss(space, e->time + (e->time < UINT64_MAX), 0);
+        return pmt_space_end(space, e->time + (e->time < UINT64_MAX));
     case RSS:
         pmt_space_rss(space, e->time, (int64_t)e->a);
         return 0;
@@ -289,11 +291,12 @@ add(replay_t *replay, const pmt_record_t *r)
     case PMT_WIRE_MOVE:
         return on_move(replay, r);
     case PMT_WIRE_SNAPSHOT:
+        replay->spaces[r->u.snapshot.process].announced = r->time;
         return put(replay, (event_t){.time = r->time, .kind = SNAPSHOT, .process = (uint32_t)r->u.snapshot.process, .value = (uint32_t)r->u.snapshot.kind,
                                      .a = r->u.snapshot.since});
-    case PMT_WIRE_REGION:  // without a time: it follows what was put before it
-        return put(replay, (event_t){.time = replay->count ? replay->pending[replay->count - 1].time : 0, .kind = MAPPING,
-                                     .process = (uint32_t)r->u.region.process, .value = (uint32_t)r->u.region.kind, .a = r->u.region.first, .b = r->u.region.pages});
+    case PMT_WIRE_REGION:
+        return put(replay, (event_t){.time = replay->spaces[r->u.region.process].announced, .kind = MAPPING, .process = (uint32_t)r->u.region.process,
+                                     .value = (uint32_t)r->u.region.kind, .a = r->u.region.first, .b = r->u.region.pages});
     case PMT_WIRE_RESIDENT:
         return on_resident(replay, r);
     case PMT_WIRE_SNAPSHOT_END:

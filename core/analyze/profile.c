@@ -54,9 +54,12 @@ add_weight(pmt_weight_t *to, const pmt_record_t *fault)
 }
 
 static void
-saw_rss(pmt_process_row_t *process, int64_t bytes)
+saw_rss(pmt_process_row_t *process, uint64_t time, int64_t bytes)
 {
-    process->rss_peak = bytes > process->rss_peak ? bytes : process->rss_peak;
+    if (bytes > process->rss_peak) {
+        process->rss_peak = bytes;
+        process->peak_time = time;
+    }
 }
 
 // ---- definitions ----
@@ -144,7 +147,7 @@ on_mark(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_process_row_t *process = &profile->processes[r->u.mark.process];
     int64_t bytes = (int64_t)(r->u.mark.rss * profile->info.page_size);
-    saw_rss(process, bytes);
+    saw_rss(process, r->time, bytes);
     if (r->u.mark.kind == PMT_MARK_START) {
         process->has_rss_start = true;
         process->rss_start = bytes;
@@ -181,6 +184,45 @@ on_left_out(pmt_profile_t *profile, const pmt_record_t *r)
     profile->left_out_pages = r->u.left_out.pages;
     profile->left_out_events = r->u.left_out.events;
     profile->left_out_error = r->u.left_out.error;
+}
+
+static int
+on_snapshot(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_snapshot_row_t row = {.process = (uint32_t)r->u.snapshot.process, .kind = (uint32_t)r->u.snapshot.kind, .time = r->time};
+    int err = add_text(profile, r->u.snapshot.name, &row.name);
+    err = err ? err : pmt_array_room(&profile->snapshots, profile->snapshot_count, &profile->snapshot_room, sizeof row);
+    if (!err) {
+        profile->snapshots[profile->snapshot_count++] = row;
+    }
+    return err;
+}
+
+// Those of one process do not overlap: it ends the process's last.
+static void
+on_snapshot_end(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    enum { AT_ONCE = 4096 };  // how far back it is looked for: snapshots of several processes may overlap
+    for (uint32_t i = profile->snapshot_count, n = 0; i-- > 0 && n < AT_ONCE; n++) {
+        pmt_snapshot_row_t *row = &profile->snapshots[i];
+        if (row->process == r->u.snapshot_end.process) {
+            row->end = r->time;
+            row->error = r->u.snapshot_end.error;
+            return;
+        }
+    }
+}
+
+static int
+on_allocator(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_allocator_row_t row = {.process = (uint32_t)r->u.allocator.process, .time = r->time, .value = r->u.allocator.value};
+    int err = add_text(profile, r->u.allocator.name, &row.name);
+    err = err ? err : pmt_array_room(&profile->allocators, profile->allocator_count, &profile->allocator_room, sizeof row);
+    if (!err) {
+        profile->allocators[profile->allocator_count++] = row;
+    }
+    return err;
 }
 
 // ---- the stream ----
@@ -259,7 +301,7 @@ on_sample(pmt_profile_t *profile, const pmt_record_t *r)
     pmt_process_row_t *process = &profile->processes[r->u.sample.process];
     uint64_t kib = (uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2];
     int64_t bytes = (int64_t)(kib << 10);
-    saw_rss(process, bytes);
+    saw_rss(process, r->time, bytes);
     process->sampled = true;
     if (!process->has_rss_end) {
         process->rss_end = bytes;
@@ -333,6 +375,13 @@ pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
     case PMT_WIRE_SUMMARY:
         profile->event_records++;
         return 0;
+    case PMT_WIRE_SNAPSHOT:
+        return on_snapshot(profile, r);
+    case PMT_WIRE_SNAPSHOT_END:
+        on_snapshot_end(profile, r);
+        return 0;
+    case PMT_WIRE_ALLOCATOR:
+        return on_allocator(profile, r);
     case PMT_WIRE_NOTE: {
         int64_t text = pmt_profile_note(profile, r);
         return text < 0 ? (int)text : 0;  // known before the log is read
@@ -392,7 +441,8 @@ settle(pmt_profile_t *profile, uint64_t pid)
     for (uint32_t i = 0; i < profile->process_count; i++) {
         pmt_process_row_t *process = &profile->processes[i];
         uint64_t lost = pmt_profile_counter(profile, process, "lost");
-        saw_rss(process, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
+        uint64_t when = pmt_profile_counter(profile, process, "rss_peak_ns");
+        saw_rss(process, when ? when : process->peak_time, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
         profile->lost = i == 0 && lost > profile->lost ? lost : profile->lost;
         process->has_rss_end |= process->sampled;
         found |= process->pid == pid;
@@ -458,6 +508,8 @@ pmt_profile_fini(pmt_profile_t *profile)
     free(profile->processes);
     free(profile->threads);
     free(profile->modules);
+    free(profile->snapshots);
+    free(profile->allocators);
     free(profile->node_of);
     free(profile->place_of);
     pmt_table_fini(&profile->codes);

@@ -67,6 +67,7 @@ typedef struct pmt_process_row_s {
     bool has_end, has_rss_start, has_rss_end, sampled;
     uint64_t end_kind, end_value, end_time;
     int64_t rss_start, rss_end, rss_peak;  // bytes; negative only in a hostile file
+    uint64_t peak_time;                    // of rss_peak
     pmt_weight_t touched;
     uint64_t period, period_changes;
 } pmt_process_row_t;
@@ -75,6 +76,19 @@ typedef struct pmt_module_row_s {
     uint64_t start, offset;
     uint32_t path;
 } pmt_module_row_t;
+
+// A residency snapshot: of which process, why, when.
+typedef struct pmt_snapshot_row_s {
+    uint32_t process, kind;    // pmt_snapshot_e
+    uint64_t time, end, error; // end 0: it has none; error: errno
+    uint32_t name;             // text
+} pmt_snapshot_row_t;
+
+// What a process's allocators said of themselves.
+typedef struct pmt_allocator_row_s {
+    uint32_t process, name;  // text
+    uint64_t time, value;
+} pmt_allocator_row_t;
 
 typedef struct pmt_profile_s {
     pmt_file_info_t info;
@@ -98,6 +112,10 @@ typedef struct pmt_profile_s {
     uint32_t thread_count, thread_room;
     pmt_module_row_t *modules;
     uint32_t module_count, module_room;
+    pmt_snapshot_row_t *snapshots;
+    uint32_t snapshot_count, snapshot_room;
+    pmt_allocator_row_t *allocators;
+    uint32_t allocator_count, allocator_room;
     pmt_table_t codes;   // pmt_code_t
     pmt_table_t nodes;   // pmt_raw_node_t
     pmt_table_t places;  // pmt_place_t

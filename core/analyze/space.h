@@ -29,6 +29,7 @@ typedef struct pmt_space_s {
     unsigned kind;            // of the snapshot, 0: none is being taken
     uint64_t time, since;     // of the snapshot
     uint64_t last;            // time of the one before
+    uint64_t announced;       // time of the last SNAPSHOT read: REGIONs have none of their own
     uint32_t moment;          // the first that is later than the last reading of RSS
     pmt_held_t rss;           // that reading
 } pmt_space_t;
