@@ -1,5 +1,6 @@
 // pymemtrace._analysis: the C reader and analysis as plain Python objects. What analyze() returns is described in _analysis.pyi.
 #include "analysis.h"
+#include "analysis_held.h"
 
 #include <errno.h>
 
@@ -260,27 +261,34 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
            put(dict, "cgroup_peak_kib", number_or_none(profile->has_cgroup, profile->cgroup_peak_kib));
 }
 
+typedef struct view_s {
+    uint64_t pid;
+    held_t held;
+} view_t;
+
 static bool
-put_all(PyObject *dict, result_t *result, void *pid)
+put_all(PyObject *dict, result_t *result, void *context)
 {
-    return put_facts(dict, result, *(uint64_t *)pid) && put_tables(dict, result);
+    const view_t *view = context;
+    return put_facts(dict, result, view->pid) && put_tables(dict, result) && put_held(dict, result, &view->held);
 }
 
-PyDoc_STRVAR(analyze_doc, "analyze(path, pid=None) -> dict\n\nRead a whole trace; see _analysis.pyi for the result.");
+PyDoc_STRVAR(analyze_doc, "analyze(path, pid=None, at=None) -> dict\n\nRead a whole trace; see _analysis.pyi for the result.");
 
 static PyObject *
 analyze(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"path", "pid", NULL};
-    PyObject *path, *pid_object = Py_None, *fs_path = NULL;  // path, pid_object: borrowed
+    static char *names[] = {"path", "pid", "at", NULL};
+    PyObject *path, *pid_object = Py_None, *at = Py_None, *fs_path = NULL;  // borrowed but for the last
     PyObject *dict = NULL;
     char error[PMT_ERROR_MAX] = "";
     result_t result;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:analyze", names, &path, &pid_object)) {
+    view_t view = {0};
+    pmt_moment_t moment;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:analyze", names, &path, &pid_object, &at) || !moment_of(at, &moment)) {
         return NULL;
     }
-    uint64_t pid;
-    if (!pid_of(module, path, pid_object, &pid)) {
+    if (!pid_of(module, path, pid_object, &view.pid)) {
         return NULL;
     }
     if (!PyUnicode_FSConverter(path, &fs_path)) {
@@ -288,7 +296,8 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     int err;
     Py_BEGIN_ALLOW_THREADS
-    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
+    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), view.pid, error);
+    err = err ? err : hold(&result, &view.held, PyBytes_AS_STRING(fs_path), view.pid, &moment, error);
     if (!err) {
         err = pmt_tables_build(&result.tables, &result.profile);
     } else {
@@ -298,8 +307,9 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     if (err) {
         raise_read_error(module, path, err, error);
     } else {
-        dict = make_dict(&result, put_all, &pid);
+        dict = make_dict(&result, put_all, &view);
     }
+    pmt_owners_fini(&view.held.owners);
     pmt_tables_fini(&result.tables);
     pmt_profile_fini(&result.profile);
     Py_DECREF(fs_path);
@@ -379,6 +389,7 @@ static PyMethodDef methods[] = {
     {"call_tree", (PyCFunction)(void (*)(void))call_tree, METH_VARARGS | METH_KEYWORDS, call_tree_doc},
     {"calls", (PyCFunction)(void (*)(void))calls, METH_VARARGS | METH_KEYWORDS, calls_doc},
     {"line_rows", (PyCFunction)(void (*)(void))line_rows, METH_VARARGS | METH_KEYWORDS, line_rows_doc},
+    {"timeline", timeline, METH_VARARGS, timeline_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
     {NULL, NULL, 0, NULL},

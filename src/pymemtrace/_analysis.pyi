@@ -19,6 +19,12 @@ class Process(TypedDict):
     period: int  # the widest used; 0: not the fault engine
     period_changes: int
 
+# bytes: RSS (None: not read), before start, file, shared, kernel, tracer, then owned: exact, fill, by time
+Held = tuple[int | None, int, int, int, int, int, int, int, int]
+
+# ("peak",), ("end",), ("time", ns), ("name", a snapshot's); None: what was touched
+At = tuple[str] | tuple[str, int] | tuple[str, str]
+
 class Sample(TypedDict):
     process: int
     time_ns: int
@@ -68,6 +74,14 @@ class Result(TypedDict):
     left_out: tuple[int, int, int, int, int] | None
     limit_kib: int | None  # the cgroup's limit, KiB; None: none seen
     cgroup_peak_kib: int | None
+    # at a moment: lines, functions, files, tree, native and threads are resident bytes. None: touched, or the process
+    # has no snapshot of the name asked for
+    at_ns: int | None
+    held: list[Held] | None  # of each process
+    # process index, kind (1 start, 2 RSS fell, 3 asked for, 4 end), time, end (None: it has none), errno, name
+    snapshots: list[tuple[int, int, int, int | None, int, str]]
+    # process index, time, name (docs/format.md section 8), bytes
+    allocators: list[tuple[int, int, str, int]]
 
 class Calls(TypedDict):
     # file, first line (0: not known, or no Python function), qualified name, calls, time self and total in ns, growth
@@ -91,12 +105,18 @@ class LineRows(TypedDict):
 class FormatError(ValueError):
     """The file is not a readable trace. str() is one clear line without the file's name."""
 
-def analyze(path: str, pid: int | None = None) -> Result:
+def analyze(path: str, pid: int | None = None, at: At | None = None) -> Result:
     """Read a whole trace in memory bounded by its distinct stacks, not by its length.
 
     Raises OSError (cannot be opened or read), FormatError (foreign, newer or corrupt), ValueError (no such pid).
     A cut file is no error: complete is False.
     """
+
+def timeline(
+    path: str, pid: int | None, points: int
+) -> list[tuple[int, list[Held], list[tuple[str, int, str, int, int]]]]:
+    """What was resident at equal distances of time: time in ns, each process's books, and of each line that held
+    something: file, line, qualified name, first line, bytes. Raises as analyze."""
 
 def pack_lines(co_linetable: bytes) -> bytes:
     """The packed line table that a trace keeps of a code object's co_linetable (docs/format.md section 7)."""

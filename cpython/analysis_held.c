@@ -1,0 +1,213 @@
+// Who holds the memory, for Python: one moment for the tables of a report, many for a timeline.
+#include "analysis.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "analyze/moment.h"
+#include "analyze/owners.h"
+#include "analysis_held.h"
+
+// ---- the moment asked for ----
+
+bool
+moment_of(PyObject *object, pmt_moment_t *moment)
+{
+    static const char *const kinds[] = {[PMT_MOMENT_PEAK] = "peak", [PMT_MOMENT_END] = "end", [PMT_MOMENT_TIME] = "time", [PMT_MOMENT_NAME] = "name"};
+    const char *kind;
+    PyObject *value = Py_None;
+    *moment = (pmt_moment_t){.kind = PMT_MOMENT_TOUCHED};
+    if (object == Py_None) {
+        return true;
+    }
+    if (!PyTuple_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "at must be a tuple or None");
+        return false;
+    }
+    if (!PyArg_ParseTuple(object, "s|O", &kind, &value)) {
+        return false;
+    }
+    for (unsigned i = PMT_MOMENT_PEAK; i <= PMT_MOMENT_NAME; i++) {
+        moment->kind = strcmp(kind, kinds[i]) == 0 ? (enum pmt_moment_e)i : moment->kind;
+    }
+    if (moment->kind == PMT_MOMENT_TIME) {
+        moment->time = PyLong_AsUnsignedLongLong(value);
+    } else if (moment->kind == PMT_MOMENT_NAME) {
+        moment->name = PyUnicode_AsUTF8(value);
+    } else if (moment->kind == PMT_MOMENT_TOUCHED) {
+        PyErr_SetString(PyExc_ValueError, "at must be peak, end, time or name");
+    }
+    return !PyErr_Occurred();
+}
+
+uint32_t
+process_with(const pmt_profile_t *profile, uint64_t pid)
+{
+    for (uint32_t i = 0; pid && i < profile->process_count; i++) {
+        if (profile->processes[i].pid == pid) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+int
+hold(result_t *result, held_t *held, const char *path, uint64_t pid, const pmt_moment_t *moment, char error[PMT_ERROR_MAX])
+{
+    uint32_t process = process_with(&result->profile, pid);
+    held->known = moment->kind != PMT_MOMENT_TOUCHED && pmt_moment_find(&result->profile, process, moment, &held->time);
+    if (!held->known) {
+        return 0;
+    }
+    int err = pmt_owners_read(&held->owners, &result->profile, path, &held->time, 1, error);
+    if (err) {
+        return err;
+    }
+    pmt_owners_fill(&held->owners, &result->profile, 0, pid);
+    const pmt_process_row_t *row = &result->profile.processes[process];
+    if (moment->kind == PMT_MOMENT_PEAK && row->rss_peak) {  // the reading that made it the peak
+        pmt_held_t *books = pmt_owners_held(&held->owners, 0, process);
+        books->has_rss = true;
+        books->rss = row->rss_peak;
+    }
+    return 0;
+}
+
+// ---- the books ----
+
+static PyObject *
+held_item(const result_t *result, const pmt_held_t *held)
+{
+    long long size[PMT_HELD_COUNT];
+    for (int i = 0; i < PMT_HELD_COUNT; i++) {
+        size[i] = (long long)((uint64_t)held->pages[i] * result->profile.info.page_size);
+    }
+    return Py_BuildValue("(NLLLLLLLL)", number_or_none(held->has_rss, held->rss), size[PMT_HELD_BEFORE], size[PMT_HELD_FILE], size[PMT_HELD_SHARED],
+                         size[PMT_HELD_KERNEL], size[PMT_HELD_TRACER], size[PMT_HELD_EXACT], size[PMT_HELD_FILL], size[PMT_HELD_BY_TIME]);
+}
+
+// A list of each process's books at a moment.
+static PyObject *
+held_list(const result_t *result, const pmt_owners_t *owners, uint32_t moment)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < owners->process_count; i++) {
+        if (!append(list, held_item(result, pmt_owners_held(owners, moment, i)))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+snapshot_list(result_t *result)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < result->profile.snapshot_count; i++) {
+        const pmt_snapshot_row_t *row = &result->profile.snapshots[i];
+        PyObject *item = Py_BuildValue("(IIKNKN)", row->process, row->kind, (unsigned long long)row->time, number_or_none(row->end != 0, (int64_t)row->end),
+                                       (unsigned long long)row->error, text(result, row->name));
+        if (!append(list, item)) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+allocator_list(result_t *result)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < result->profile.allocator_count; i++) {
+        const pmt_allocator_row_t *row = &result->profile.allocators[i];
+        if (!append(list, Py_BuildValue("(IKNK)", row->process, (unsigned long long)row->time, text(result, row->name), (unsigned long long)row->value))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+bool
+put_held(PyObject *dict, result_t *result, const held_t *held)
+{
+    PyObject *books = held->known ? held_list(result, &held->owners, 0) : Py_NewRef(Py_None);
+    return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) && put(dict, "snapshots", snapshot_list(result)) &&
+           put(dict, "allocators", allocator_list(result));
+}
+
+// ---- the timeline ----
+
+// One moment: its books by process, and the bytes of the lines that held something then.
+static PyObject *
+point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64_t pid)
+{
+    pmt_tables_t tables;
+    pmt_owners_fill(owners, &result->profile, moment, pid);
+    PyObject *lines = PyList_New(0);
+    if (pmt_tables_build(&tables, &result->profile) < 0) {
+        Py_CLEAR(lines);
+        PyErr_NoMemory();
+    }
+    for (uint32_t i = 0; lines && i < tables.lines.count; i++) {
+        const pmt_row_t *row = pmt_table_at(&tables.lines, i);
+        if (row->self.pages && !append(lines, Py_BuildValue("(sIsIK)", result->profile.texts.texts[row->key.file], row->key.line,
+                                                             result->profile.texts.texts[row->key.name], row->key.first_line,
+                                                             bytes(result, row->self.pages)))) {
+            Py_CLEAR(lines);
+        }
+    }
+    pmt_tables_fini(&tables);
+    return lines ? Py_BuildValue("(KNN)", (unsigned long long)owners->times[moment], held_list(result, owners, moment), lines) : NULL;
+}
+
+static PyObject *
+points_list(result_t *result, const pmt_owners_t *owners, uint64_t pid)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < owners->time_count; i++) {
+        if (!append(list, point_item(result, owners, i, pid))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+const char timeline_doc[] = "timeline(path, pid, points) -> list\n\nWhat was resident at equal distances of time; see _analysis.pyi.";
+
+PyObject *
+timeline(PyObject *module, PyObject *args)
+{
+    PyObject *path, *pid_object, *fs_path = NULL, *list = NULL;  // path, pid_object: borrowed
+    unsigned int points;
+    uint64_t pid, times[PMT_MOMENTS_MAX];
+    char error[PMT_ERROR_MAX] = "";
+    result_t result = {0};
+    pmt_owners_t owners = {0};
+    if (!PyArg_ParseTuple(args, "OOI:timeline", &path, &pid_object, &points) || !pid_of(module, path, pid_object, &pid)) {
+        return NULL;
+    }
+    if (points < 2 || points > PMT_MOMENTS_MAX) {
+        PyErr_Format(PyExc_ValueError, "points must be from 2 to %d", PMT_MOMENTS_MAX);
+        return NULL;
+    }
+    if (!PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
+    }
+    int err;
+    Py_BEGIN_ALLOW_THREADS
+    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
+    for (unsigned i = 0; i < points; i++) {
+        times[i] = (uint64_t)((double)result.profile.duration * i / (points - 1));
+    }
+    err = err ? err : pmt_owners_read(&owners, &result.profile, PyBytes_AS_STRING(fs_path), times, points, error);
+    Py_END_ALLOW_THREADS
+    if (err) {
+        raise_read_error(module, path, err, error);
+    } else {
+        list = points_list(&result, &owners, pid);
+    }
+    pmt_owners_fini(&owners);
+    pmt_profile_fini(&result.profile);
+    Py_DECREF(fs_path);
+    return list;
+}
