@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pymemtrace.report import eventrows, facts, load, modules, rows
+from pymemtrace.report import eventrows, facts, held, load, modules, rows
 from pymemtrace.report.model import (
+    At,
     CallNode,
     CallRow,
     End,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pymemtrace.report.logtext import Choice
 
 __all__ = [
+    "At",
     "CallNode",
     "CallRow",
     "End",
@@ -55,15 +57,19 @@ class TraceFile:
 
     Sizes are bytes. The file is analysed when the object is made; the rows are built when first asked for. The rows
     sum all processes, or show one process if `pid` is given; `rss`, `end` and `engine` are the root process's.
+    The rows are about what was touched, or, with `at`, about what was resident then: "peak" (RSS was highest), "end",
+    seconds, or the name of a snapshot; `at` and `processes[].at` close the books then.
 
     Raises TraceFileError if the file is missing, unreadable, foreign, newer or corrupt (a file that was cut off is
     readable: `end.kind` is then "truncated" unless the program's end was recorded), UsageError if it has no such pid.
     """
 
-    def __init__(self, path: str | os.PathLike[str], pid: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], pid: int | None = None, at: str | float | None = None) -> None:
         self._path = os.fspath(path)
         self._pid = pid
-        self._result = load.analyze(self._path, pid)
+        self._moment = held.moment(at)
+        self._result = load.analyze(self._path, pid, self._moment)
+        held.require(self._result, self._moment, self._path)
 
     def __repr__(self) -> str:
         return f"TraceFile({self._path!r})" if self._pid is None else f"TraceFile({self._path!r}, pid={self._pid})"
@@ -145,6 +151,48 @@ class TraceFile:
         return Touched(r["touched_total"], r["touched_kernel"], r["touched_tracer"], r["touched_by_time"], left_out)
 
     @property
+    def quantity(self) -> str:
+        """What the rows are about: "touched" or "resident"."""
+        return "touched" if self._moment is None else "resident"
+
+    @cached_property
+    def at(self) -> At | None:
+        """What the root process (or the one of `pid`) held at the moment; None: the rows are about what was touched."""
+        return self._books(self._number)
+
+    @property
+    def _number(self) -> int:
+        pids = [process["pid"] for process in self._result["processes"]]
+        return pids.index(self._pid) if self._pid in pids else 0
+
+    def _books(self, number: int) -> At | None:
+        if self._moment is None or not self._result["processes"]:
+            return None
+        return held.books(self._result, number, self._moment, self.kernel)
+
+    @cached_property
+    def whole(self) -> int:
+        """Bytes that shares are parts of: all that was touched, or all RSS at the moment."""
+        if self._moment is None:
+            return self.touched.total
+        found = [p.at for p in self.processes if p.at and (self._pid is None or p.pid == self._pid)]
+        return sum(at.rss if at.rss is not None else at.owned for at in found)
+
+    @property
+    def not_known(self) -> str | None:
+        """What cannot be known of the moment, in one line; None: nothing that should be."""
+        if self._moment is None or not self._result["processes"]:
+            return None
+        return held.not_known(self._result, self._number)
+
+    @property
+    def allocators(self) -> dict[str, int]:
+        """What the process's allocators said of themselves last: docs/format.md section 8. Bytes; {}: not asked."""
+        rows_of = [row for row in self._result.get("allocators", []) if row[0] == self._number]
+        last = max((time for _process, time, _name, _value in rows_of), default=0)
+        return {name: value for _process, time, name, value in rows_of if time == last}
+
+    @property
     def lost(self) -> int:
         """Faults that were signalled but not recorded."""
         return self._result["lost"]
@@ -152,7 +200,10 @@ class TraceFile:
     @cached_property
     def processes(self) -> list[ProcessRow]:
         """The processes of the tree, the root first, those that could not be traced among them."""
-        return [rows.process_row(self._result, process) for process in self._result["processes"]]
+        return [
+            rows.process_row(self._result, process, self._books(number))
+            for number, process in enumerate(self._result["processes"])
+        ]
 
     @cached_property
     def by_line(self) -> list[LineRow]:

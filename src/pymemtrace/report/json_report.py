@@ -6,13 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pymemtrace.report import facts
-from pymemtrace.report.model import FunctionRow, LineRow, ModuleRow, TreeNode
+from pymemtrace.report.model import At, FunctionRow, LineRow, ModuleRow, TreeNode
 
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
 SCHEMA = 1
-QUANTITY = "touched"
 
 
 def report_object(trace: "TraceFile") -> dict[str, Any]:
@@ -24,6 +23,8 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
         "engine": asdict(trace.engine),
         "duration_s": trace.duration_s,
         "rss": asdict(trace.rss),
+        "at": _at(trace.at),
+        "allocators": trace.allocators,
         "processes": [
             {
                 "pid": p.pid,
@@ -32,6 +33,7 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
                 "traced": p.traced,
                 "touched": p.touched,
                 "rss": asdict(p.rss),
+                "at": _at(p.at),
                 "end": asdict(p.end),
             }
             for p in trace.processes
@@ -128,11 +130,16 @@ def _row_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 def _head(trace: "TraceFile") -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "quantity": QUANTITY,
+        "quantity": trace.quantity,
         "command": trace.command,
         "end": asdict(trace.end),
         "touched": asdict(trace.touched),
     }
+
+
+def _at(at: At | None) -> dict[str, Any] | None:
+    """The books at the moment; None: what was touched."""
+    return None if at is None else asdict(at)
 
 
 def _left_out(trace: "TraceFile") -> dict[str, Any] | None:

@@ -10,22 +10,29 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import Calls, CallTree, LineRows, Log, Result, Sample
+    from pymemtrace._analysis import At, Calls, CallTree, Held, LineRows, Log, Result, Sample
 
 
-def analyze(path: str, pid: int | None = None) -> "Result":
-    """Analyse the trace at `path`, of all processes or of the one with `pid`.
+def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
+    """Analyse the trace at `path`, of all processes or of the one with `pid`; `at`: what was resident then, not what was
+    touched.
 
     Raises TraceFileError (missing, unreadable, foreign, newer or corrupt file) or UsageError (no such process).
     A file that was cut off is no error.
     """
-    result: Result = _ask("analyze", path, pid)
+    result: Result = _ask("analyze", path, pid, *(() if at is None else (at,)))
     return result
 
 
 def calls(path: str, pid: int | None = None) -> "Calls":
     """The event log by function. Raises as `analyze`."""
     found: Calls = _ask("calls", path, pid)
+    return found
+
+
+def timeline(path: str, pid: int | None, points: int) -> "list[tuple[int, list[Held], list[Any]]]":
+    """What was resident at so many times. Raises as `analyze`."""
+    found: list[tuple[int, list[Held], list[Any]]] = _ask("timeline", path, pid, points)
     return found
 
 
@@ -63,11 +70,11 @@ def open_log(path: str) -> "Log":
     return log
 
 
-def _ask(function: str, path: str, pid: int | None) -> "Any":
+def _ask(function: str, path: str, pid: int | None, *more: "Any") -> "Any":
     reader = _reader()
     _require_file(path)
     try:
-        return getattr(reader, function)(path, pid)
+        return getattr(reader, function)(path, pid, *more)
     except (reader.FormatError, OSError) as exc:
         raise _unreadable(path, exc) from exc
     except (ValueError, OverflowError) as exc:

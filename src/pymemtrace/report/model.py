@@ -46,6 +46,27 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
+class At:
+    """What a process held at a moment, bytes. rss = before_start + owned + file + shared + kernel + tracer +
+    unexplained; owned = exact + fill + by_time."""
+
+    kind: str  # "peak", "end", "time", "name"
+    time_s: float
+    rss: int | None  # the OS's number; None: not read up to then, unexplained is then 0
+    before_start: int
+    owned: int
+    file: int  # found without a stack: of a file,
+    shared: int  # of shared memory,
+    kernel: int  # anonymous
+    tracer: int
+    unexplained: int  # closes the sum, may be negative
+    error_band: int  # by which the OS's number may lag
+    exact: int  # owned: the fault was at this page
+    fill: int  # found beside pages of its owner
+    by_time: int  # came between two faults of its owner
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessRow:
     pid: int
     parent: int
@@ -60,6 +81,7 @@ class ProcessRow:
     engine: Engine
     meta: dict[str, str]
     counters: dict[str, int]
+    at: At | None = None  # None: not asked for
 
 
 @dataclass(frozen=True, slots=True)

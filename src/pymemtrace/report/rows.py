@@ -130,7 +130,7 @@ def rss(process: "Process | None") -> model.Rss:
     return model.Rss(process["rss_start"], peak, process["rss_end"], soon and peak is not None)
 
 
-def process_row(result: "Result", process: "Process") -> model.ProcessRow:
+def process_row(result: "Result", process: "Process", at: model.At | None = None) -> model.ProcessRow:
     """A process's facts."""
     ended = process["end"]
     traced = "engine" in process["meta"]
@@ -150,6 +150,7 @@ def process_row(result: "Result", process: "Process") -> model.ProcessRow:
         engine=model.Engine(engine, reason, process["period"], process["period_changes"]),
         meta=dict(process["meta"]),
         counters=dict(process["counters"]),
+        at=at,
     )
 
 

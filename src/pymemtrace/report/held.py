@@ -1,0 +1,96 @@
+"""Who holds the memory at a moment: the books of each process, made from the analysis (see _analysis.pyi)."""
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from pymemtrace.errors import UsageError
+from pymemtrace.report.model import At
+
+if TYPE_CHECKING:
+    from pymemtrace._analysis import At as Asked
+    from pymemtrace._analysis import Held, Result
+
+_EXACT_FROM = (6, 16)  # from this kernel on RSS as /proc/PID/statm has it does not lag
+_LAG_PAGES = 64  # a CPU, before it
+_ASKED_FOR = 3  # kind of a snapshot
+
+Kind = Literal["peak", "end", "time", "name"]
+
+
+def moment(at: str | float | None) -> "Asked | None":
+    """What was asked for, as the C analysis takes it: "peak", "end", seconds, the name of a snapshot; None: touched."""
+    if at is None:
+        return None
+    if isinstance(at, str):
+        return (at,) if at in ("peak", "end") else ("name", at)
+    if not 0 <= at < 1e9:
+        raise UsageError(f"{at:g} is no time in a trace: give seconds, 0 or more")
+    return ("time", round(at * 1e9))
+
+
+def parse(text: str) -> str | float:
+    """The value of --at: a number is seconds."""
+    try:
+        return float(text.removesuffix("s"))
+    except ValueError:
+        return text
+
+
+def names(result: "Result") -> list[str]:
+    """The names of the snapshots that were asked for, in order."""
+    return list(dict.fromkeys(name for _process, kind, *_times, name in result["snapshots"] if kind == _ASKED_FOR))
+
+
+def require(result: "Result", at: "Asked | None", path: str) -> None:
+    """Raises UsageError if the trace has no such moment."""
+    if at is None or result["held"] is not None or not result["processes"]:
+        return
+    have = ", ".join(names(result))
+    known = f"it has {have}" if have else "it has none (`pymemtrace.snapshot(\"name\")` takes one)"
+    raise UsageError(f"{path}: no snapshot {str(at[-1])!r} in this trace; {known}. Or give peak, end or seconds")
+
+
+def books(result: "Result", number: int, at: "Asked", kernel: str) -> At | None:
+    """What process `number` held; None: not asked for."""
+    if not result.get("held"):
+        return None
+    rss, before, file, shared, hidden, tracer, exact, fill, by_time = _of(result, number)
+    owned = exact + fill + by_time
+    known = before + owned + file + shared + hidden + tracer
+    return At(
+        kind=at[0],
+        time_s=(result["at_ns"] or 0) / 1e9,
+        rss=rss,
+        before_start=before,
+        owned=owned,
+        file=file,
+        shared=shared,
+        kernel=hidden,
+        tracer=tracer,
+        unexplained=0 if rss is None else rss - known,
+        error_band=error_band(kernel, result["page_size"]),
+        exact=exact,
+        fill=fill,
+        by_time=by_time,
+    )
+
+
+def error_band(kernel: str, page_size: int) -> int:
+    """By how many bytes the OS's number may lag, with as many CPUs as this machine has."""
+    parts = kernel.split("-")[0].split(".")[:2]
+    version = tuple(int(part) for part in parts if part.isdecimal())
+    return 0 if version >= _EXACT_FROM else _LAG_PAGES * page_size * (os.cpu_count() or 1)
+
+
+def not_known(result: "Result", number: int) -> str | None:
+    """What cannot be known of a process without snapshots, in one line; None if it has some."""
+    if any(process == number for process, *_rest in result["snapshots"]):
+        return None
+    reason = result["processes"][number]["meta"].get("snapshots_reason", "")
+    why = f" ({reason})" if reason else ""
+    return f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
+
+
+def _of(result: "Result", number: int) -> "Held":
+    held = result["held"]
+    return held[number] if held else (None, 0, 0, 0, 0, 0, 0, 0, 0)
