@@ -179,6 +179,11 @@ class TraceFile:
         return sum(at.rss if at.rss is not None else at.owned for at in found)
 
     @property
+    def at_name(self) -> str | None:
+        """The name of the snapshot that the rows are about; None: they are not about one."""
+        return str(self._moment[1]) if self._moment and self._moment[0] == "name" else None
+
+    @property
     def not_known(self) -> str | None:
         """What cannot be known of the moment, in one line; None: nothing that should be."""
         if self._moment is None or not self._result["processes"]:

@@ -3,26 +3,30 @@
 import argparse
 import sys
 
-HELP = "show which lines, functions, modules and threads touched the memory"
+HELP = "show which lines, functions, modules and threads hold the memory"
 DESCRIPTION = """\
-Show who made the operating system hand out memory, by line, function, module
-and thread.
+Show who holds the memory when RSS is highest, or at another moment (--at), by
+line, function, module and thread.
 
-  self    bytes that this line (function, module) touched itself
-  total   bytes touched by it and by everything it called
-  share   self as part of all memory touched
-  faults  page faults behind self
+  self    resident bytes that this line (function, module) touched last, itself
+  total   the same with everything it called
+  share   self as part of RSS
+  faults  page faults of it in the whole run
 
-Memory counts as touched when the program first uses it, every time the system
-hands it out: memory that was given back and used again counts again, so the
-total may be larger than the peak of RSS.
+--touched shows who made the operating system hand out memory, also what was
+given back: memory that is used again counts again, so the total may be larger
+than the peak of RSS.
 Native code that ran without a Python frame is listed by library and nearest
 symbol: "<libfoo.so: symbol>"; "~symbol" is the nearest name before code that
-has none. The last line closes the books: total = lines + kernel + tracer.
+has none. The closing line adds up to RSS as the system says it: what was there
+before the start, what has an owner, pages of files, shared memory, pages that
+only the kernel touched, the tracer's own, and what is not explained.
 """
 EPILOG = """\
 examples:
   pymemtrace report app.pmt                       the top 15 of each table
+  pymemtrace report app.pmt --at end              what was not given back
+  pymemtrace report app.pmt --touched             what was touched in the whole run
   pymemtrace report app.pmt --by function -n 40   one table, 40 rows
   pymemtrace report app.pmt -n 0 --full-paths | grep numpy
   pymemtrace report app.pmt --json | python -m json.tool
@@ -42,10 +46,26 @@ def row_count(text: str) -> int:
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options that `report` and `tree` share."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
-    parser.add_argument("--touched", action="store_true", help="rank by memory touched (the default without calls)")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument(
+        "--at",
+        metavar="WHEN",
+        help="what was resident at the peak of RSS (`peak`, the default), at the `end`, after so many seconds, or when "
+        "the snapshot of this name was taken",
+    )
+    when.add_argument("--touched", action="store_true", help="rank by memory touched, whether given back or not")
     parser.add_argument("--pid", type=row_count, help="only this process (default: the sum of all)")
     parser.add_argument("--full-paths", action="store_true", help="do not shorten file names")
     parser.add_argument("--json", action="store_true", help="print one JSON object; sizes are bytes")
+
+
+def moment(args: argparse.Namespace) -> str | float | None:
+    """What --at and --touched ask for, as TraceFile takes it."""
+    from pymemtrace.report import held
+
+    if args.touched:
+        return None
+    return held.parse(args.at) if args.at is not None else "peak"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     from pymemtrace.tracefile import TraceFile
 
-    trace = TraceFile(args.trace, args.pid)
+    trace = TraceFile(args.trace, args.pid, moment(args))
     if args.json:
         from pymemtrace.report import json_report
 

@@ -4,22 +4,23 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pymemtrace.cli.report import add_common, row_count
+from pymemtrace.cli.report import add_common, moment, row_count
 
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
-HELP = "show the call tree with the memory touched below each call"
+HELP = "show the call tree with the memory held below each call"
 DESCRIPTION = """\
-Show the call tree, top-down, the calls that touched most first.
+Show the call tree, top-down, the calls that hold most first: at the peak of RSS
+or at another moment (--at).
 
-  total   bytes touched by this call and everything it called
-  share   total as part of all memory touched
-  self    bytes it touched itself
+  total   resident bytes touched last by this call and everything it called
+  share   total as part of RSS
+  self    resident bytes that it touched itself
 
 Of a trace with calls (`pymemtrace run --calls`) the tree is exact, with calls,
 time, RSS change, growth and bytes touched, each with everything called; a node
-is a function below its caller. --touched shows the tree of page faults instead.
+is a function below its caller. --at and --touched show the tree of page faults.
 
 A function that calls itself again and again is one line: "walk x 4,997".
 Below 30 levels the depth is printed instead of more indentation.
@@ -82,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.report import tree
     from pymemtrace.tracefile import TraceFile
 
-    trace = TraceFile(args.trace, args.pid)
-    if trace.has_events and not args.touched:
+    trace = TraceFile(args.trace, args.pid, moment(args))
+    if trace.has_events and not args.touched and args.at is None:
         return _calls(trace, args)
     if args.json:
         from pymemtrace.report import json_report
 
-        nodes = tree.select(trace.tree, trace.touched.total, (args.min_share or 0.0) / 100, args.depth)
+        nodes = tree.select(trace.tree, trace.whole, (args.min_share or 0.0) / 100, args.depth)
         json_report.write(sys.stdout, json_report.tree_object(trace, nodes))
         return 0
     from pymemtrace.report.console import show

@@ -10,7 +10,7 @@ from pymemtrace.report.text import Shortener, clean, clip, quote_argument
 from pymemtrace.report.units import duration, kib, optional_size, share, size
 
 if TYPE_CHECKING:
-    from pymemtrace.report.model import Rss
+    from pymemtrace.report.model import At, Rss
     from pymemtrace.tracefile import TraceFile
 
 _COMMAND_LIMIT = 1000
@@ -26,6 +26,7 @@ def head(trace: "TraceFile") -> list[Text]:
         ("kernel", clean(trace.kernel) or "unknown"),
         ("engine", engine_text(trace)),
         ("RSS", rss_text(trace.rss)),
+        ("shown", shown_text(trace)),
     ]
     items += _optional(trace)
     return pairs(items)
@@ -52,6 +53,18 @@ def peak_text(rss: "Rss") -> str:
     return ("≥ " if rss.peak_at_least else "") + optional_size(rss.peak)
 
 
+def shown_text(trace: "TraceFile") -> str:
+    """The quantity of the tables and its moment."""
+    at = trace.at
+    if at is None:
+        return "touched: memory handed out, also what was given back later"
+    word = {"peak": "RSS was highest", "end": "the program ended"}.get(at.kind)
+    if at.kind == "name":
+        word = f"the snapshot {trace.at_name!r} was taken"
+    when = duration(round(at.time_s * 1e9))
+    return clean(f"resident when {word}, after {when}" if word else f"resident after {when}")
+
+
 def limit_text(trace: "TraceFile") -> str | None:
     """The container's memory limit and use; None where there is no limit."""
     limit, peak = trace.result["limit_kib"], trace.result["cgroup_peak_kib"]
@@ -62,6 +75,8 @@ def limit_text(trace: "TraceFile") -> str | None:
 
 def closing(trace: "TraceFile") -> list[Text]:
     """The line that closes the books, in whole KiB so that it can be added up by hand."""
+    if trace.at is not None:
+        return _closing_at(trace, trace.at)
     t = trace.touched
     lines = sum(row.self_bytes for row in trace.by_line)
     sum_text = f"touched {size(t.total)}: {kib(t.total)} = lines {kib(lines)} + kernel {kib(t.kernel)}"
@@ -77,6 +92,48 @@ def closing(trace: "TraceFile") -> list[Text]:
             Text(f"by time {size(t.by_time)} ({share(t.by_time, t.total)}): grew between two {event}s of a thread")
         )
     return texts
+
+
+def _closing_at(trace: "TraceFile", at: "At") -> list[Text]:
+    """The same for what was resident."""
+    parts = [
+        ("before start", at.before_start),
+        ("owned", at.owned),
+        ("file", at.file),
+        ("shared", at.shared),
+        ("kernel", at.kernel),
+        ("tracer", at.tracer),
+    ]
+    total = "RSS not read" if at.rss is None else f"RSS {size(at.rss)}: {kib(at.rss)}"
+    gap = f" {'-' if at.unexplained < 0 else '+'} unexplained {kib(abs(at.unexplained))}"
+    line = f"{total} = " + " + ".join(f"{name} {kib(value)}" for name, value in parts) + gap
+    band = f" (RSS as the system says it, ± {size(at.error_band)})" if at.error_band else ""
+    texts = [Text(line + band, style="bold")]
+    if at.owned:
+        found = [("exact", at.exact), ("by fill", at.fill), ("by time", at.by_time)]
+        how = ", ".join(f"{name} {size(value)} ({share(value, at.owned)})" for name, value in found)
+        texts.append(Text(f"owned was found: {how}"))
+    others = [p for p in trace.processes if p.at and p.at.owned]
+    if trace.pid is None and len(others) > 1:
+        owned = sum(p.at.owned for p in others if p.at)
+        texts.append(Text(f"that is the first process; the tables sum {len(others)} processes: owned {kib(owned)}"))
+    if trace.not_known:
+        texts.append(Text(clean(trace.not_known), style="yellow"))
+    return texts + _not_returned(trace.allocators)
+
+
+def _not_returned(values: dict[str, int]) -> list[Text]:
+    """What the allocators hold and do not use."""
+    texts = []
+    if "pymalloc_arenas" in values and "pymalloc_used" in values:
+        held, used = values["pymalloc_arenas"], values["pymalloc_used"]
+        text = f"freed but not returned: CPython's arenas hold {size(held)}, in use {size(used)}"
+        texts.append(f"{text} (which line freed the rest it cannot tell)")
+    if "malloc_held" in values and "malloc_free" in values:
+        trim = f", malloc_trim would give back {size(values['malloc_trimmable'])} or more" if "malloc_trimmable" in values else ""
+        text = f"freed but not returned: the C allocator holds {size(values['malloc_held'])}, free {size(values['malloc_free'])}"
+        texts.append(f"{text}{trim} (whether free pages are resident it cannot tell)")
+    return [Text(text, style="dim") for text in texts]
 
 
 def process_lines(trace: "TraceFile") -> list[Text]:

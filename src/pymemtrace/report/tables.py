@@ -13,6 +13,7 @@ from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import count, share, size
 
 if TYPE_CHECKING:
+    from pymemtrace.report.model import ProcessRow
     from pymemtrace.tracefile import TraceFile
 
 _Row = TypeVar("_Row")
@@ -73,27 +74,27 @@ def _by_module(trace: "TraceFile", options: TableOptions, shorten: Shortener) ->
 
 def _by_thread(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_thread
-    table = rows_table(["touched", "share", "faults", "pid", "tid", "name"], 5)
+    table = rows_table([trace.quantity, "share", "faults", "pid", "tid", "name"], 5)
     for r in _top(rows, options):
-        part = share(r.bytes, trace.touched.total)
+        part = share(r.bytes, trace.whole)
         table.add_row(size(r.bytes), part, f"{r.faults:,}", str(r.pid), str(r.tid), Text(label(r.name)))
     shown = len(table.rows)
-    return [*_title("thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
+    return [*_title(trace, "thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
 
 
 def _by_process(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
-    rows = sorted(trace.processes, key=lambda r: -r.touched)
+    rows = sorted(trace.processes, key=lambda r: -_of_process(r))
     if len(rows) < 2 and len(options.kinds) > 1:
         return []  # nothing that the head does not say
-    table = rows_table(["touched", "share", "peak RSS", "pid", "parent", "ended", "command"], 5)
+    table = rows_table([trace.quantity, "share", "peak RSS", "pid", "parent", "ended", "command"], 5)
     for r in _top(rows, options):
-        touched = size(r.touched) if r.traced else "not traced"
-        part = share(r.touched, trace.touched.total) if r.traced else ""
+        held = size(_of_process(r)) if r.traced else "not traced"
+        part = share(_of_process(r), trace.whole) if r.traced else ""
         what = Text(header.command_text(r.command))
         end = facts.end_text(r.end.kind, r.end.value)
-        table.add_row(touched, part, header.peak_text(r.rss), str(r.pid), str(r.parent), end, what)
+        table.add_row(held, part, header.peak_text(r.rss), str(r.pid), str(r.parent), end, what)
     shown = len(table.rows)
-    return [*_title("process", shown, len(rows)), table, *_rest([r.touched for r in rows[shown:]], trace)]
+    return [*_title(trace, "process", shown, len(rows)), table, *_rest([_of_process(r) for r in rows[shown:]], trace)]
 
 
 _TABLES: dict[str, Callable[["TraceFile", TableOptions, Shortener], list[RenderableType]]] = {
@@ -105,12 +106,17 @@ _TABLES: dict[str, Callable[["TraceFile", TableOptions, Shortener], list[Rendera
 }
 
 
+def _of_process(row: "ProcessRow") -> int:
+    """What the process owns at the moment, or touched."""
+    return row.touched if row.at is None else row.at.owned
+
+
 def _top(rows: Sequence[_Row], options: TableOptions) -> Sequence[_Row]:
     return rows[: options.top] if options.top else rows
 
 
 def _numbers(row: _Sums, trace: "TraceFile") -> tuple[str, str, str, str]:
-    part = share(row.self_bytes, trace.touched.total)
+    part = share(row.self_bytes, trace.whole)
     return size(row.self_bytes), part, size(row.total_bytes), f"{row.faults:,}"
 
 
@@ -126,17 +132,17 @@ def _table(
         # Text, not str: rich must not read "[bold]" in a name as markup.
         table.add_row(*(Text(cell) for cell in row))
     rest = _rest([r.self_bytes for r in rows[len(cells) :]], trace)
-    return [*_title(kind, len(cells), len(rows)), table, *rest]
+    return [*_title(trace, kind, len(cells), len(rows)), table, *rest]
 
 
-def _title(kind: str, shown: int, rows: int) -> list[RenderableType]:
+def _title(trace: "TraceFile", kind: str, shown: int, rows: int) -> list[RenderableType]:
     extent = f"{rows:,}" if shown == rows else f"the top {shown:,} of {rows:,}"
-    return [Text(""), Text(f"Touched by {kind} ({extent})", style="bold underline"), Text("")]
+    return [Text(""), Text(f"{trace.quantity.capitalize()} by {kind} ({extent})", style="bold underline"), Text("")]
 
 
 def _rest(left: list[int], trace: "TraceFile") -> list[RenderableType]:
     if not left:
         return []
     rest = sum(left)
-    text = f"{count(len(left), 'more row')}: {size(rest)}, {share(rest, trace.touched.total)} (-n 0 shows all)"
+    text = f"{count(len(left), 'more row')}: {size(rest)}, {share(rest, trace.whole)} (-n 0 shows all)"
     return [Text(text, style="dim")]

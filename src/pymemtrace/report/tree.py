@@ -60,7 +60,7 @@ def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     why = facts.why_empty(trace.result)
     if why:
         return [*parts, Text(clean(why), style="yellow"), Text(""), *header.closing(trace)]
-    whole = trace.touched.total
+    whole = trace.whole
     nodes = select(trace.tree, whole, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
     parts.append(Text(f"{'total':>12}  {'share':>7}  {'self':>12}  call tree", style="bold"))
