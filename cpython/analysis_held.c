@@ -157,7 +157,10 @@ point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64
         }
     }
     pmt_tables_fini(&tables);
-    return lines ? Py_BuildValue("(KNN)", (unsigned long long)owners->times[moment], held_list(result, owners, moment), lines) : NULL;
+    const pmt_cgroup_t *cgroup = &owners->cgroup[moment];
+    return lines ? Py_BuildValue("(KNNNN)", (unsigned long long)owners->times[moment], held_list(result, owners, moment),
+                                 number_or_none(cgroup->usage_kib >= 0, cgroup->usage_kib), number_or_none(cgroup->limit_kib >= 0, cgroup->limit_kib), lines)
+                 : NULL;
 }
 
 static PyObject *

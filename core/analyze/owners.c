@@ -31,6 +31,8 @@ typedef struct replay_s {
     event_t *pending;
     uint32_t count, room;
     uint64_t order;
+    pmt_cgroup_t cgroup;     // as last read
+    uint32_t cgroup_moment;  // the first later than that
 } replay_t;
 
 // By owner and moment: what its pages, by how they were found, differ by from those at the moment before.
@@ -278,10 +280,24 @@ on_move(replay_t *replay, const pmt_record_t *r)
                                  .b = r->u.move.to, .c = r->u.move.pages});
 }
 
+// The moments before `time` have the last reading.
+static void
+tell_cgroup(replay_t *replay, uint64_t time)
+{
+    pmt_owners_t *owners = replay->owners;
+    for (; replay->cgroup_moment < owners->time_count && owners->times[replay->cgroup_moment] < time; replay->cgroup_moment++) {
+        owners->cgroup[replay->cgroup_moment] = replay->cgroup;
+    }
+}
+
 static int
 add(replay_t *replay, const pmt_record_t *r)
 {
     switch (r->type) {
+    case PMT_WIRE_CGROUP:
+        tell_cgroup(replay, r->time);
+        replay->cgroup = (pmt_cgroup_t){r->u.cgroup.usage_kib, r->u.cgroup.limit_kib};
+        return 0;
     case PMT_WIRE_ROUND:
         return catch_up(replay, r->time);
     case PMT_WIRE_NODE:
@@ -320,18 +336,20 @@ begin(replay_t *replay)
     pmt_owners_t *owners = replay->owners;
     uint32_t processes = owners->process_count;
     owners->held = calloc((size_t)processes * owners->time_count + 1, sizeof *owners->held);
+    owners->cgroup = calloc(owners->time_count + 1, sizeof *owners->cgroup);
     owners->has_snapshots = calloc(processes + 1, sizeof *owners->has_snapshots);
     replay->spaces = calloc(processes + 1, sizeof *replay->spaces);
     for (uint32_t i = 0; replay->spaces && i < processes; i++) {
         pmt_space_init(&replay->spaces[i], owners, i);
     }
-    return owners->held && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
+    return owners->held && owners->cgroup && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
 }
 
 static int
 end(replay_t *replay)
 {
     int err = catch_up(replay, UINT64_MAX);
+    tell_cgroup(replay, UINT64_MAX);
     for (uint32_t i = 0; i < replay->owners->process_count && !err; i++) {
         err = pmt_space_end(&replay->spaces[i], UINT64_MAX);
     }
@@ -368,7 +386,7 @@ pmt_owners_read(pmt_owners_t *owners, pmt_profile_t *profile, const char *path, 
     *owners = (pmt_owners_t){.times = times, .time_count = count, .process_count = profile->process_count};
     pmt_table_init(&owners->owners, sizeof(pmt_owner_t), PMT_OWNER_KEY);
     pmt_table_init(&owners->changes, sizeof(change_t), CHANGE_KEY);
-    replay_t replay = {.owners = owners, .profile = profile};
+    replay_t replay = {.owners = owners, .profile = profile, .cgroup = {-1, -1}};
     if (count > PMT_MOMENTS_MAX) {
         return -EINVAL;
     }
@@ -389,6 +407,7 @@ pmt_owners_fini(pmt_owners_t *owners)
     pmt_table_fini(&owners->owners);
     pmt_table_fini(&owners->changes);
     free(owners->held);
+    free(owners->cgroup);
     free(owners->has_snapshots);
     *owners = (pmt_owners_t){0};
 }

@@ -25,6 +25,10 @@ typedef struct pmt_held_s {
     int64_t pages[PMT_HELD_COUNT];
 } pmt_held_t;
 
+typedef struct pmt_cgroup_s {
+    int64_t usage_kib, limit_kib;  // -1: not read, no limit
+} pmt_cgroup_t;
+
 typedef struct pmt_owner_s {
     uint32_t node;    // in profile->nodes; UINT32_MAX: no stack, `place` is then a pmt_held_e and `thread` a process
     uint32_t thread;
@@ -41,6 +45,7 @@ typedef struct pmt_owners_s {
     pmt_table_t owners;     // pmt_owner_t
     pmt_table_t changes;    // of an owner's pages at a moment
     pmt_held_t *held;       // [time * process_count + process]
+    pmt_cgroup_t *cgroup;   // of each moment, as last read
     bool *has_snapshots;    // of each process: what was found there is known, not only what came
 } pmt_owners_t;
 

@@ -114,9 +114,9 @@ def analyze(path: str, pid: int | None = None, at: At | None = None) -> Result:
 
 def timeline(
     path: str, pid: int | None, points: int
-) -> list[tuple[int, list[Held], list[tuple[str, int, str, int, int]]]]:
-    """What was resident at equal distances of time: time in ns, each process's books, and of each line that held
-    something: file, line, qualified name, first line, bytes. Raises as analyze."""
+) -> list[tuple[int, list[Held], int | None, int | None, list[tuple[str, int, str, int, int]]]]:
+    """What was resident at equal distances of time: time in ns, each process's books, the cgroup's usage and limit in
+    KiB, and of each line that held something: file, line, qualified name, first line, bytes. Raises as analyze."""
 
 def pack_lines(co_linetable: bytes) -> bytes:
     """The packed line table that a trace keeps of a code object's co_linetable (docs/format.md section 7)."""

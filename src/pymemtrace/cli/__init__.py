@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 # The one-line help of `run` is kept here: its module is not imported for the help of the others.
 RUN_HELP = "run a Python program and record which lines make its memory grow"
-_REPORT_VERBS = ("report", "tree", "log", "calls", "lines", "info", "attach", "detach", "snapshot", "doctor")
+_REPORT_VERBS = (
+    "report",
+    "tree",
+    "timeline",
+    "log",
+    "calls",
+    "lines",
+    "info",
+    "attach",
+    "detach",
+    "snapshot",
+    "doctor",
+)
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -25,6 +37,7 @@ examples:
   pymemtrace run program.py args...      run a program, write pymemtrace-NAME.PID.pmt
   pymemtrace report TRACE.pmt            which lines, functions, modules and threads
   pymemtrace tree TRACE.pmt              the call tree
+  pymemtrace timeline TRACE.pmt          RSS over time, and who held it
   pymemtrace calls TRACE.pmt             which functions, after run --calls
   pymemtrace lines TRACE.pmt             the source, line by line, after run --lines
   pymemtrace log TRACE.pmt               every call and return with the RSS

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pymemtrace._analysis import At, Calls, CallTree, Held, LineRows, Log, Result, Sample
 
+    Point = tuple[int, list[Held], int | None, int | None, list[tuple[str, int, str, int, int]]]
+
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
     """Analyse the trace at `path`, of all processes or of the one with `pid`; `at`: what was resident then, not what was
@@ -30,9 +32,9 @@ def calls(path: str, pid: int | None = None) -> "Calls":
     return found
 
 
-def timeline(path: str, pid: int | None, points: int) -> "list[tuple[int, list[Held], list[Any]]]":
+def timeline(path: str, pid: int | None, points: int) -> "list[Point]":
     """What was resident at so many times. Raises as `analyze`."""
-    found: list[tuple[int, list[Held], list[Any]]] = _ask("timeline", path, pid, points)
+    found: list[Point] = _ask("timeline", path, pid, points)
     return found
 
 

@@ -1,0 +1,133 @@
+"""RSS over time: by what holds it, and by owner. At each point the parts add up to RSS."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pymemtrace.report import load, modules
+from pymemtrace.report.console import rows_table
+from pymemtrace.report.facts import UNKNOWN
+from pymemtrace.report.text import label, location
+from pymemtrace.report.units import size
+
+if TYPE_CHECKING:
+    from pymemtrace.tracefile import TraceFile
+
+PARTS = ("before_start", "file", "shared", "kernel", "tracer", "exact", "fill", "by_time")
+NATIVE = "<native code>"
+REST = "all others"
+KINDS = ("line", "function", "module")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Bytes at a time. rss = the sum of parts (of PARTS) + unexplained; owners sum to what is owned."""
+
+    time_s: float
+    rss: int | None
+    parts: dict[str, int]
+    unexplained: int
+    cgroup_usage: int | None
+    cgroup_limit: int | None
+    owners: list[int]  # in the order of Timeline.owners
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    owners: list[str]  # those that held most at once, then REST
+    points: list[Point]
+
+
+def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
+    """The timeline of the trace's processes, or of the one that it is about."""
+    name = _names(trace, by)
+    rows = []
+    for time_ns, held, usage, limit, lines in load.timeline(trace.path, trace.pid, points):
+        mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
+        known = [h[0] for h in mine if h[0] is not None]
+        parts = {part: sum(h[at] for h in mine) for at, part in enumerate(PARTS, 1)}
+        owners = dict.fromkeys((name(line) for line in lines), 0)
+        for line in lines:
+            owners[name(line)] += line[-1]
+        rows.append((time_ns, sum(known) if known else None, parts, usage, limit, owners))
+    highest: dict[str, int] = {}
+    for *_rest, parts, _usage, _limit, owners in rows:
+        owners[NATIVE] = owners.get(NATIVE, 0) + _owned(parts) - sum(owners.values())
+        for owner, held_bytes in owners.items():
+            highest[owner] = max(highest.get(owner, 0), held_bytes)
+    shown = sorted((o for o in highest if highest[o] > 0), key=lambda o: (-highest[o], o))[: top or None]
+    return Timeline([*shown, REST], [_point(row, shown) for row in rows])
+
+
+def _point(row: tuple[Any, ...], shown: list[str]) -> Point:
+    time_ns, rss, parts, usage, limit, owners = row
+    values = [owners.get(owner, 0) for owner in shown]
+    return Point(
+        time_s=time_ns / 1e9,
+        rss=rss,
+        parts=parts,
+        unexplained=0 if rss is None else rss - sum(parts.values()),
+        cgroup_usage=None if usage is None else usage * 1024,
+        cgroup_limit=None if limit is None else limit * 1024,
+        owners=[*values, _owned(parts) - sum(values)],
+    )
+
+
+def _owned(parts: dict[str, int]) -> int:
+    return parts["exact"] + parts["fill"] + parts["by_time"]
+
+
+def _names(trace: "TraceFile", by: str) -> Callable[[tuple[str, int, str, int, int]], str]:
+    names = modules.names_of(trace.result)
+    if by == "module":
+        return lambda row: names(row[0])
+    place = 1 if by == "line" else 3
+    return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, int(row[place]) or None)}"
+
+
+def json_object(timeline: Timeline) -> dict[str, Any]:
+    """The object of `pymemtrace timeline --json`: bytes and seconds."""
+    return {
+        "schema": 1,
+        "quantity": "resident",
+        "owners": timeline.owners,
+        "points": [
+            {
+                "time_s": p.time_s,
+                "rss": p.rss,
+                **p.parts,
+                "unexplained": p.unexplained,
+                "cgroup_usage": p.cgroup_usage,
+                "cgroup_limit": p.cgroup_limit,
+                "owners": p.owners,
+            }
+            for p in timeline.points
+        ],
+    }
+
+
+def write_csv(out: TextIO, timeline: Timeline) -> None:
+    """A column for the time, RSS, each part, the cgroup and each owner."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["time_s", "rss", *PARTS, "unexplained", "cgroup_usage", "cgroup_limit", *timeline.owners])
+    for p in timeline.points:
+        parts = [p.parts[part] for part in PARTS]
+        writer.writerow([p.time_s, p.rss, *parts, p.unexplained, p.cgroup_usage, p.cgroup_limit, *p.owners])
+
+
+def report(timeline: Timeline) -> list[RenderableType]:
+    """The table on the terminal: RSS by what holds it, and the owners numbered below."""
+    numbers = [f"[{n}]" for n in range(1, len(timeline.owners))]
+    table = rows_table(["time", "RSS", "before", "owned", "file", "other", *numbers, "others", "cgroup"], 7 + len(numbers) + 1)
+    for p in timeline.points:
+        other = p.parts["shared"] + p.parts["kernel"] + p.parts["tracer"] + p.unexplained
+        cells = [f"{p.time_s:.3f} s", "-" if p.rss is None else size(p.rss), size(p.parts["before_start"])]
+        cells += [size(_owned(p.parts)), size(p.parts["file"]), size(other), *(size(o) for o in p.owners)]
+        table.add_row(*cells, "-" if p.cgroup_usage is None else size(p.cgroup_usage))
+    names = [Text(f"{number} {label(owner)}") for number, owner in zip(numbers, timeline.owners, strict=False)]
+    note = Text("RSS = before + owned + file + other (shared, kernel, tracer, unexplained); owned = [1] + ... + others")
+    return [table, Text(""), *names, Text(""), note]
