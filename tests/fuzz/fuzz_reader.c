@@ -13,6 +13,7 @@
 #include "analyze/functions.h"
 #include "analyze/log.h"
 #include "analyze/log_text.h"
+#include "analyze/owners.h"
 #include "analyze/replay.h"
 #include "analyze/tables.h"
 #include "c/support.h"
@@ -71,6 +72,32 @@ replay(const char *path, const pmt_profile_t *finished)
     pmt_profile_fini(&profile);
 }
 
+// Who held what at three moments: the stacks' sum is what the processes own.
+static void
+own(const char *path, pmt_profile_t *profile)
+{
+    char error[PMT_ERROR_MAX] = "";
+    const uint64_t times[] = {0, profile->duration / 2, UINT64_MAX - 1};
+    pmt_owners_t owners;
+    int err = pmt_owners_read(&owners, profile, path, times, 3, error);
+    for (uint32_t t = 0; t < 3 && !err; t++) {
+        uint64_t owned = 0, stacks = 0;
+        pmt_owners_fill(&owners, profile, t, 0);
+        for (uint32_t p = 0; p < owners.process_count; p++) {
+            for (int k = PMT_HELD_EXACT; k < PMT_HELD_COUNT; k++) {
+                owned += (uint64_t)pmt_owners_held(&owners, t, p)->pages[k];
+            }
+        }
+        for (uint32_t i = 0; i < profile->nodes.count; i++) {
+            stacks += ((pmt_raw_node_t *)pmt_table_at(&profile->nodes, i))->self.pages;
+        }
+        if (owned != stacks) {
+            abort();
+        }
+    }
+    pmt_owners_fini(&owners);
+}
+
 static void
 read_log(const char *path)
 {
@@ -113,6 +140,7 @@ analyze(const uint8_t *file, size_t size)
         pmt_tables_fini(&tables);
         replay(path, &profile);
         read_log(path);
+        own(path, &profile);
     } else if (error[0] == '\0') {
         abort();  // refused without a reason
     }
