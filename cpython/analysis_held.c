@@ -200,7 +200,7 @@ timeline(PyObject *module, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
     for (unsigned i = 0; i < points; i++) {
-        times[i] = (uint64_t)((double)result.profile.duration * i / (points - 1));
+        times[i] = result.profile.duration / (points - 1) * i;
     }
     err = err ? err : pmt_owners_read(&owners, &result.profile, PyBytes_AS_STRING(fs_path), times, points, error);
     Py_END_ALLOW_THREADS

@@ -172,10 +172,8 @@ end_outside(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pag
         if (to > at) {
             err = pmt_page_map_clear(chunk, (uint32_t)(at - base), (uint32_t)(to - at), end_life, ending);
         }
-        at = more && space->mappings[next].end > to ? space->mappings[next].end : to;
-        if (!more) {
-            break;
-        }
+        at = to > at ? to : at;
+        at = more && space->mappings[next].end > at ? space->mappings[next].end : at;
     }
     return err;
 }
@@ -189,6 +187,7 @@ begin_looking(pmt_space_t *space)
         return 0;
     }
     space->looking = true;
+    space->sorted = space->credit_count;
     if (space->credit_count) {
         qsort(space->credits, space->credit_count, sizeof *space->credits, by_place);
     }
@@ -398,7 +397,7 @@ static int
 fill_windows(pmt_space_t *space, uint64_t time, gap_t gap)
 {
     uint64_t from = gap.first & ~(uint64_t)(PMT_CHUNK_PAGES - 1), to = (gap.end + PMT_CHUNK_PAGES - 1) & ~(uint64_t)(PMT_CHUNK_PAGES - 1);
-    uint32_t low = 0, high = space->credit_count;
+    uint32_t low = 0, high = space->sorted;
     int err = 0;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -408,7 +407,7 @@ fill_windows(pmt_space_t *space, uint64_t time, gap_t gap)
             high = middle;
         }
     }
-    for (; low < space->credit_count && space->credits[low].page < to && !err; low++) {
+    for (; low < space->sorted && space->credits[low].page < to && !err; low++) {
         err = fill_window(space, time, gap, &space->credits[low]);
     }
     return err;

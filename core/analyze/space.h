@@ -23,6 +23,7 @@ typedef struct pmt_space_s {
     pmt_page_map_t map;
     pmt_credit_t *credits;
     uint32_t credit_count, credit_room;
+    uint32_t sorted;          // of them, by place, for the snapshot being taken
     pmt_mapping_t *mappings;  // of the snapshot being taken
     uint32_t mapping_count, mapping_room;
     bool looking;             // all of them are known and sorted, as is the credit

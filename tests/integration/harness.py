@@ -350,7 +350,7 @@ def cached_trace(target: str, *arguments: str, user: str = "root", options: tupl
 
 def report(path: Path, *options: str, user: str | None = None) -> dict[str, Any]:
     """`report --json` of a trace; the test fails if it does not succeed."""
-    return _json(cli("report", path, "--json", *options, user=user))
+    return _json(cli("report", path, "--json", "--touched", *options, user=user))
 
 
 def _json(done: Outcome) -> dict[str, Any]:

@@ -111,6 +111,10 @@ def result(**changes: Any) -> dict[str, Any]:
         "has_events": False,
         "limit_kib": None,
         "cgroup_peak_kib": None,
+        "at_ns": None,
+        "held": None,
+        "snapshots": [],
+        "allocators": [],
     } | changes
 
 
@@ -150,7 +154,7 @@ class FakeAnalysis(types.ModuleType):
         self.answer = answer
         self.asked: list[tuple[str, int | None]] = []
 
-    def analyze(self, path: str, pid: int | None = None) -> Any:
+    def analyze(self, path: str, pid: int | None = None, at: Any = None) -> Any:
         self.asked.append((path, pid))
         if isinstance(self.answer, BaseException):
             raise self.answer

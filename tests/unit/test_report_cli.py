@@ -63,32 +63,32 @@ def test_books_that_do_not_close_are_admitted(
 ) -> None:
     answer = result()
     install(monkeypatch, answer | {"touched_total": answer["touched_total"] + PAGE})
-    main(["report", trace])
+    main(["report", "--touched", trace])
     assert "the sum does not close: +4,096 B" in capsys.readouterr().out
 
 
 def test_top_and_by(monkeypatch: pytest.MonkeyPatch, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     install(monkeypatch, result())
-    assert main(["report", trace, "--by", "line", "-n", "2"]) == 0
+    assert main(["report", "--touched", trace, "--by", "line", "-n", "2"]) == 0
     out = capsys.readouterr().out
     assert "Touched by line (the top 2 of 6)" in out
     assert "4 more rows: 2.0 MiB, 16.6 % (-n 0 shows all)" in out
     assert "by function" not in out
-    main(["report", trace, "--by", "line", "-n", "0"])
+    main(["report", "--touched", trace, "--by", "line", "-n", "0"])
     assert "more row" not in capsys.readouterr().out
 
 
 def test_paths(monkeypatch: pytest.MonkeyPatch, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     install(monkeypatch, result())
-    main(["report", trace])
+    main(["report", "--touched", trace])
     assert " app.py:22\n" in capsys.readouterr().out
-    main(["report", trace, "--full-paths"])
+    main(["report", "--touched", trace, "--full-paths"])
     assert " /app/app.py:22\n" in capsys.readouterr().out
 
 
 def test_pid(monkeypatch: pytest.MonkeyPatch, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     fake = install(monkeypatch, result(processes=[process(), process(pid=200, parent=100, end=(1, 9, 5))]))
-    assert main(["report", trace, "--pid", "200"]) == 0
+    assert main(["report", "--touched", trace, "--pid", "200"]) == 0
     assert "200, child of 100; killed by SIGKILL (9)" in capsys.readouterr().out
     assert fake.asked == [(trace, 200)]
 
@@ -101,7 +101,7 @@ def test_output_is_plain_in_a_pipe(
     for width in (None, "60", "nonsense"):
         if width:
             monkeypatch.setenv("COLUMNS", width)
-        main(["report", trace])
+        main(["report", "--touched", trace])
         out = capsys.readouterr().out
         assert "\x1b" not in out
         assert not any(line.endswith(" ") for line in out.splitlines())
@@ -114,7 +114,7 @@ def test_same_trace_same_text(monkeypatch: pytest.MonkeyPatch, trace: str, capsy
     texts = []
     for answer in (result(), shuffled):
         install(monkeypatch, answer)
-        main(["report", trace])
+        main(["report", "--touched", trace])
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
 
@@ -238,7 +238,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     install(monkeypatch, KeyboardInterrupt())
-    assert main(["report", trace]) == 130
+    assert main(["report", "--touched", trace]) == 130
     assert capsys.readouterr() == ("", "")
 
 

@@ -43,7 +43,7 @@ def names(result: "Result") -> list[str]:
 
 def require(result: "Result", at: "Asked | None", path: str) -> None:
     """Raises UsageError if the trace has no such moment."""
-    if at is None or result["held"] is not None or not result["processes"]:
+    if at is None or at[0] != "name" or result["held"] is not None or not result["processes"]:
         return
     have = ", ".join(names(result))
     known = f"it has {have}" if have else "it has none (`pymemtrace.snapshot(\"name\")` takes one)"
