@@ -6,6 +6,7 @@
 
 #include "analyze/moment.h"
 #include "analyze/owners.h"
+#include "analyze/releases.h"
 #include "analysis_held.h"
 
 // ---- the moment asked for ----
@@ -135,14 +136,20 @@ put_held(PyObject *dict, result_t *result, const held_t *held)
            put(dict, "allocators", allocator_list(result));
 }
 
-// ---- the timeline ----
+// ---- lines alone ----
 
-// One moment: its books by process, and the bytes of the lines that held something then.
 static PyObject *
-point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64_t pid)
+line_item(result_t *result, const pmt_row_t *row)
+{
+    return Py_BuildValue("(NINIKK)", text(result, row->key.file), row->key.line, text(result, row->key.name), row->key.first_line, bytes(result, row->self.pages),
+                         (unsigned long long)row->self.faults);
+}
+
+// The lines to which the stacks' weights give something.
+static PyObject *
+line_list(result_t *result)
 {
     pmt_tables_t tables;
-    pmt_owners_fill(owners, &result->profile, moment, pid);
     PyObject *lines = PyList_New(0);
     if (pmt_tables_build(&tables, &result->profile) < 0) {
         Py_CLEAR(lines);
@@ -150,37 +157,53 @@ point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64
     }
     for (uint32_t i = 0; lines && i < tables.lines.count; i++) {
         const pmt_row_t *row = pmt_table_at(&tables.lines, i);
-        if (row->self.pages && !append(lines, Py_BuildValue("(sIsIK)", result->profile.texts.texts[row->key.file], row->key.line,
-                                                             result->profile.texts.texts[row->key.name], row->key.first_line,
-                                                             bytes(result, row->self.pages)))) {
+        if (row->self.pages && !append(lines, line_item(result, row))) {
             Py_CLEAR(lines);
         }
     }
     pmt_tables_fini(&tables);
+    return lines;
+}
+
+// ---- the timeline ----
+
+// One moment: its books by process, and the bytes of the lines that held something then.
+static PyObject *
+point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64_t pid)
+{
+    pmt_owners_fill(owners, &result->profile, moment, pid);
+    PyObject *lines = line_list(result);
     const pmt_cgroup_t *cgroup = &owners->cgroup[moment];
     return lines ? Py_BuildValue("(KNNNN)", (unsigned long long)owners->times[moment], held_list(result, owners, moment),
                                  number_or_none(cgroup->usage_kib >= 0, cgroup->usage_kib), number_or_none(cgroup->limit_kib >= 0, cgroup->limit_kib), lines)
                  : NULL;
 }
 
-static PyObject *
-points_list(result_t *result, const pmt_owners_t *owners, uint64_t pid)
+typedef struct points_s {
+    const pmt_owners_t *owners;
+    uint64_t pid;
+} points_t;
+
+static bool
+put_points(PyObject *dict, result_t *result, void *context)
 {
+    const pmt_owners_t *owners = ((const points_t *)context)->owners;
+    uint64_t pid = ((const points_t *)context)->pid;
     PyObject *list = PyList_New(0);
     for (uint32_t i = 0; list && i < owners->time_count; i++) {
         if (!append(list, point_item(result, owners, i, pid))) {
             Py_CLEAR(list);
         }
     }
-    return list;
+    return put(dict, "points", list);
 }
 
-const char timeline_doc[] = "timeline(path, pid, points) -> list\n\nWhat was resident at equal distances of time; see _analysis.pyi.";
+const char timeline_doc[] = "timeline(path, pid, points) -> dict\n\nWhat was resident at equal distances of time; see _analysis.pyi.";
 
 PyObject *
 timeline(PyObject *module, PyObject *args)
 {
-    PyObject *path, *pid_object, *fs_path = NULL, *list = NULL;  // path, pid_object: borrowed
+    PyObject *path, *pid_object, *fs_path = NULL, *dict = NULL;  // path, pid_object: borrowed
     unsigned int points;
     uint64_t pid, times[PMT_MOMENTS_MAX];
     char error[PMT_ERROR_MAX] = "";
@@ -207,10 +230,48 @@ timeline(PyObject *module, PyObject *args)
     if (err) {
         raise_read_error(module, path, err, error);
     } else {
-        list = points_list(&result, &owners, pid);
+        points_t context = {&owners, pid};
+        dict = make_dict(&result, put_points, &context);
     }
     pmt_owners_fini(&owners);
     pmt_profile_fini(&result.profile);
     Py_DECREF(fs_path);
-    return list;
+    return dict;
+}
+
+// ---- releases ----
+
+static bool
+put_releases(PyObject *dict, result_t *result, void *all)
+{
+    const pmt_weight_t *sum = all;
+    return put(dict, "lines", line_list(result)) && put_number(dict, "bytes", bytes(result, sum->pages)) && put_number(dict, "count", sum->faults);
+}
+
+const char releases_doc[] = "releases(path, pid=None) -> dict\n\nWhich lines gave memory back; see _analysis.pyi.";
+
+PyObject *
+releases(PyObject *module, PyObject *args)
+{
+    PyObject *path, *pid_object = Py_None, *fs_path = NULL, *dict = NULL;  // path, pid_object: borrowed
+    uint64_t pid;
+    char error[PMT_ERROR_MAX] = "";
+    result_t result = {0};
+    pmt_weight_t all = {0};
+    if (!PyArg_ParseTuple(args, "O|O:releases", &path, &pid_object) || !pid_of(module, path, pid_object, &pid) || !PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
+    }
+    int err;
+    Py_BEGIN_ALLOW_THREADS
+    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
+    err = err ? err : pmt_releases_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, &all, error);
+    Py_END_ALLOW_THREADS
+    if (err) {
+        raise_read_error(module, path, err, error);
+    } else {
+        dict = make_dict(&result, put_releases, &all);
+    }
+    pmt_profile_fini(&result.profile);
+    Py_DECREF(fs_path);
+    return dict;
 }

@@ -20,4 +20,5 @@ int hold(result_t *result, held_t *held, const char *path, uint64_t pid, const p
 bool put_held(PyObject *dict, result_t *result, const held_t *held);
 
 PyObject *timeline(PyObject *module, PyObject *args);
-extern const char timeline_doc[];
+PyObject *releases(PyObject *module, PyObject *args);
+extern const char timeline_doc[], releases_doc[];

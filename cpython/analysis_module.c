@@ -389,6 +389,7 @@ static PyMethodDef methods[] = {
     {"call_tree", (PyCFunction)(void (*)(void))call_tree, METH_VARARGS | METH_KEYWORDS, call_tree_doc},
     {"calls", (PyCFunction)(void (*)(void))calls, METH_VARARGS | METH_KEYWORDS, calls_doc},
     {"line_rows", (PyCFunction)(void (*)(void))line_rows, METH_VARARGS | METH_KEYWORDS, line_rows_doc},
+    {"releases", releases, METH_VARARGS, releases_doc},
     {"timeline", timeline, METH_VARARGS, timeline_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},

@@ -83,6 +83,18 @@ class Result(TypedDict):
     # process index, time, name (docs/format.md section 8), bytes
     allocators: list[tuple[int, int, str, int]]
 
+# file, line, qualified name, first line, bytes, faults (of Releases: releases)
+Line = tuple[str, int, str, int, int, int]
+
+class Timeline(TypedDict):
+    # time in ns, each process's books, the cgroup's usage and limit in KiB, the lines that held something
+    points: list[tuple[int, list[Held], int | None, int | None, list[Line]]]
+
+class Releases(TypedDict):
+    lines: list[Line]  # bytes by which RSS fell
+    bytes: int  # in all, without a Python frame too
+    count: int
+
 class Calls(TypedDict):
     # file, first line (0: not known, or no Python function), qualified name, calls, time self and total in ns, growth
     # self and total, release self and total, touched self and total, largest rise inside one call: bytes
@@ -112,11 +124,11 @@ def analyze(path: str, pid: int | None = None, at: At | None = None) -> Result:
     A cut file is no error: complete is False.
     """
 
-def timeline(
-    path: str, pid: int | None, points: int
-) -> list[tuple[int, list[Held], int | None, int | None, list[tuple[str, int, str, int, int]]]]:
-    """What was resident at equal distances of time: time in ns, each process's books, the cgroup's usage and limit in
-    KiB, and of each line that held something: file, line, qualified name, first line, bytes. Raises as analyze."""
+def timeline(path: str, pid: int | None, points: int) -> Timeline:
+    """What was resident at equal distances of time. Raises as analyze."""
+
+def releases(path: str, pid: int | None = None) -> Releases:
+    """Which lines gave memory back, of a trace with releases. Raises as analyze."""
 
 def pack_lines(co_linetable: bytes) -> bytes:
     """The packed line table that a trace keeps of a code object's co_linetable (docs/format.md section 7)."""

@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--top", type=row_count, default=15, metavar="N", help="rows a table, 0: all (default: 15)"
     )
+    parser.add_argument("--releases", action="store_true", help="which lines gave memory back (run --releases exact)")
     parser.add_argument(
         "--by", choices=("line", "function", "module", "thread", "process"), help="show only this table"
     )
@@ -92,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.report import tables
     from pymemtrace.report.console import show
 
+    if args.releases:
+        show(tables.releases(trace, tables.TableOptions((), args.top, args.full_paths)))
+        return 0
     kinds = (args.by,) if args.by else tables.KINDS
     show(tables.report(trace, tables.TableOptions(kinds, args.top, args.full_paths)))
     return 0

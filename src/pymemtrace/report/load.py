@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, Held, LineRows, Log, Result, Sample
-
-    Point = tuple[int, list[Held], int | None, int | None, list[tuple[str, int, str, int, int]]]
+    from pymemtrace._analysis import At, Calls, CallTree, LineRows, Log, Releases, Result, Sample, Timeline
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
@@ -32,9 +30,15 @@ def calls(path: str, pid: int | None = None) -> "Calls":
     return found
 
 
-def timeline(path: str, pid: int | None, points: int) -> "list[Point]":
+def timeline(path: str, pid: int | None, points: int) -> "Timeline":
     """What was resident at so many times. Raises as `analyze`."""
-    found: list[Point] = _ask("timeline", path, pid, points)
+    found: Timeline = _ask("timeline", path, pid, points)
+    return found
+
+
+def releases(path: str, pid: int | None = None) -> "Releases":
+    """Which lines gave memory back. Raises as `analyze`."""
+    found: Releases = _ask("releases", path, pid)
     return found
 
 

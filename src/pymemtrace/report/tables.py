@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from rich.console import RenderableType
 from rich.text import Text
 
-from pymemtrace.report import facts, header
+from pymemtrace.report import facts, header, load
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import count, share, size
@@ -50,6 +50,25 @@ def report(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
         for kind in options.kinds:
             parts += _TABLES[kind](trace, options, shorten)
     return [*parts, Text(""), *header.closing(trace)]
+
+
+def releases(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
+    """Everything that `pymemtrace report --releases` prints, in order."""
+    parts: list[RenderableType] = [*header.head(trace), *header.process_lines(trace), Text("")]
+    found = load.releases(trace.path, trace.pid)
+    if not found["count"]:
+        reasons = [p.meta["releases_reason"] for p in trace.processes if p.meta.get("releases_reason")]
+        why = reasons[0] if reasons else "record them with `pymemtrace run --releases exact`"
+        return [*parts, Text(clean(f"No releases in this trace: {why}"), style="yellow")]
+    shorten = header.shortener(trace, options.full_paths)
+    rows = sorted(found["lines"], key=lambda r: (-r[4], r))
+    table = rows_table(["released", "share", "calls", "function", "file:line"], 3)
+    for file, line, function, _first, size_bytes, calls in _top(rows, options):
+        name, place = label(function or facts.UNKNOWN), _place(file or facts.UNKNOWN, line or None, shorten)
+        table.add_row(size(size_bytes), share(size_bytes, found["bytes"]), f"{calls:,}", Text(name), Text(place))
+    native = found["bytes"] - sum(r[4] for r in rows)
+    note = f"released {size(found['bytes'])} in {count(found['count'], 'call')}, {size(native)} of it without a Python frame"
+    return [*parts, table, Text(""), Text(note, style="bold")]
 
 
 def _by_line(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:

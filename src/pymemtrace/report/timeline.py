@@ -15,6 +15,7 @@ from pymemtrace.report.text import label, location
 from pymemtrace.report.units import size
 
 if TYPE_CHECKING:
+    from pymemtrace._analysis import Line
     from pymemtrace.tracefile import TraceFile
 
 PARTS = ("before_start", "file", "shared", "kernel", "tracer", "exact", "fill", "by_time")
@@ -46,13 +47,13 @@ def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
     """The timeline of the trace's processes, or of the one that it is about."""
     name = _names(trace, by)
     rows = []
-    for time_ns, held, usage, limit, lines in load.timeline(trace.path, trace.pid, points):
+    for time_ns, held, usage, limit, lines in load.timeline(trace.path, trace.pid, points)["points"]:
         mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
         known = [h[0] for h in mine if h[0] is not None]
         parts = {part: sum(h[at] for h in mine) for at, part in enumerate(PARTS, 1)}
         owners = dict.fromkeys((name(line) for line in lines), 0)
         for line in lines:
-            owners[name(line)] += line[-1]
+            owners[name(line)] += line[4]
         rows.append((time_ns, sum(known) if known else None, parts, usage, limit, owners))
     highest: dict[str, int] = {}
     for *_rest, parts, _usage, _limit, owners in rows:
@@ -81,12 +82,13 @@ def _owned(parts: dict[str, int]) -> int:
     return parts["exact"] + parts["fill"] + parts["by_time"]
 
 
-def _names(trace: "TraceFile", by: str) -> Callable[[tuple[str, int, str, int, int]], str]:
+def _names(trace: "TraceFile", by: str) -> Callable[["Line"], str]:
     names = modules.names_of(trace.result)
     if by == "module":
         return lambda row: names(row[0])
-    place = 1 if by == "line" else 3
-    return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, int(row[place]) or None)}"
+    if by == "line":
+        return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[1] or None)}"
+    return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[3] or None)}"
 
 
 def json_object(timeline: Timeline) -> dict[str, Any]:
