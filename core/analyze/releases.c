@@ -11,11 +11,9 @@ add_release(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid, pmt_wei
     }
     all->pages += r->u.release.fell;
     all->faults++;
-    if (r->u.release.node) {
-        pmt_weight_t *self = &((pmt_raw_node_t *)pmt_table_at(&profile->nodes, profile->node_of[r->u.release.node]))->self;
-        self->pages += r->u.release.fell;
-        self->faults++;
-    }
+    pmt_weight_t *self = &((pmt_raw_node_t *)pmt_table_at(&profile->nodes, profile->node_of[r->u.release.node]))->self;
+    self->pages += r->u.release.fell;
+    self->faults++;
 }
 
 int

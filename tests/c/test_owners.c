@@ -242,11 +242,8 @@ around_a_fault(void **state)
     put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
     RESIDENT(110, BASE, {64, PMT_RESIDENT_FILE});
     end_snapshot(120);
-    assert_held(99, 16, 0, 16, 0, 0);
-    look(200);
-    assert_int_equal(pages_of(FIRST), 64);
-    assert_int_equal(pmt_owners_held(&owners, 0, 0)->pages[PMT_HELD_EXACT], 16);
-    done();
+    assert_held(9, 0, 0, 0, 0, 0);
+    assert_held(99, 64, 0, 16, 48, 0);  // the others were found beside them
 }
 
 // Touched upwards, the pages between two faults belong to the later one.
@@ -259,7 +256,7 @@ filled(void **state)
     put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
     RESIDENT(110, BASE, {9, PMT_RESIDENT_ANON});
     end_snapshot(120);
-    assert_held(200, 1, 8, 9 - 7, 7, 0);
+    assert_held(200, 1, 8, 2, 7, 0);
     assert_held(15, 1, 0, 1, 0, 0);
 }
 
@@ -270,8 +267,8 @@ credit_left_over(void **state)
     put_snapshot(100, PMT_SNAPSHOT_FELL, 50);
     RESIDENT(110, BASE, {4, PMT_RESIDENT_ANON}, {60, PMT_RESIDENT_NONE});
     end_snapshot(120);
-    assert_held(49, 10, 0, 1, 3, 6);
-    assert_held(50, 4, 0, 1, 3, 0);
+    assert_held(49, 10, 0, 4, 0, 6);
+    assert_held(50, 4, 0, 4, 0, 0);
 }
 
 static void
