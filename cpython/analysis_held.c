@@ -145,6 +145,15 @@ line_item(result_t *result, const pmt_row_t *row)
                          (unsigned long long)row->self.faults);
 }
 
+// Makes tables once, for the texts that they add: a result's texts are counted before its dict is made.
+static int
+add_texts(result_t *result)
+{
+    int err = pmt_tables_build(&result->tables, &result->profile);
+    pmt_tables_fini(&result->tables);
+    return err;
+}
+
 // The lines to which the stacks' weights give something.
 static PyObject *
 line_list(result_t *result)
@@ -226,6 +235,7 @@ timeline(PyObject *module, PyObject *args)
         times[i] = result.profile.duration / (points - 1) * i;
     }
     err = err ? err : pmt_owners_read(&owners, &result.profile, PyBytes_AS_STRING(fs_path), times, points, error);
+    err = err ? err : add_texts(&result);
     Py_END_ALLOW_THREADS
     if (err) {
         raise_read_error(module, path, err, error);
@@ -265,6 +275,7 @@ releases(PyObject *module, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
     err = err ? err : pmt_releases_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, &all, error);
+    err = err ? err : add_texts(&result);
     Py_END_ALLOW_THREADS
     if (err) {
         raise_read_error(module, path, err, error);
