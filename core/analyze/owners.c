@@ -9,20 +9,22 @@
 #include "base/array.h"
 #include "format/wire.h"
 
+enum { OWNERS_MAX = 1 << 30 };   // a life has two bits for other things
 enum { PENDING_MAX = 1 << 20 };  // events kept for sorting: a file without rounds has no order
 
-enum kind_e { TOUCH, MOVE, SNAPSHOT, MAPPING, FOUND, SNAPSHOT_END, PROCESS_END, RSS };
+enum kind_e { TOUCH, MOVE, SNAPSHOT, MAPPING, FOUND, LOOKED, SNAPSHOT_END, PROCESS_END, RSS };
 
 // What a record says, until it is known that nothing earlier follows.
 typedef struct event_s {
     uint64_t time, order;
     enum kind_e kind;
     uint32_t process;
-    uint32_t value;   // owner, kind of a snapshot or mapping, state of pages, errno
-    uint32_t flags;   // of a touch
+    uint32_t value;   // owner, kind of a snapshot or mapping, state of pages
+    uint32_t flags;
     uint64_t a, b, c;
 } event_t;
-enum { PLACED = 1, WHOLE = 2 };
+enum { PLACED = 1, ALONE = 2 };  // and of a snapshot: WHOLE
+enum { WHOLE = 1 };
 
 typedef struct replay_s {
     pmt_owners_t *owners;
@@ -31,6 +33,7 @@ typedef struct replay_s {
     event_t *pending;
     uint32_t count, room;
     uint64_t order;
+    uint32_t snapshot;       // the next, in the profile's
     pmt_cgroup_t cgroup;     // as last read
     uint32_t cgroup_moment;  // the first later than that
 } replay_t;
@@ -133,12 +136,17 @@ assume(pmt_owners_t *owners, const pmt_profile_t *profile)
 
 // ---- the order of time ----
 
+// Of one time faults and moves come first, then what the file has first.
 static int
 by_time(const void *a, const void *b)
 {
     const event_t *x = a, *y = b;
+    bool x_late = x->kind > MOVE, y_late = y->kind > MOVE;
     if (x->time != y->time) {
         return x->time < y->time ? -1 : 1;
+    }
+    if (x_late != y_late) {
+        return x_late ? 1 : -1;
     }
     return x->order < y->order ? -1 : x->order > y->order;
 }
@@ -149,18 +157,20 @@ apply(replay_t *replay, const event_t *e)
     pmt_space_t *space = &replay->spaces[e->process];
     switch (e->kind) {
     case TOUCH:
-        return pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & WHOLE});
+        return pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE});
     case MOVE:
         return pmt_space_move(space, e->time, e->a, e->b, e->c);
     case SNAPSHOT:
-        pmt_space_snapshot(space, e->time, e->value, e->a);
+        pmt_space_snapshot(space, e->time, e->value, e->a, e->flags & WHOLE);
         return 0;
     case MAPPING:
         return pmt_space_mapping(space, e->a, e->b, e->value);
     case FOUND:
         return pmt_space_found(space, e->time, e->a, e->b, e->value);
+    case LOOKED:
+        return pmt_space_looked(space);
     case SNAPSHOT_END:
-        return pmt_space_snapshot_end(space, e->value == 0);
+        return pmt_space_snapshot_end(space);
     case PROCESS_END:  // at its end it still has them
         pmt_space_rss(space, e->time + (e->time < UINT64_MAX), 0);
         return pmt_space_end(space, e->time + (e->time < UINT64_MAX));
@@ -221,22 +231,18 @@ on_fault(replay_t *replay, const pmt_record_t *r)
 {
     pmt_profile_t *profile = replay->profile;
     pmt_owner_t owner = {.node = profile->node_of[r->u.fault.node], .thread = r->u.fault.thread, .place = UINT32_MAX};
-    uint64_t rise = r->u.fault.rise;
-    if (rise == 0) {
-        return 0;
-    }
     if (((pmt_raw_node_t *)pmt_table_at(&profile->nodes, owner.node))->code == PMT_CODE_ROOT) {
         owner.place = (uint32_t)place_of(replay, r);
     }
     int64_t number = pmt_table_add(&replay->owners->owners, &owner);
-    if (number < 0 || number > INT32_MAX) {
+    if (number < 0 || number >= OWNERS_MAX) {
         return -ENOMEM;
     }
     bool placed = !r->u.fault.tick && r->u.fault.address != 0;
-    bool whole = rise == PMT_CHUNK_PAGES && !r->u.fault.by_time && r->u.fault.weight == 1;
+    bool alone = r->u.fault.by_time || r->u.fault.weight > 1;
     uint64_t page = r->u.fault.address / profile->info.page_size;
     return put(replay, (event_t){.time = r->time, .kind = TOUCH, .process = profile->threads[r->u.fault.thread].process, .value = (uint32_t)number,
-                                 .flags = (placed ? PLACED : 0) | (placed && whole ? WHOLE : 0), .a = page, .b = rise});
+                                 .flags = (placed ? PLACED : 0) | (alone ? ALONE : 0), .a = page, .b = r->u.fault.rise});
 }
 
 static int
@@ -250,7 +256,19 @@ on_resident(replay_t *replay, const pmt_record_t *r)
         err = put(replay, (event_t){.time = r->time, .kind = FOUND, .process = (uint32_t)r->u.resident.process, .value = state, .a = page, .b = pages});
         page += pages;
     }
-    return err;
+    return err ? err : put(replay, (event_t){.time = r->time, .kind = LOOKED, .process = (uint32_t)r->u.resident.process});
+}
+
+// Whether all of it was looked at is known from the first pass.
+static int
+on_snapshot(replay_t *replay, const pmt_record_t *r)
+{
+    const pmt_profile_t *profile = replay->profile;
+    const pmt_snapshot_row_t *row = replay->snapshot < profile->snapshot_count ? &profile->snapshots[replay->snapshot++] : NULL;
+    bool whole = row && row->end && !row->error;
+    replay->spaces[r->u.snapshot.process].announced = r->time;
+    return put(replay, (event_t){.time = r->time, .kind = SNAPSHOT, .process = (uint32_t)r->u.snapshot.process, .value = (uint32_t)r->u.snapshot.kind,
+                                 .flags = whole ? WHOLE : 0, .a = r->u.snapshot.since});
 }
 
 static int
@@ -269,7 +287,7 @@ static int
 on_snapshot_end(replay_t *replay, const pmt_record_t *r)
 {
     int64_t rollup = r->u.snapshot_end.rollup_kib;
-    int err = put(replay, (event_t){.time = r->time, .kind = SNAPSHOT_END, .process = (uint32_t)r->u.snapshot_end.process, .value = r->u.snapshot_end.error != 0});
+    int err = put(replay, (event_t){.time = r->time, .kind = SNAPSHOT_END, .process = (uint32_t)r->u.snapshot_end.process});
     return err ? err : put_rss(replay, r->time, r->u.snapshot_end.process, rollup >= 0 ? (int64_t)((uint64_t)rollup << 10) : resident_bytes(r->u.snapshot_end.kib));
 }
 
@@ -307,9 +325,7 @@ add(replay_t *replay, const pmt_record_t *r)
     case PMT_WIRE_MOVE:
         return on_move(replay, r);
     case PMT_WIRE_SNAPSHOT:
-        replay->spaces[r->u.snapshot.process].announced = r->time;
-        return put(replay, (event_t){.time = r->time, .kind = SNAPSHOT, .process = (uint32_t)r->u.snapshot.process, .value = (uint32_t)r->u.snapshot.kind,
-                                     .a = r->u.snapshot.since});
+        return on_snapshot(replay, r);
     case PMT_WIRE_REGION:
         return put(replay, (event_t){.time = replay->spaces[r->u.region.process].announced, .kind = MAPPING, .process = (uint32_t)r->u.region.process,
                                      .value = (uint32_t)r->u.region.kind, .a = r->u.region.first, .b = r->u.region.pages});
@@ -340,7 +356,7 @@ begin(replay_t *replay)
     owners->has_snapshots = calloc(processes + 1, sizeof *owners->has_snapshots);
     replay->spaces = calloc(processes + 1, sizeof *replay->spaces);
     for (uint32_t i = 0; replay->spaces && i < processes; i++) {
-        pmt_space_init(&replay->spaces[i], owners, i);
+        pmt_space_init(&replay->spaces[i], owners, i, replay->profile->processes[i].start);
     }
     return owners->held && owners->cgroup && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
 }

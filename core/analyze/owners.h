@@ -34,7 +34,8 @@ typedef struct pmt_owner_s {
     uint32_t thread;
     uint32_t place;   // in profile->places, of a stack without Python frames; else UINT32_MAX
     uint32_t unused;
-    uint64_t credit;  // pages that came with its faults since the last snapshot, and have no address
+    uint64_t credit;  // pages, see credit.h; the ends of their queue
+    uint32_t credit_first, credit_last;
 } pmt_owner_t;
 enum { PMT_OWNER_KEY = 16 };
 

@@ -121,6 +121,31 @@ part(const pmt_life_t *life, uint32_t from, uint32_t to)
     return (pmt_life_t){life->birth, life->owner, (uint16_t)first, (uint16_t)(end > first ? end - first : 0)};
 }
 
+// Sets or clears the bits of [from, to).
+static void
+mark(pmt_chunk_t *chunk, uint32_t from, uint32_t to, bool there)
+{
+    while (from < to) {
+        uint32_t word = from / 64, end = (word + 1) * 64 < to ? (word + 1) * 64 : to;
+        uint64_t bits = end - from == 64 ? UINT64_MAX : ((UINT64_C(1) << (end - from)) - 1) << from % 64;
+        chunk->there[word] = there ? chunk->there[word] | bits : chunk->there[word] & ~bits;
+        from = end;
+    }
+}
+
+uint32_t
+pmt_chunk_next(const pmt_chunk_t *chunk, uint32_t page, bool there)
+{
+    for (uint32_t word = page / 64; word < PMT_CHUNK_PAGES / 64; word++) {
+        uint64_t bits = there ? chunk->there[word] : ~chunk->there[word];
+        bits &= word == page / 64 ? UINT64_MAX << page % 64 : UINT64_MAX;
+        if (bits) {
+            return word * 64 + (uint32_t)__builtin_ctzll(bits);
+        }
+    }
+    return PMT_CHUNK_PAGES;
+}
+
 // Takes [from, to) from the lives there and puts `life` into it, if there is one.
 static int
 replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context)
@@ -133,7 +158,6 @@ replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, 
         if (err) {
             return err;
         }
-        chunk->resident = (uint16_t)(chunk->resident - gone.pages);
     }
     if (high > low) {
         pieces[0] = part(&chunk->lives[low], 0, from);
@@ -156,7 +180,7 @@ replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, 
         memcpy(chunk->lives + low, pieces, count * sizeof *pieces);
     }
     chunk->count = (uint16_t)(chunk->count - (high - low) + count);
-    chunk->resident = (uint16_t)(chunk->resident + (life ? life->pages : 0));
+    mark(chunk, from, to, life && pmt_life_how(life) != PMT_LIFE_ASKED);
     return 0;
 }
 
@@ -170,4 +194,17 @@ int
 pmt_page_map_clear(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, pmt_page_map_taken_t taken, void *context)
 {
     return replace(chunk, first, first + pages, NULL, taken, context);
+}
+
+void
+pmt_page_map_answer(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void (*found)(void *context, const pmt_life_t *life), void *context)
+{
+    for (uint32_t i = pmt_chunk_search(chunk, first); i < chunk->count && chunk->lives[i].first < first + pages; i++) {
+        pmt_life_t *life = &chunk->lives[i];
+        if (pmt_life_how(life) == PMT_LIFE_ASKED) {
+            life->owner = life->owner >> PMT_LIFE_HOW_BITS << PMT_LIFE_HOW_BITS | PMT_LIFE_EXACT;
+            mark(chunk, life->first, (uint32_t)life->first + life->pages, true);
+            found(context, life);
+        }
+    }
 }

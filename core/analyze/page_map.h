@@ -8,9 +8,12 @@
 enum { PMT_CHUNK_BITS = 9, PMT_CHUNK_PAGES = 1 << PMT_CHUNK_BITS };
 enum { PMT_CHUNKS_MAX = 1 << 20 };  // of one map: 2 TiB; a hostile file names more
 
+// How a page came to its owner. One that is only asked for has no life: a fault was there that raised nothing; if it is found later, it is that one's.
+enum pmt_life_how_e { PMT_LIFE_EXACT, PMT_LIFE_FILL, PMT_LIFE_BY_TIME, PMT_LIFE_ASKED, PMT_LIFE_HOW_BITS = 2 };
+
 typedef struct pmt_life_s {
     uint64_t birth;        // ns
-    uint32_t owner;
+    uint32_t owner;        // its number << PMT_LIFE_HOW_BITS | pmt_life_how_e
     uint16_t first, pages; // in its chunk
 } pmt_life_t;
 
@@ -18,8 +21,14 @@ typedef struct pmt_chunk_s {
     uint64_t number;       // page >> PMT_CHUNK_BITS
     pmt_life_t *lives;
     uint16_t count, room;
-    uint16_t resident;     // pages that have a life
+    uint64_t there[PMT_CHUNK_PAGES / 64];  // a bit a page that has a life
 } pmt_chunk_t;
+
+static inline enum pmt_life_how_e
+pmt_life_how(const pmt_life_t *life)
+{
+    return (enum pmt_life_how_e)(life->owner & ((1 << PMT_LIFE_HOW_BITS) - 1));
+}
 
 typedef struct pmt_page_map_s {
     pmt_chunk_t *chunks;
@@ -42,6 +51,12 @@ typedef int (*pmt_page_map_taken_t)(void *context, const pmt_chunk_t *chunk, con
 // Puts `life` (all of it in the chunk) in the place of what is there; without one (NULL) clears [first, first + pages). 0, -ENOMEM, or what `taken` returns.
 int pmt_page_map_put(pmt_chunk_t *chunk, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context);
 int pmt_page_map_clear(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, pmt_page_map_taken_t taken, void *context);
+
+// Makes lives of what is asked for in [first, first + pages). `found` is told of each.
+void pmt_page_map_answer(pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void (*found)(void *context, const pmt_life_t *life), void *context);
+
+// The first page from `page` on (of the chunk) whose bit in `there` is `there`, PMT_CHUNK_PAGES if there is none.
+uint32_t pmt_chunk_next(const pmt_chunk_t *chunk, uint32_t page, bool there);
 
 // The place in `lives` of the first life that ends behind `page` (of the chunk), `count` if there is none.
 uint32_t pmt_chunk_search(const pmt_chunk_t *chunk, uint32_t page);

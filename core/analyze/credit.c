@@ -1,0 +1,96 @@
+// Credit (credit.h).
+#include "analyze/credit.h"
+
+#include <stdlib.h>
+
+#include "base/array.h"
+
+enum { CREDITS_MAX = 1 << 21 };  // between two snapshots; from then on an owner's are added to its last
+
+static pmt_owner_t *
+owner_of(const pmt_credits_t *credits, uint32_t owner)
+{
+    return pmt_table_at(credits->owners, owner);
+}
+
+void
+pmt_credits_fini(pmt_credits_t *credits)
+{
+    free(credits->list);
+    credits->list = NULL;
+    credits->count = credits->room = 0;
+}
+
+int
+pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uint64_t pages)
+{
+    pmt_owner_t *who = owner_of(credits, owner);
+    if (pages == 0) {
+        return 0;
+    }
+    if (who->credit_last && credits->count >= CREDITS_MAX) {
+        credits->list[who->credit_last - 1].pages += pages;
+        who->credit += pages;
+        return 0;
+    }
+    if (pmt_array_room(&credits->list, credits->count, &credits->room, sizeof *credits->list) < 0) {
+        return -ENOMEM;
+    }
+    credits->list[credits->count++] = (pmt_credit_t){.birth = birth, .pages = pages, .owner = owner};
+    if (who->credit_last) {
+        credits->list[who->credit_last - 1].next = credits->count;
+    } else {
+        who->credit_first = credits->count;
+    }
+    who->credit_last = credits->count;
+    who->credit += pages;
+    return 0;
+}
+
+void
+pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
+{
+    pmt_owner_t *who = owner_of(credits, owner);
+    pages = pages < who->credit ? pages : who->credit;
+    who->credit -= pages;
+    while (pages && who->credit_first) {
+        pmt_credit_t *credit = &credits->list[who->credit_first - 1];
+        uint64_t taken = credit->pages < pages ? credit->pages : pages;
+        credit->pages -= taken;
+        pages -= taken;
+        if (credit->pages == 0) {
+            who->credit_first = credit->next;
+            who->credit_last = credit->next ? who->credit_last : 0;
+        }
+    }
+}
+
+pmt_credit_t *
+pmt_credits_oldest(pmt_credits_t *credits, uint32_t *at, uint64_t limit)
+{
+    while (*at < credits->count && credits->list[*at].pages == 0) {
+        ++*at;
+    }
+    return *at < credits->count && credits->list[*at].birth <= limit ? &credits->list[*at] : NULL;
+}
+
+int
+pmt_credits_forget(pmt_credits_t *credits, uint64_t limit)
+{
+    pmt_credits_t old = *credits;
+    int err = 0;
+    for (uint32_t i = 0; i < old.count; i++) {
+        pmt_owner_t *who = owner_of(credits, old.list[i].owner);
+        who->credit = 0;
+        who->credit_first = who->credit_last = 0;
+    }
+    credits->list = NULL;
+    credits->count = credits->room = 0;
+    for (uint32_t i = 0; i < old.count && !err; i++) {
+        if (old.list[i].birth > limit) {
+            err = pmt_credits_lend(credits, old.list[i].owner, old.list[i].birth, old.list[i].pages);
+        }
+    }
+    free(old.list);
+    return err;
+}
