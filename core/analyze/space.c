@@ -202,13 +202,13 @@ pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, ui
 
 // ---- RSS ----
 
-// The moments before `time` have the last reading.
+// The moments before `time` have the last reading, if the process was there.
 static void
 tell_rss(pmt_space_t *space, uint64_t time)
 {
     for (; space->moment < space->all->time_count && space->all->times[space->moment] < time; space->moment++) {
         pmt_held_t *held = pmt_owners_held(space->all, space->moment, space->process);
-        held->has_rss = space->rss.has_rss;
+        held->has_rss = space->rss.has_rss && space->all->times[space->moment] >= space->start;
         held->rss = space->rss.rss;
         held->rss_time = space->rss.rss_time;
     }
@@ -217,8 +217,12 @@ tell_rss(pmt_space_t *space, uint64_t time)
 void
 pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 {
+    pmt_held_t reading = {.has_rss = true, .rss = bytes, .rss_time = time};
+    if (!space->rss.has_rss) {
+        space->rss = reading;  // nothing earlier is known
+    }
     tell_rss(space, time);
-    space->rss = (pmt_held_t){.has_rss = true, .rss = bytes, .rss_time = time};
+    space->rss = reading;
 }
 
 // ---- the end ----

@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pymemtrace.report import eventrows, facts, held, load, modules, rows
 from pymemtrace.report.model import (
@@ -50,6 +50,8 @@ __all__ = [
     "TraceFile",
     "TreeNode",
 ]
+
+_Row = TypeVar("_Row", LineRow, FunctionRow, ModuleRow)
 
 
 class TraceFile:
@@ -192,10 +194,12 @@ class TraceFile:
 
     @property
     def allocators(self) -> dict[str, int]:
-        """What the process's allocators said of themselves last: docs/format.md section 8. Bytes; {}: not asked."""
-        rows_of = [row for row in self._result.get("allocators", []) if row[0] == self._number]
-        last = max((time for _process, time, _name, _value in rows_of), default=0)
-        return {name: value for _process, time, name, value in rows_of if time == last}
+        """What the process's allocators said of themselves when the snapshot was taken that the rows are about, else at
+        the end: docs/format.md section 8. Bytes; {}: not asked."""
+        rows_of = [row for row in self._result["allocators"] if row[0] == self._number]
+        then = self._result["at_ns"] if self.at_name is not None else None
+        times = [time for _process, time, _name, _value in rows_of if then is None or time <= then]
+        return {name: value for _process, time, name, value in rows_of if times and time == max(times)}
 
     @property
     def lost(self) -> int:
@@ -210,20 +214,24 @@ class TraceFile:
             for number, process in enumerate(self._result["processes"])
         ]
 
+    def _with_bytes(self, found: list[_Row]) -> list[_Row]:
+        """Of what was resident, the rows that have something: what a line only touched earlier is no news."""
+        return found if self._moment is None else [row for row in found if row.self_bytes or row.total_bytes]
+
     @cached_property
     def by_line(self) -> list[LineRow]:
         """Rows by line and, for native code without a Python frame, by symbol; sorted by self."""
-        return rows.line_rows(self._result, self._native)
+        return self._with_bytes(rows.line_rows(self._result, self._native))
 
     @cached_property
     def by_function(self) -> list[FunctionRow]:
         """Rows by function, native code by symbol; sorted by self."""
-        return rows.function_rows(self._result, self._native)
+        return self._with_bytes(rows.function_rows(self._result, self._native))
 
     @cached_property
     def by_module(self) -> list[ModuleRow]:
         """Rows by file; sorted by self."""
-        return rows.module_rows(self._result, modules.names_of(self._result))
+        return self._with_bytes(rows.module_rows(self._result, modules.names_of(self._result)))
 
     @cached_property
     def by_thread(self) -> list[ThreadRow]:

@@ -452,7 +452,16 @@ rss_at_a_moment(void **state)
     look(20);
     assert_int_equal(pmt_owners_held(&owners, 0, 0)->rss, 20 << 10);
     done();
-    look(9);
+    look(9);  // the first reading is the nearest
+    assert_int_equal(pmt_owners_held(&owners, 0, 0)->rss, 12 << 10);
+    done();
+}
+
+static void
+no_rss_is_known(void **state)
+{
+    put_fault(FIRST, 10, BASE, 1);
+    look(20);
     assert_false(pmt_owners_held(&owners, 0, 0)->has_rss);
     done();
 }
@@ -481,7 +490,7 @@ main(void)
         TEST(last_touch), TEST(huge_page), TEST(released), TEST(released_between), TEST(outside_all_mappings), TEST(moved), TEST(moved_during_a_snapshot),
         TEST(around_a_fault), TEST(filled), TEST(credit_left_over), TEST(credit_of_between),
         TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(looked_at_in_part),
-        TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment),
+        TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment), TEST(no_rss_is_known),
         TEST(hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,7 +147,7 @@ def test_truncated_is_said(
 
 def test_tree(monkeypatch: pytest.MonkeyPatch, trace: str, capsys: pytest.CaptureFixture[str]) -> None:
     install(monkeypatch, result())
-    assert main(["tree", trace, "--min-share", "20%"]) == 0
+    assert main(["tree", "--touched", trace, "--min-share", "20%"]) == 0
     out = capsys.readouterr().out
     assert "    10.0 MiB   82.8 %           0 B    main  app.py:12\n" in out
     assert "1 of 5 nodes are not shown (--min-share 20)" in out

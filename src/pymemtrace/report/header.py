@@ -119,20 +119,22 @@ def _closing_at(trace: "TraceFile", at: "At") -> list[Text]:
         texts.append(Text(f"that is the first process; the tables sum {len(others)} processes: owned {kib(owned)}"))
     if trace.not_known:
         texts.append(Text(clean(trace.not_known), style="yellow"))
-    return texts + _not_returned(trace.allocators)
+    return texts + _not_returned(trace.allocators, "then" if trace.at_name is not None else "at the end")
 
 
-def _not_returned(values: dict[str, int]) -> list[Text]:
+def _not_returned(values: dict[str, int], when: str) -> list[Text]:
     """What the allocators hold and do not use."""
     texts = []
     if "pymalloc_arenas" in values and "pymalloc_used" in values:
-        held, used = values["pymalloc_arenas"], values["pymalloc_used"]
-        text = f"freed but not returned: CPython's arenas hold {size(held)}, in use {size(used)}"
-        texts.append(f"{text} (which line freed the rest it cannot tell)")
+        held, used = size(values["pymalloc_arenas"]), size(values["pymalloc_used"])
+        text = f"freed but not returned, {when}: CPython's arenas hold {held}, in use {used}"
+        texts.append(f"{text} (which line freed the rest they cannot tell)")
     if "malloc_held" in values and "malloc_free" in values:
-        trim = f", malloc_trim would give back {size(values['malloc_trimmable'])} or more" if "malloc_trimmable" in values else ""
-        text = f"freed but not returned: the C allocator holds {size(values['malloc_held'])}, free {size(values['malloc_free'])}"
-        texts.append(f"{text}{trim} (whether free pages are resident it cannot tell)")
+        held, free = size(values["malloc_held"]), size(values["malloc_free"])
+        text = f"freed but not returned, {when}: the C allocator holds {held}, free {free}"
+        if "malloc_trimmable" in values:
+            text += f", malloc_trim would give back {size(values['malloc_trimmable'])} or more"
+        texts.append(f"{text} (whether free pages are resident it cannot tell)")
     return [Text(text, style="dim") for text in texts]
 
 

@@ -43,6 +43,8 @@ def names(result: "Result") -> list[str]:
 
 def require(result: "Result", at: "Asked | None", path: str) -> None:
     """Raises UsageError if the trace has no such moment."""
+    if at is not None and at[0] == "time" and at[1] > result["duration_ns"]:
+        raise UsageError(f"{path}: the trace ends after {result['duration_ns'] / 1e9:.3f} s; {at[1] / 1e9:g} s is later")
     if at is None or at[0] != "name" or result["held"] is not None or not result["processes"]:
         return
     have = ", ".join(names(result))
@@ -68,27 +70,40 @@ def books(result: "Result", number: int, at: "Asked", kernel: str) -> At | None:
         kernel=hidden,
         tracer=tracer,
         unexplained=0 if rss is None else rss - known,
-        error_band=error_band(kernel, result["page_size"]),
+        error_band=error_band(kernel, result["page_size"], cpus(result)),
         exact=exact,
         fill=fill,
         by_time=by_time,
     )
 
 
-def error_band(kernel: str, page_size: int) -> int:
-    """By how many bytes the OS's number may lag, with as many CPUs as this machine has."""
+def error_band(kernel: str, page_size: int, cpus: int) -> int:
+    """By how many bytes the OS's number may lag on a machine with so many CPUs."""
     parts = kernel.split("-")[0].split(".")[:2]
     version = tuple(int(part) for part in parts if part.isdecimal())
-    return 0 if version >= _EXACT_FROM else _LAG_PAGES * page_size * (os.cpu_count() or 1)
+    return 0 if version >= _EXACT_FROM else _LAG_PAGES * page_size * cpus
+
+
+def cpus(result: "Result") -> int:
+    """The CPUs of the machine that the trace was made on; 1 where an older trace does not say."""
+    text = result["processes"][0]["meta"].get("cpus", "")
+    return int(text) if text.isdecimal() else 1
 
 
 def not_known(result: "Result", number: int) -> str | None:
-    """What cannot be known of a process without snapshots, in one line; None if it has some."""
-    if any(process == number for process, *_rest in result["snapshots"]):
-        return None
-    reason = result["processes"][number]["meta"].get("snapshots_reason", "")
-    why = f" ({reason})" if reason else ""
-    return f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
+    """What cannot be known of a process's pages, in one line; None: nothing that should be."""
+    meta = result["processes"][number]["meta"]
+    mine = [row for row in result["snapshots"] if row[0] == number]
+    if not mine:
+        reason = meta.get("snapshots_reason", "")
+        why = f" ({reason})" if reason else ""
+        return f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
+    if meta.get("engine") == "timer":
+        return "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
+    errors = [os.strerror(error) for _process, _kind, _time, _end, error, _name in mine if error]
+    if errors:
+        return f"{len(errors)} of {len(mine)} residency snapshots are not whole ({errors[-1]})"
+    return None
 
 
 def _of(result: "Result", number: int) -> "Held":
