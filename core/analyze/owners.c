@@ -356,7 +356,7 @@ begin(replay_t *replay)
     owners->has_snapshots = calloc(processes + 1, sizeof *owners->has_snapshots);
     replay->spaces = calloc(processes + 1, sizeof *replay->spaces);
     for (uint32_t i = 0; replay->spaces && i < processes; i++) {
-        pmt_space_init(&replay->spaces[i], owners, i, replay->profile->processes[i].start);
+        pmt_space_init(&replay->spaces[i], owners, i, i ? replay->profile->processes[i].start : 0);  // the first is there when the trace begins
     }
     return owners->held && owners->cgroup && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
 }
