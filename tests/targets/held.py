@@ -1,6 +1,7 @@
 """Memory that comes and goes in known steps: held.py [--child]
 
-keep: 64 MiB, of which half is given back before the end. pass_by: 48 MiB, gone after the snapshot "both". worker: 16 MiB in a thread of its own.
+keep: 64 MiB, of which half is given back before the end. pass_by: 48 MiB, gone after the snapshot "both". work: 16 MiB
+in a thread of its own.
 --child: a child writes 8 MiB of what keep touched, and touches 4 MiB itself.
 """
 
@@ -43,6 +44,7 @@ def pass_by():
     memory = fresh(48 * MIB)
     touch(memory, 48 * MIB)
     pymemtrace.snapshot("both")
+    time.sleep(0.05)  # looked at by the recorder's tick, so that the fall is seen as one
 
 
 def write_again(memory):
@@ -62,7 +64,7 @@ thread = threading.Thread(target=work, args=(found,), name="worker")
 thread.start()
 thread.join()
 pass_by()
-time.sleep(0.1)
+time.sleep(0.2)
 if "--child" in sys.argv:
     pid = os.fork()
     if pid == 0:

@@ -44,11 +44,13 @@ def names(result: "Result") -> list[str]:
 def require(result: "Result", at: "Asked | None", path: str) -> None:
     """Raises UsageError if the trace has no such moment."""
     if at is not None and at[0] == "time" and at[1] > result["duration_ns"]:
-        raise UsageError(f"{path}: the trace ends after {result['duration_ns'] / 1e9:.3f} s; {at[1] / 1e9:g} s is later")
+        raise UsageError(
+            f"{path}: the trace ends after {result['duration_ns'] / 1e9:.3f} s; {at[1] / 1e9:g} s is later"
+        )
     if at is None or at[0] != "name" or result["held"] is not None or not result["processes"]:
         return
     have = ", ".join(names(result))
-    known = f"it has {have}" if have else "it has none (`pymemtrace.snapshot(\"name\")` takes one)"
+    known = f"it has {have}" if have else 'it has none (`pymemtrace.snapshot("name")` takes one)'
     raise UsageError(f"{path}: no snapshot {str(at[-1])!r} in this trace; {known}. Or give peak, end or seconds")
 
 
@@ -97,9 +99,13 @@ def not_known(result: "Result", number: int) -> str | None:
     if not mine:
         reason = meta.get("snapshots_reason", "")
         why = f" ({reason})" if reason else ""
-        return f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
+        return (
+            f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
+        )
     if meta.get("engine") == "timer":
-        return "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
+        return (
+            "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
+        )
     errors = [os.strerror(error) for _process, _kind, _time, _end, error, _name in mine if error]
     if errors:
         return f"{len(errors)} of {len(mine)} residency snapshots are not whole ({errors[-1]})"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
-    """Analyse the trace at `path`, of all processes or of the one with `pid`; `at`: what was resident then, not what was
-    touched.
+    """Analyse the trace at `path`, of all processes or of the one with `pid`; `at`: what was resident then, else what
+    was touched.
 
     Raises TraceFileError (missing, unreadable, foreign, newer or corrupt file) or UsageError (no such process).
     A file that was cut off is no error.

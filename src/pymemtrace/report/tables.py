@@ -63,11 +63,12 @@ def releases(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
     shorten = header.shortener(trace, options.full_paths)
     rows = sorted(found["lines"], key=lambda r: (-r[4], r))
     table = rows_table(["released", "share", "calls", "function", "file:line"], 3)
-    for file, line, function, _first, size_bytes, calls in _top(rows, options):
+    for file, line, function, _first, size_bytes, times in _top(rows, options):
         name, place = label(function or facts.UNKNOWN), _place(file or facts.UNKNOWN, line or None, shorten)
-        table.add_row(size(size_bytes), share(size_bytes, found["bytes"]), f"{calls:,}", Text(name), Text(place))
+        table.add_row(size(size_bytes), share(size_bytes, found["bytes"]), f"{times:,}", Text(name), Text(place))
     native = found["bytes"] - sum(r[4] for r in rows)
-    note = f"released {size(found['bytes'])} in {count(found['count'], 'call')}, {size(native)} of it without a Python frame"
+    calls = count(found["count"], "call")
+    note = f"released {size(found['bytes'])} in {calls}, {size(native)} of it without a Python frame"
     return [*parts, table, Text(""), Text(note, style="bold")]
 
 

@@ -50,7 +50,8 @@ def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
     for time_ns, held, usage, limit, lines in load.timeline(trace.path, trace.pid, points)["points"]:
         mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
         known = [h[0] for h in mine if h[0] is not None]
-        parts = {part: sum(h[at] for h in mine) for at, part in enumerate(PARTS, 1)}
+        sums = [sum(values) for values in zip(*(h[1:] for h in mine), strict=True)]
+        parts = dict(zip(PARTS, sums or [0] * len(PARTS), strict=True))
         owners = dict.fromkeys((name(line) for line in lines), 0)
         for line in lines:
             owners[name(line)] += line[4]
@@ -124,7 +125,9 @@ def write_csv(out: TextIO, timeline: Timeline) -> None:
 def report(timeline: Timeline) -> list[RenderableType]:
     """The table on the terminal: RSS by what holds it, and the owners numbered below."""
     numbers = [f"[{n}]" for n in range(1, len(timeline.owners))]
-    table = rows_table(["time", "RSS", "before", "owned", "file", "other", *numbers, "others", "cgroup"], 7 + len(numbers) + 1)
+    table = rows_table(
+        ["time", "RSS", "before", "owned", "file", "other", *numbers, "others", "cgroup"], 7 + len(numbers) + 1
+    )
     for p in timeline.points:
         other = p.parts["shared"] + p.parts["kernel"] + p.parts["tracer"] + p.unexplained
         cells = [f"{p.time_s:.3f} s", "-" if p.rss is None else size(p.rss), size(p.parts["before_start"])]
