@@ -43,10 +43,9 @@ def names(result: "Result") -> list[str]:
 
 def require(result: "Result", at: "Asked | None", path: str) -> None:
     """Raises UsageError if the trace has no such moment."""
-    if at is not None and at[0] == "time" and at[1] > result["duration_ns"]:
-        raise UsageError(
-            f"{path}: the trace ends after {result['duration_ns'] / 1e9:.3f} s; {at[1] / 1e9:g} s is later"
-        )
+    if result["at_ns"] is not None and result["at_ns"] > result["duration_ns"]:
+        ran, asked = result["duration_ns"] / 1e9, result["at_ns"] / 1e9
+        raise UsageError(f"{path}: the trace ends after {ran:.3f} s; {asked:g} s is later")
     if at is None or at[0] != "name" or result["held"] is not None or not result["processes"]:
         return
     have = ", ".join(names(result))
