@@ -28,6 +28,7 @@ pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uint64_
     if (pages == 0) {
         return 0;
     }
+    credits->pages += pages;
     if (who->credit_last && credits->count >= CREDITS_MAX) {
         credits->list[who->credit_last - 1].pages += pages;
         who->credit += pages;
@@ -53,6 +54,7 @@ pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
     pmt_owner_t *who = owner_of(credits, owner);
     pages = pages < who->credit ? pages : who->credit;
     who->credit -= pages;
+    credits->pages -= pages;
     while (pages && who->credit_first) {
         pmt_credit_t *credit = &credits->list[who->credit_first - 1];
         uint64_t taken = credit->pages < pages ? credit->pages : pages;
@@ -68,6 +70,10 @@ pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
 pmt_credit_t *
 pmt_credits_oldest(pmt_credits_t *credits, uint32_t *at, uint64_t limit)
 {
+    while (credits->first < credits->count && credits->list[credits->first].pages == 0) {
+        credits->first++;
+    }
+    *at = *at > credits->first ? *at : credits->first;
     while (*at < credits->count && credits->list[*at].pages == 0) {
         ++*at;
     }
@@ -85,7 +91,8 @@ pmt_credits_forget(pmt_credits_t *credits, uint64_t limit)
         who->credit_first = who->credit_last = 0;
     }
     credits->list = NULL;
-    credits->count = credits->room = 0;
+    credits->count = credits->room = credits->first = 0;
+    credits->pages = 0;
     for (uint32_t i = 0; i < old.count && !err; i++) {
         if (old.list[i].birth > limit) {
             err = pmt_credits_lend(credits, old.list[i].owner, old.list[i].birth, old.list[i].pages);

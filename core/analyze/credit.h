@@ -15,6 +15,8 @@ typedef struct pmt_credits_s {
     pmt_table_t *owners;    // of pmt_owner_t, which hold the ends of their queues
     pmt_credit_t *list;     // in the order of birth
     uint32_t count, room;
+    uint32_t first;         // before it all are used up
+    uint64_t pages;         // of all
 } pmt_credits_t;
 
 void pmt_credits_fini(pmt_credits_t *credits);

@@ -137,6 +137,7 @@ static void
 spend_one(void *context, const pmt_life_t *life)
 {
     pmt_space_t *space = context;
+    pmt_space_count(space, life, true);
     pmt_credits_spend(&space->credits, pmt_untag(life->owner), life->pages);
 }
 

@@ -152,6 +152,13 @@ by_time(const void *a, const void *b)
 }
 
 static int
+end_process(pmt_space_t *space, uint64_t time)
+{
+    int err = pmt_space_end(space, time);
+    return err ? err : pmt_space_rss(space, time, 0);
+}
+
+static int
 apply(replay_t *replay, const event_t *e)
 {
     pmt_space_t *space = &replay->spaces[e->process];
@@ -172,11 +179,9 @@ apply(replay_t *replay, const event_t *e)
     case SNAPSHOT_END:
         return pmt_space_snapshot_end(space);
     case PROCESS_END:  // at its end it still has them
-        pmt_space_rss(space, e->time + (e->time < UINT64_MAX), 0);
-        return pmt_space_end(space, e->time + (e->time < UINT64_MAX));
+        return end_process(space, e->time + (e->time < UINT64_MAX));
     case RSS:
-        pmt_space_rss(space, e->time, (int64_t)e->a);
-        return 0;
+        return pmt_space_rss(space, e->time, (int64_t)e->a);
     }
     return 0;
 }
@@ -399,7 +404,7 @@ read_all(replay_t *replay, const char *path, char error[PMT_ERROR_MAX])
 int
 pmt_owners_read(pmt_owners_t *owners, pmt_profile_t *profile, const char *path, const uint64_t *times, uint32_t count, char error[PMT_ERROR_MAX])
 {
-    *owners = (pmt_owners_t){.times = times, .time_count = count, .process_count = profile->process_count};
+    *owners = (pmt_owners_t){.times = times, .time_count = count, .process_count = profile->process_count, .page_size = profile->info.page_size};
     pmt_table_init(&owners->owners, sizeof(pmt_owner_t), PMT_OWNER_KEY);
     pmt_table_init(&owners->changes, sizeof(change_t), CHANGE_KEY);
     replay_t replay = {.owners = owners, .profile = profile, .cgroup = {-1, -1}};

@@ -43,6 +43,7 @@ typedef struct pmt_owners_s {
     const uint64_t *times;  // ns, ascending; borrowed
     uint32_t time_count;
     uint32_t process_count;
+    uint32_t page_size;
     pmt_table_t owners;     // pmt_owner_t
     pmt_table_t changes;    // of an owner's pages at a moment
     pmt_held_t *held;       // [time * process_count + process]

@@ -44,6 +44,7 @@ pmt_space_end_life(void *context, const pmt_chunk_t *chunk, const pmt_life_t *li
 {
     const pmt_ending_t *ending = context;
     (void)chunk;
+    pmt_space_count(ending->space, life, false);
     return live(ending->space, life, life->birth <= ending->since ? ending->since : ending->time);
 }
 
@@ -63,6 +64,7 @@ pmt_space_settle(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pag
         if (err) {
             return err;
         }
+        pmt_space_count(space, &life, true);
         page = to;
     }
     return 0;
@@ -162,6 +164,7 @@ typedef struct lot_s {  // of pages being moved
 } lot_t;
 
 typedef struct lots_s {
+    pmt_space_t *space;
     lot_t *list;
     uint32_t count, room;
 } lots_t;
@@ -170,6 +173,7 @@ static int
 take_lot(void *context, const pmt_chunk_t *chunk, const pmt_life_t *life)
 {
     lots_t *lots = context;
+    pmt_space_count(lots->space, life, false);
     int err = pmt_array_room(&lots->list, lots->count, &lots->room, sizeof *lots->list);
     if (!err) {
         lots->list[lots->count++] = (lot_t){(chunk->number << PMT_CHUNK_BITS) + life->first, *life};
@@ -187,7 +191,7 @@ take_lots(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages
 int
 pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages)
 {
-    lots_t lots = {0};
+    lots_t lots = {.space = space};
     pmt_ending_t ending = {space, time, time};
     int err = pmt_space_begin_looking(space);
     err = err ? err : pmt_space_each_chunk(space, from, pages, take_lots, &lots);
@@ -214,7 +218,22 @@ tell_rss(pmt_space_t *space, uint64_t time)
     }
 }
 
-void
+static int
+leave_room(pmt_space_t *space, uint64_t time, uint64_t pages)
+{
+    uint64_t known = space->pages + space->credits.pages, over = known > pages ? known - pages : 0;
+    pmt_credit_t *credit;
+    int err = 0;
+    for (uint32_t at = 0; over && !err && (credit = pmt_credits_oldest(&space->credits, &at, UINT64_MAX));) {
+        uint64_t gone = credit->pages < over ? credit->pages : over;
+        err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, time, (int64_t)gone);
+        pmt_credits_spend(&space->credits, credit->owner, gone);  // its owner's oldest
+        over -= gone;
+    }
+    return err;
+}
+
+int
 pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 {
     pmt_held_t reading = {.has_rss = true, .rss = bytes, .rss_time = time};
@@ -223,6 +242,7 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
     }
     tell_rss(space, time);
     space->rss = reading;
+    return space->kind || bytes < 0 ? 0 : leave_room(space, time, (uint64_t)bytes / space->all->page_size);
 }
 
 // ---- the end ----
@@ -243,6 +263,7 @@ pmt_space_end(pmt_space_t *space, uint64_t time)
     }
     err = err ? err : pmt_credits_forget(&space->credits, UINT64_MAX);
     pmt_page_map_fini(&space->map);
+    space->pages = 0;
     if (time == UINT64_MAX) {
         tell_rss(space, UINT64_MAX);
     }

@@ -29,6 +29,7 @@ typedef struct pmt_space_s {
     pmt_owners_t *all;
     uint32_t process;
     uint64_t start;             // of the process
+    uint64_t pages;             // that have a life
     pmt_page_map_t map;
     pmt_credits_t credits;
     pmt_windows_t windows;
@@ -56,7 +57,8 @@ void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uin
 void pmt_space_fini(pmt_space_t *space);
 int pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch);
 int pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages);
-void pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes);
+// A reading of RSS. Credit that it has no room for is gone, the oldest first: what was given back in small pieces leaves no other trace before the next snapshot.
+int pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes);
 // The process is gone, or the trace ends (`time` UINT64_MAX): all lives end.
 int pmt_space_end(pmt_space_t *space, uint64_t time);
 

@@ -21,6 +21,13 @@ pmt_untag(uint32_t tagged)
     return tagged >> PMT_LIFE_HOW_BITS;
 }
 
+static inline void
+pmt_space_count(pmt_space_t *space, const pmt_life_t *life, bool comes)
+{
+    uint64_t pages = pmt_life_how(life) == PMT_LIFE_ASKED ? 0 : life->pages;
+    space->pages += comes ? pages : 0 - pages;
+}
+
 static inline pmt_owner_t *
 pmt_space_owner(const pmt_space_t *space, uint32_t tagged)
 {

@@ -396,6 +396,17 @@ copied_at_once(void **state)
     assert_kind(8, PMT_HELD_BEFORE, 3);
 }
 
+// Credit that RSS has no room for is gone, the oldest first.
+static void
+given_back_in_small_pieces(void **state)
+{
+    put_flagged(FIRST, 10, BASE, 5, PMT_FAULT_BY_TIME);
+    put_flagged(SECOND, 20, BASE + 2000, 5, PMT_FAULT_BY_TIME);
+    pmt_writer_sample(writer, 0, 30, (const int64_t[]){16, 0, 8, 0});
+    assert_held(29, 5, 5, 2, 0, 8);
+    assert_held(30, 1, 5, 2, 0, 4);
+}
+
 // Where not everything was looked at, what was not seen lives on.
 static void
 looked_at_in_part(void **state)
@@ -502,7 +513,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(last_touch), TEST(huge_page), TEST(released), TEST(released_between), TEST(outside_all_mappings), TEST(moved), TEST(moved_during_a_snapshot),
         TEST(around_a_fault), TEST(filled), TEST(credit_left_over), TEST(credit_of_between),
-        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part),
+        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part), TEST(given_back_in_small_pieces),
         TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment), TEST(no_rss_is_known),
         TEST(hostile),
     };

@@ -58,6 +58,7 @@ def child(memory):
     return own
 
 
+pymemtrace.snapshot("first")  # brings in what snapshot() needs
 kept = keep()
 found = []
 thread = threading.Thread(target=work, args=(found,), name="worker")
