@@ -48,11 +48,12 @@ pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uint64_
     return 0;
 }
 
-void
+uint64_t
 pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
 {
     pmt_owner_t *who = owner_of(credits, owner);
     pages = pages < who->credit ? pages : who->credit;
+    const uint64_t spent = pages;
     who->credit -= pages;
     credits->pages -= pages;
     while (pages && who->credit_first) {
@@ -65,6 +66,7 @@ pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
             who->credit_last = credit->next ? who->credit_last : 0;
         }
     }
+    return spent;
 }
 
 pmt_credit_t *

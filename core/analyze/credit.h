@@ -22,7 +22,8 @@ typedef struct pmt_credits_s {
 void pmt_credits_fini(pmt_credits_t *credits);
 // 0 or -ENOMEM.
 int pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uint64_t pages);
-void pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages);
+// How many there were of so many pages.
+uint64_t pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages);
 // The oldest that is not used up, from `*at` on (a number in the list, moved up to it); NULL: none is as old as `limit`.
 pmt_credit_t *pmt_credits_oldest(pmt_credits_t *credits, uint32_t *at, uint64_t limit);
 // Forgets what was born up to `limit`.

@@ -72,6 +72,7 @@ pmt_space_snapshot(pmt_space_t *space, uint64_t time, unsigned kind, uint64_t si
     space->since = since < time ? since : time;
     space->whole = whole;
     space->mapping_count = space->piece.count = space->orphans.count = 0;
+    space->debt = 0;
     space->looking = false;
     space->all->has_snapshots[space->process] = true;
 }
@@ -134,11 +135,17 @@ next_gap(const pmt_space_t *space, uint64_t from, uint64_t to, gap_t *gap)
 // ---- exact: asked for, or around a fault ----
 
 static void
+spend(pmt_space_t *space, uint32_t owner, uint64_t pages)
+{
+    space->debt += pages - pmt_credits_spend(&space->credits, owner, pages);
+}
+
+static void
 spend_one(void *context, const pmt_life_t *life)
 {
     pmt_space_t *space = context;
     pmt_space_count(space, life, true);
-    pmt_credits_spend(&space->credits, pmt_untag(life->owner), life->pages);
+    spend(space, pmt_untag(life->owner), life->pages);
 }
 
 static int
@@ -166,7 +173,7 @@ fill_window(pmt_space_t *space, gap_t found, pmt_window_t window)
     int err = 0;
     for (; !err && from < to && next_gap(space, from, to, &gap); from = gap.end) {
         err = pmt_space_settle(space, window.birth, gap.first, gap.end - gap.first, pmt_tag(window.owner, PMT_LIFE_EXACT), window.birth);
-        pmt_credits_spend(&space->credits, window.owner, gap.end - gap.first);
+        spend(space, window.owner, gap.end - gap.first);
     }
     return err;
 }
@@ -207,7 +214,7 @@ neighbour(const pmt_space_t *space, uint64_t page, const pmt_mapping_t *mapping)
 static int
 fill_pages(pmt_space_t *space, uint64_t first, uint64_t pages, pmt_life_t of)
 {
-    pmt_credits_spend(&space->credits, pmt_untag(of.owner), pages);
+    spend(space, pmt_untag(of.owner), pages);
     return pages ? pmt_space_settle(space, of.birth, first, pages, pmt_tag(pmt_untag(of.owner), PMT_LIFE_FILL), of.birth) : 0;
 }
 
@@ -403,6 +410,16 @@ adopt(pmt_space_t *space, const pmt_found_t *orphan, uint32_t *at)
     return err;
 }
 
+// Pages that were filled without credit came with other faults, the oldest: that credit was never anything else.
+static void
+pay_debt(pmt_space_t *space)
+{
+    pmt_credit_t *credit;
+    for (uint32_t at = 0; space->debt && (credit = pmt_credits_oldest(&space->credits, &at, space->time));) {
+        space->debt -= pmt_credits_spend(&space->credits, credit->owner, credit->pages < space->debt ? credit->pages : space->debt);
+    }
+}
+
 // Credit from before the snapshot that no found pages have used up is gone.
 static int
 settle_credits(pmt_space_t *space)
@@ -413,6 +430,7 @@ settle_credits(pmt_space_t *space)
     for (uint32_t i = 0; i < space->orphans.count && !err; i++) {
         err = adopt(space, &space->orphans.list[i], &at);
     }
+    pay_debt(space);
     for (at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, space->time)); at++) {
         uint64_t death = space->since > credit->birth ? space->since : space->time;
         err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, death, (int64_t)credit->pages);

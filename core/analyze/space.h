@@ -37,6 +37,7 @@ typedef struct pmt_space_s {
     uint32_t mapping_count, mapping_room;
     pmt_found_list_t piece;     // found in the piece being looked at
     pmt_found_list_t orphans;   // found in this snapshot, anonymous and without neighbours
+    uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     bool looking;               // all of its mappings are known
     bool whole;                 // it looks at everything
     unsigned kind;              // of the snapshot, 0: none is being taken

@@ -407,6 +407,19 @@ given_back_in_small_pieces(void **state)
     assert_held(30, 1, 5, 2, 0, 4);
 }
 
+// A page that was filled without credit came with another fault, whose credit is then nothing else.
+static void
+filled_without_credit(void **state)
+{
+    put_fault(FIRST, 10, BASE, 1);
+    put_flagged(SECOND, 20, BASE + 2000, 4, PMT_FAULT_BY_TIME);
+    put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
+    RESIDENT(110, BASE, {3, PMT_RESIDENT_ANON}, {9, PMT_RESIDENT_NONE});
+    end_snapshot(120);
+    assert_held(50, 3, 2, 2, 2, 1);
+    assert_held(200, 3, 1, 2, 2, 0);
+}
+
 // Where not everything was looked at, what was not seen lives on.
 static void
 looked_at_in_part(void **state)
@@ -513,7 +526,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(last_touch), TEST(huge_page), TEST(released), TEST(released_between), TEST(outside_all_mappings), TEST(moved), TEST(moved_during_a_snapshot),
         TEST(around_a_fault), TEST(filled), TEST(credit_left_over), TEST(credit_of_between),
-        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part), TEST(given_back_in_small_pieces),
+        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part), TEST(filled_without_credit), TEST(given_back_in_small_pieces),
         TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment), TEST(no_rss_is_known),
         TEST(hostile),
     };
