@@ -158,7 +158,15 @@ def test_one_process(path: Path, traced: Traced) -> None:
 def test_report_for_people(path: Path) -> None:
     done = cli("report", path)
     assert (done.status, done.stderr) == (0, "")
-    for part in "Resident by line", "touch", "touching_threads.py", "toucher-3", "MiB", "faults", platform.python_version():
+    for part in (
+        "Resident by line",
+        "touch",
+        "touching_threads.py",
+        "toucher-3",
+        "MiB",
+        "faults",
+        platform.python_version(),
+    ):
         assert part in done.stdout, part
 
 

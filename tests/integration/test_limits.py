@@ -81,7 +81,8 @@ def test_every_report_says_where_the_details_end() -> None:
         assert "--max-size" in human.stdout, verb
         found = json.loads(cli(verb, path, "--json").stdout)
         assert found["left_out"]["faults"] > 1000, verb
-    assert "left out" in cli("report", path).stdout.splitlines()[-2], "the closing line"
+    assert "left out" in cli("report", "--touched", path).stdout.splitlines()[-2], "the closing line"
+    assert "left out: what was touched after" in cli("report", "--at", "end", path).stdout
 
 
 def test_a_limit_that_is_not_reached() -> None:

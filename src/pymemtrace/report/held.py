@@ -101,6 +101,9 @@ def not_known(result: "Result", number: int) -> str | None:
         return (
             f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
         )
+    left_out, at = result["left_out"], result["at_ns"]
+    if left_out and at is not None and at > left_out[0]:
+        return f"left out: what was touched after {left_out[0] / 1e9:.3f} s is in no owner's bytes"
     if meta.get("engine") == "timer":
         return (
             "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
