@@ -96,23 +96,48 @@ pmt_event_end_sigsafe(pmt_thread_t *thread)
     thread->busy = 0;
 }
 
-void
-pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages)
+enum { FALL_PART = 100, FALL_PAGES = 256 };  // of the highest RSS since the last snapshot: less is not worth another
+
+// The first to notice leaves word; the recorder takes it up, and back when the snapshot begins.
+static PMT_COLD void
+saw_fall(pmt_shared_t *shared, uint64_t fell, uint64_t high, uint64_t now)
 {
-    uint64_t peak = atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
-    if (PMT_LIKELY(pages)) {
-        atomic_store_explicit(&session->rss_now, (uint32_t)pages, memory_order_relaxed);
+    uint64_t none = 0;
+    if (fell < high / FALL_PART || atomic_load_explicit(&shared->fell_at, memory_order_relaxed)) {
+        return;
     }
-    if (pages > peak) {  // a race keeps a value that is too low by one thread's page: the sampler stands beside it
-        atomic_store_explicit(&session->shared->rss_peak_pages, pages, memory_order_relaxed);
+    now = now ? now : pmt_prim_now_ns_sigsafe();
+    if (atomic_compare_exchange_strong_explicit(&shared->fell_at, &none, now, memory_order_seq_cst, memory_order_relaxed)) {
+        pmt_recorder_wake_sigsafe(shared);
+    }
+}
+
+// Races keep values that are off by one thread's page: the sampler stands beside them.
+void
+pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages, uint64_t now)
+{
+    pmt_shared_t *shared = session->shared;
+    if (PMT_UNLIKELY(!pages)) {
+        return;
+    }
+    atomic_store_explicit(&session->rss_now, (uint32_t)pages, memory_order_relaxed);
+    uint64_t high = atomic_load_explicit(&shared->rss_high, memory_order_relaxed);
+    if (pages > high) {
+        atomic_store_explicit(&shared->rss_high, pages, memory_order_relaxed);
+    } else if (PMT_UNLIKELY(high - pages >= FALL_PAGES)) {
+        saw_fall(shared, high - pages, high, now);
+    }
+    if (pages > atomic_load_explicit(&shared->rss_peak_pages, memory_order_relaxed)) {
+        atomic_store_explicit(&shared->rss_peak_pages, pages, memory_order_relaxed);
+        atomic_store_explicit(&shared->rss_peak_ns, now ? now : pmt_prim_now_ns_sigsafe(), memory_order_relaxed);
     }
 }
 
 pmt_rss_step_t
-pmt_event_rss_step_sigsafe(pmt_session_t *session)
+pmt_event_rss_step_sigsafe(pmt_session_t *session, uint64_t now)
 {
     pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
-    pmt_event_saw_rss_sigsafe(session, step.rss);
+    pmt_event_saw_rss_sigsafe(session, step.rss, now);
     return step;
 }
 

@@ -27,10 +27,11 @@ bool pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const
 uint64_t pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin);
 void pmt_event_end_sigsafe(pmt_thread_t *thread);
 
-// Somebody has read RSS: the present number, and the peak.
-void pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages);
+// Somebody has read RSS (pages 0: could not): the present number, the peak, and whether it has fallen so far that a residency snapshot is due. `now`: when; 0: the clock is
+// asked if that matters.
+void pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages, uint64_t now);
 // How RSS changed since the last reading by any thread.
-pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session);
+pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session, uint64_t now);
 
 // Claims a slot for the calling thread ahead of its first event, if it has none.
 void pmt_event_adopt_thread(void);

@@ -184,9 +184,9 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
 }
 
 static rise_t
-measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period)
+measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period, uint64_t now)
 {
-    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session);
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, now);
     rise_t rise = {.pages = 1};
     if (PMT_UNLIKELY(period > 1)) {
         rise = rise_of_many(session, thread, address, step, period);
@@ -203,7 +203,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
 {
     unsigned period_log = signal->cookie & COOKIE_PERIOD;
     uint32_t period = 1u << period_log;
-    rise_t rise = measure_rise(session, thread, signal->address, period);
+    rise_t rise = measure_rise(session, thread, signal->address, period, now);
     if (PMT_UNLIKELY(rise.pages == 0 && signal->address == thread->last_address && signal->instruction == thread->last_instruction)) {
         return;  // a thread that began while events were renewed has two of them
     }

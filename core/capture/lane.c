@@ -233,7 +233,7 @@ read_rss(pmt_lane_t *lane, uint64_t now)
 {
     lane->rss_due = state.options.rss_every ? 0 : state.options.rss_never ? now + UINT32_MAX / 2 : now + state.rss_stale;
     if (!state.options.rss_never) {
-        pmt_event_saw_rss_sigsafe(&pmt_session, pmt_rss_clock_look_sigsafe(&pmt_session.rss));
+        pmt_event_saw_rss_sigsafe(&pmt_session, pmt_rss_clock_look_sigsafe(&pmt_session.rss), 0);
         atomic_fetch_add_explicit(&pmt_session.lanes->rss_reads, 1, memory_order_relaxed);
     }
 }

@@ -340,7 +340,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         uint64_t tracer = own.rss > options->rss_before ? own.rss - options->rss_before : 0;
         atomic_store_explicit(&session->shared->tracer_pages, tracer, memory_order_relaxed);
     }
-    pmt_event_saw_rss_sigsafe(session, own.rss);
+    pmt_event_saw_rss_sigsafe(session, own.rss, 0);
     pmt_event_note(PMT_RAW_MARK, PMT_MARK_START, own.rss);
     if (session->engine == PMT_ENGINE_FAULTS) {
         pmt_event_note(PMT_RAW_PERIOD, 1, 0);

@@ -153,9 +153,9 @@ review_threads(const pmt_session_t *session, uint64_t now)
 // ---- the handler ----
 
 static void
-read_rise_locked(pmt_session_t *session)
+read_rise_locked(pmt_session_t *session, uint64_t now)
 {
-    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session);
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, now);
     uint64_t faults = pmt_prim_process_faults_sigsafe();
     uint64_t up = (uint64_t)(step.anon > 0 ? step.anon : 0) + (uint64_t)(step.shared > 0 ? step.shared : 0);
     if (step.rss) {
@@ -170,7 +170,7 @@ claim_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t faults, uint64
 {
     uint64_t pages = 0;
     if (lock_try_sigsafe()) {
-        read_rise_locked(session);
+        read_rise_locked(session, now);
         pages = pmt_pot_take(&engine.pot, faults, now);
         unlock_sigsafe();
         thread->faults_before += faults;
