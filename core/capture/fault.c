@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 #include "base/compiler.h"
+#include "capture/census.h"
 #include "capture/event.h"
+#include "capture/moves.h"
 #include "capture/period.h"
 #include "prim/prim.h"
 
@@ -270,67 +272,10 @@ renew_events_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint32_t peri
     pmt_recorder_wake_sigsafe(session->shared);
 }
 
-// The threads that have been given an event when tracing starts.
-typedef struct census_s {
-    renewal_t renewal;
-    uint32_t *tids;
-    uint32_t count, at;  // `at`: where the listing should be, for it keeps its order
-    bool fresh;
-    unsigned refused;
-    int why;
-} census_t;
-enum { CENSUS_MAX = 1 << 16, CENSUS_ROUNDS = 16 };
-
-static bool
-in_census(const census_t *census, uint32_t tid)
-{
-    for (uint32_t i = 0; i < census->count; i++) {
-        uint32_t at = (census->at + i) % census->count;
-        if (census->tids[at] == tid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int
-count_thread(uint32_t tid, void *context)
-{
-    census_t *census = context;
-    bool known = in_census(census, tid);
-    census->at++;
-    if (known || census->count == CENSUS_MAX) {
-        return 0;
-    }
-    census->tids[census->count++] = tid;
-    census->fresh = true;
-    int err = tid == pmt_prim_tid_sigsafe() ? 0 : renew_thread(tid, &census->renewal);
-    if (err < 0) {
-        census->refused++;
-        census->why = err;
-    }
-    return 0;
-}
-
 unsigned
 pmt_fault_open_others(pmt_session_t *session, int socket, int *why)
 {
-    census_t census = {.renewal = {session, socket, 0, 1}, .fresh = true};
-    void *tids;
-    *why = pmt_prim_reserve(CENSUS_MAX * sizeof *census.tids, &tids);
-    if (*why < 0) {
-        return 1;
-    }
-    census.tids = tids;
-    // A thread that one without an event starts meanwhile has none either: until nobody new is found. Two events of a thread do no harm.
-    for (int i = 0; i < CENSUS_ROUNDS && census.fresh; i++) {
-        census.fresh = false;
-        census.at = 0;
-        pmt_prim_each_thread_sigsafe(count_thread, &census);
-    }
-    pmt_prim_unmap(tids, CENSUS_MAX * sizeof *census.tids);
-    *why = census.why;
-    return census.refused;
+    return pmt_census(renew_thread, &(renewal_t){session, socket, 0, 1}, why);
 }
 
 // Now and then, and as soon as signals are no longer free.
@@ -404,7 +349,7 @@ on_fault_signal(const pmt_fault_signal_t *signal)
 {
     pmt_session_t *session = &pmt_session;
     if (PMT_UNLIKELY((signal->cookie & ~COOKIE_PERIOD) != COOKIE)) {
-        return false;
+        return pmt_moves_on_signal_sigsafe(signal);
     }
     if (PMT_UNLIKELY(!pmt_event_enter_sigsafe(session))) {
         if (atomic_load_explicit(&self_test.running, memory_order_relaxed)) {

@@ -119,6 +119,7 @@ typedef struct pmt_fault_signal_s {
     bool async;  // delivered late
     uint64_t instruction;  // interrupted
     uint64_t stack;        // the stack pointer then
+    const void *context;   // of the thread then, for pmt_prim_call_seen_sigsafe
 } pmt_fault_signal_t;
 // Takes SIGTRAP over: handler(signal) runs for each one that a perf event sent, on the thread that faulted, in signal context, with errno saved around it. When it
 // returns false, and for any other SIGTRAP, the signal goes where it would have gone without us.
@@ -140,6 +141,33 @@ void pmt_prim_fault_event_disable(int fd);
 const char *pmt_prim_fault_event_refusal(void);
 // What stands in the way after pmt_prim_fault_event_open failed with `err` (negative): one line that names the knob.
 void pmt_prim_fault_event_reason(int err, char *out, size_t size);
+
+// ---- call_event.c: signals after the C library's system calls that move memory or give it back ----
+enum pmt_call_e { PMT_CALL_MUNMAP = 1, PMT_CALL_MADVISE, PMT_CALL_BRK, PMT_CALL_MREMAP, PMT_CALLS };
+const char *pmt_prim_call_name(enum pmt_call_e call);
+// The instruction after the system call in the C library's function, which free(), realloc() and malloc_trim() call too. 0: not found, or this machine does not keep what
+// a system call was given.
+uint64_t pmt_prim_call_find(enum pmt_call_e call);
+// A SIGTRAP with `cookie` (pmt_prim_trap_install) each time that thread `tid` (0: the calling one), or one that it starts, comes to that instruction. The descriptor or -errno;
+// pmt_prim_fault_event_disable stops it.
+int pmt_prim_call_event_open_sigsafe(uint32_t tid, uint64_t instruction, uint64_t cookie);
+void pmt_prim_call_event_reason(int err, char *out, size_t size);  // what stands in the way, as pmt_prim_fault_event_reason
+// Makes a call that fails and changes nothing, at the address PMT_CALL_NOWHERE. False: there is none such (brk).
+enum { PMT_CALL_NOWHERE = 1 };
+bool pmt_prim_call_try(enum pmt_call_e call);
+typedef struct pmt_call_seen_s {
+    uint64_t arguments[3];
+    int64_t result;  // -errno: it failed
+} pmt_call_seen_t;
+// In the handler of its signal, which must not be async.
+void pmt_prim_call_seen_sigsafe(const pmt_fault_signal_t *signal, pmt_call_seen_t *out);
+// What a call did, whole pages in bytes. `moved`: the contents of [from, from + moved) are at `to` now. `size`: what was in [released, released + size) is gone.
+typedef struct pmt_call_effect_s {
+    uint64_t from, to, moved;
+    uint64_t released, size;
+} pmt_call_effect_t;
+// False: neither. To be asked at each brk, which says only where the heap ends now.
+bool pmt_prim_call_effect_sigsafe(enum pmt_call_e call, const pmt_call_seen_t *seen, pmt_call_effect_t *out);
 
 // ---- tick.c: signals at a thread's CPU time ----
 typedef struct pmt_tick_signal_s {

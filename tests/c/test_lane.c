@@ -256,7 +256,7 @@ rss_is_told_when_it_changes(void **state)
     uint64_t head = pmt_lane_mine->head;
     put(1, false);
     assert_int_equal(pmt_lane_mine->head, head + 1);
-    pmt_event_saw_rss_sigsafe(&pmt_session, 4711);  // as a fault would
+    pmt_event_saw_rss_sigsafe(&pmt_session, 4711, 0);  // as a fault would
     put(1, true);
     assert_int_equal(pmt_lane_mine->head, head + 3);
     uint64_t word = pmt_lane_mine->words[head + 1];

@@ -73,6 +73,7 @@ on_sigtrap(int signo, siginfo_t *siginfo, void *context)
         .address = info->address,
         .cookie = info->data,
         .async = info->flags & SIGNAL_FLAG_ASYNC,
+        .context = context,
     };
     pmt_handler_interrupted_at(context, &signal.instruction, &signal.stack);
     if (PMT_UNLIKELY(info->code != CODE_PERF) || PMT_UNLIKELY(!trap_handler(&signal))) {
