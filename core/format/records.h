@@ -106,7 +106,7 @@ pmt_shared_words(pmt_shared_t *shared, unsigned slot)
 enum pmt_message_e {
     PMT_MESSAGE_HELLO = 'H',   // program: pmt_hello_t with the shared memory's descriptor
     PMT_MESSAGE_META = 'K',    // program or launcher: key NUL value
-    PMT_MESSAGE_EVENTS = 'E',  // program: pmt_events_t with perf descriptors; those of older generations are to be closed
+    PMT_MESSAGE_EVENTS = 'E',  // program: pmt_events_t with perf descriptors; without: those of the same source and other generations are to be closed
     PMT_MESSAGE_LANES = 'L',   // program: pmt_lanes_message_t with the descriptor of its lanes (lanes.h), when hooks are switched on for the first time
     PMT_MESSAGE_READY = 'R',   // program: all is said; answered by one byte
     PMT_MESSAGE_BYE = 'B',     // program: pmt_bye_t: it is about to tear down; answered by one byte
@@ -128,6 +128,7 @@ typedef struct pmt_hello_s {
 
 typedef struct pmt_events_s {
     char kind;
+    uint8_t source;  // of the signals: 0 page faults, else a pmt_release_e of format/wire.h, the system call
     uint32_t pid;
     uint32_t generation;
 } pmt_events_t;

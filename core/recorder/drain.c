@@ -203,6 +203,42 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     consumer->last_site = site;
 }
 
+// Pages up to the highest that the file can name; none of a range beyond it.
+static uint64_t
+pages_of(uint64_t address, uint64_t bytes)
+{
+    uint64_t page = pmt_prim_page_size_sigsafe(), pages = bytes / page;
+    return address / page + pages <= UINT64_C(1) << PMT_WIRE_ADDRESS_BITS ? pages : 0;
+}
+
+static void
+on_move(drain_t *drain, const uint64_t *words)
+{
+    uint64_t page = pmt_prim_page_size_sigsafe(), pages = pages_of(words[2], words[4]);
+    if (pages && pages_of(words[3], words[4])) {
+        uint64_t time = pmt_trace_time(drain->trace, words[1]);
+        pmt_writer_move(drain->trace->writer, (uint64_t)drain->consumer->thread, time, words[2] / page, words[3] / page, pages);
+    }
+}
+
+static void
+on_release(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
+{
+    uint64_t pages = pages_of(words[2], words[3]);
+    if (!pages || raw->flags < PMT_RELEASE_MUNMAP || raw->flags > PMT_RELEASE_MREMAP) {
+        return;
+    }
+    pmt_release_fields_t release = {
+        .time = pmt_trace_time(drain->trace, words[1]),
+        .node = stack_node(drain),
+        .what = raw->flags,
+        .first = words[2] / pmt_prim_page_size_sigsafe(),
+        .pages = pages,
+        .fell = raw->arg,
+    };
+    pmt_writer_release(drain->trace->writer, (uint64_t)drain->consumer->thread, &release);
+}
+
 static bool
 is_code_id(uint32_t id)
 {
@@ -250,7 +286,7 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
     static const uint8_t least[] = {[PMT_RAW_SKIP] = 1, [PMT_RAW_THREAD] = 2,     [PMT_RAW_FRAMES] = 1, [PMT_RAW_FAULT] = 4, [PMT_RAW_CODE] = 3,
                                     [PMT_RAW_CODE_LINES] = 2, [PMT_RAW_MARK] = 3, [PMT_RAW_PERIOD] = 2, [PMT_RAW_LOST] = 2,
-                                    [PMT_RAW_THREAD_NAME] = 1, [PMT_RAW_NATIVE] = 1};
+                                    [PMT_RAW_THREAD_NAME] = 1, [PMT_RAW_NATIVE] = 1,     [PMT_RAW_MOVE] = 5,   [PMT_RAW_RELEASE] = 4};
     pmt_trace_t *trace = drain->trace;
     bool known = raw->type > 0 && raw->type < sizeof least && raw->words >= least[raw->type];
     if (!known || (drain->consumer->thread < 0 && raw->type != PMT_RAW_THREAD)) {
@@ -283,6 +319,12 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         break;
     case PMT_RAW_NATIVE:
         on_native(drain, raw, words);
+        break;
+    case PMT_RAW_MOVE:
+        on_move(drain, words);
+        break;
+    case PMT_RAW_RELEASE:
+        on_release(drain, raw, words);
         break;
     case PMT_RAW_THREAD_NAME:
         if (raw->arg <= (raw->words - 1u) * sizeof *words) {

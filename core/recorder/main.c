@@ -88,11 +88,13 @@ on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
     if (!process) {
         return false;
     }
-    if (fd_count == 0) {
-        pmt_process_close_events(process, events.generation);
+    if (fd_count == 0 && events.source) {
+        pmt_process_give_up(&recorder->trace, process, &events);
+    } else if (fd_count == 0) {
+        pmt_process_close_events(process, &events);
     }
     for (unsigned i = 0; i < fd_count; i++) {
-        pmt_process_add_event(process, fds[i], events.generation);
+        pmt_process_add_event(process, fds[i], &events);
     }
     return true;
 }
@@ -168,7 +170,7 @@ on_bye(recorder_t *recorder, size_t size, int fd)
     memcpy(&bye, recorder->message, sizeof bye);
     pmt_process_t *process = pmt_process_find(&recorder->trace, bye.pid);
     if (process) {
-        pmt_process_close_events(process, UINT32_MAX);
+        pmt_process_close_events(process, NULL);
         pmt_drain(&recorder->trace);
         pmt_process_name_threads(&recorder->trace, process);
         pmt_sample(&recorder->trace);

@@ -144,7 +144,7 @@ pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
     pmt_process_counters(trace, process);
     pmt_snapshots_detach(trace, process);
     if (process->shared) {
-        pmt_process_close_events(process, UINT32_MAX);
+        pmt_process_close_events(process, NULL);
         free(process->events);
         pmt_modules_fini(&process->modules);
         pmt_lanes_detach(process);
@@ -181,7 +181,7 @@ pmt_process_lay_ghosts(pmt_trace_t *trace)
 }
 
 void
-pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation)
+pmt_process_add_event(pmt_process_t *process, int fd, const pmt_events_t *of)
 {
     if (process->event_count == process->event_capacity) {
         uint32_t capacity = process->event_capacity ? 2 * process->event_capacity : 8;
@@ -193,16 +193,16 @@ pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation)
         process->events = events;
         process->event_capacity = capacity;
     }
-    process->events[process->event_count++] = (pmt_event_fd_t){fd, generation};
+    process->events[process->event_count++] = (pmt_event_fd_t){fd, of->source, of->generation};
 }
 
 void
-pmt_process_close_events(pmt_process_t *process, uint32_t generation)
+pmt_process_close_events(pmt_process_t *process, const pmt_events_t *but)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < process->event_count; i++) {
         pmt_event_fd_t event = process->events[i];
-        if (event.generation == generation) {
+        if (but && (event.source != but->source || event.generation == but->generation)) {
             process->events[kept++] = event;
         } else {
             pmt_prim_fault_event_disable(event.fd);
@@ -210,6 +210,29 @@ pmt_process_close_events(pmt_process_t *process, uint32_t generation)
         }
     }
     process->event_count = kept;
+}
+
+void
+pmt_process_give_up(pmt_trace_t *trace, pmt_process_t *process, const pmt_events_t *events)
+{
+    static const char *const names[] = {[PMT_RELEASE_MUNMAP] = "munmap", [PMT_RELEASE_MADVISE] = "madvise", [PMT_RELEASE_BRK] = "brk", [PMT_RELEASE_MREMAP] = "mremap"};
+    static const char why[] = "not followed to the end: so often that each signal's cost came to too much of the run time";
+    static const unsigned moves = 1u << PMT_RELEASE_MREMAP;
+    char text[256] = "";
+    pmt_process_close_events(process, events);
+    if (events->source > PMT_RELEASE_MREMAP) {
+        return;
+    }
+    process->given_up |= 1u << events->source;
+    bool moved = events->source == PMT_RELEASE_MREMAP;
+    unsigned told = moved ? moves : process->given_up & ~moves;
+    for (unsigned i = PMT_RELEASE_MUNMAP; i < PMT_COUNT(names); i++) {
+        size_t size = strlen(text);
+        snprintf(text + size, sizeof text - size, "%s%s", told >> i & 1 ? names[i] : "", told >> i & 1 ? " " : "");
+    }
+    size_t size = strlen(text);
+    snprintf(text + size, sizeof text - size, "%s", why);
+    pmt_writer_meta(trace->writer, process->number + 1, moved ? "moves_reason" : "releases_reason", text, strlen(text));
 }
 
 typedef struct counter_s {

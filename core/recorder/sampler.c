@@ -29,9 +29,10 @@ pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute
         pmt_children_describe(trace, process);
     }
     if (status.tracer && process->event_count) {
-        pmt_process_close_events(process, UINT32_MAX);  // a debugger has come: it would stop at every fault
+        pmt_process_close_events(process, NULL);  // a debugger has come: it would stop at every fault
         static const char reason[] = "a debugger attached while the program ran: faults after that are missing";
         pmt_writer_meta(trace->writer, process->number + 1, "engine_reason", reason, sizeof reason - 1);
+        pmt_writer_meta(trace->writer, process->number + 1, "moves_reason", reason, sizeof reason - 1);
     }
 }
 

@@ -35,6 +35,7 @@ typedef struct pmt_consumer_s {
 
 typedef struct pmt_event_fd_s {
     int fd;
+    unsigned source;  // as in pmt_events_t
     uint32_t generation;
 } pmt_event_fd_t;
 
@@ -67,6 +68,7 @@ typedef struct pmt_process_s {
     bool leaving;  // it said that it is about to tear down
     pmt_event_fd_t *events;
     uint32_t event_count, event_capacity;
+    unsigned given_up;  // a bit for each source that the program has switched off
     pmt_modules_t modules;
     uint64_t argv_hash;  // of the arguments as written last; 0: not yet
     pmt_expected_t *expected;
@@ -121,9 +123,11 @@ pmt_consumer_t *pmt_process_consumer(pmt_process_t *process, unsigned slot);
 void pmt_process_close(pmt_trace_t *trace, pmt_process_t *process);
 // Tells threads that wait for room that there is some.
 void pmt_process_progress(pmt_process_t *process);
-void pmt_process_add_event(pmt_process_t *process, int fd, uint32_t generation);
-// Disables and closes the events of other generations than this one; UINT32_MAX: all.
-void pmt_process_close_events(pmt_process_t *process, uint32_t generation);
+void pmt_process_add_event(pmt_process_t *process, int fd, const pmt_events_t *of);
+// Disables and closes the source's events of other generations than this one; NULL: all.
+void pmt_process_close_events(pmt_process_t *process, const pmt_events_t *but);
+// The program no longer follows a system call, since that cost too much: its events are closed, and the trace says so.
+void pmt_process_give_up(pmt_trace_t *trace, pmt_process_t *process, const pmt_events_t *events);
 // Forgets the ghosts whose parents have waited for them.
 void pmt_process_lay_ghosts(pmt_trace_t *trace);
 // Writes its counters as they stand.

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <stdatomic.h>
@@ -50,10 +51,31 @@ after_system_call(const uint8_t *code, size_t size, uint32_t number)
     for (size_t i = 0; i + LOAD_SIZE <= size; i++) {
         if (code[i] == LOAD && memcmp(code + i + 1, &number, sizeof number) == 0) {
             loaded = code + i + LOAD_SIZE;
-        } else if (loaded && code + i - loaded <= BETWEEN && code[i] == 0x0f && code[i + 1] == 0x05) {
-            return code + i >= loaded ? code + i + 2 : NULL;
+        } else if (loaded && code + i >= loaded && code + i <= loaded + BETWEEN && code[i] == 0x0f && code[i + 1] == 0x05) {
+            return code + i + 2;
         }
     }
+    return NULL;
+}
+
+// In the C library itself: something preloaded may stand in front of it.
+static const uint8_t *
+find_slow(const call_t *call)
+{
+    void *library = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    void *function = dlsym(library ? library : RTLD_DEFAULT, call->name), *entry = NULL;
+    Dl_info info;
+    bool known = function && dladdr1(function, &info, &entry, RTLD_DL_SYMENT) && entry;
+    if (library) {
+        dlclose(library);
+    }
+    return known ? after_system_call(function, ((const ElfW(Sym) *)entry)->st_size, (uint32_t)call->number) : NULL;
+}
+#else
+static const uint8_t *
+find_slow(const call_t *call)
+{
+    (void)call;
     return NULL;
 }
 #endif
@@ -61,20 +83,16 @@ after_system_call(const uint8_t *code, size_t size, uint32_t number)
 uint64_t
 pmt_prim_call_find(enum pmt_call_e call)
 {
-#if defined(__x86_64__)
-    const void *function = dlsym(RTLD_DEFAULT, calls[call].name);
-    const ElfW(Sym) *symbol = NULL;
-    Dl_info info;
-    if (!function || !dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol || symbol->st_size == 0) {
-        return 0;
+    static uint64_t found[PMT_CALLS];  // once for all: in a fork child the loader's lock may be another thread's for ever
+    static bool sought[PMT_CALLS];
+    if (!sought[call]) {
+        found[call] = (uint64_t)(uintptr_t)find_slow(&calls[call]);
+        sought[call] = true;
     }
     if (call == PMT_CALL_BRK) {
         atomic_store_explicit(&present_break, (uint64_t)syscall(SYS_brk, 0), memory_order_relaxed);
     }
-    return (uint64_t)(uintptr_t)after_system_call(function, symbol->st_size, (uint32_t)calls[call].number);
-#else
-    return 0;
-#endif
+    return found[call];
 }
 
 int
