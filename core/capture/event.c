@@ -79,10 +79,16 @@ pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now)
     return thread;
 }
 
+void
+pmt_event_settle_sigsafe(pmt_thread_t *thread)
+{
+    atomic_store_explicit(&thread->producer.ring->writing, 0, memory_order_release);
+}
+
 uint64_t
 pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin)
 {
-    atomic_store_explicit(&thread->producer.ring->writing, 0, memory_order_release);
+    pmt_event_settle_sigsafe(thread);
     uint64_t end = pmt_prim_now_ns_sigsafe();
     atomic_fetch_add_explicit(&session->signals, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&session->cost_ns, end - begin + session->delivery_ns, memory_order_relaxed);
@@ -303,6 +309,22 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
     record[1] = event->time;
     record[2] = event->address;
     record[3] = event->instruction;
+    pmt_ring_commit(&thread->producer);
+    return true;
+}
+
+bool
+pmt_event_change_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_change_t *change)
+{
+    uint64_t *record = NULL;
+    if ((!thread->producer.lost || write_losses(thread, change->words[0])) && (!change->stack || write_stack(session, thread))) {
+        record = pmt_ring_reserve(&thread->producer, change->type, change->flags, change->arg, 1 + change->count);
+    }
+    if (!record) {
+        count_lost(session, thread);
+        return false;
+    }
+    memcpy(record + 1, change->words, change->count * sizeof *record);
     pmt_ring_commit(&thread->producer);
     return true;
 }

@@ -23,6 +23,19 @@ void pmt_event_leave_sigsafe(void);
 pmt_thread_t *pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now);
 // False: lost, and counted.
 bool pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event);
+// A record that is no event of an engine: the time is its first word.
+typedef struct pmt_change_s {
+    unsigned type;  // pmt_raw_e
+    unsigned flags;
+    uint32_t arg;
+    uint64_t words[4];
+    unsigned count;  // of words
+    bool stack;      // it goes with the thread's present stack
+} pmt_change_t;
+// False: lost, and counted as an event.
+bool pmt_event_change_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_change_t *change);
+// All is recorded; what it cost is booked elsewhere.
+void pmt_event_settle_sigsafe(pmt_thread_t *thread);
 // All is recorded; books what the event cost since `begin`. Returns the time.
 uint64_t pmt_event_rest_sigsafe(pmt_session_t *session, pmt_thread_t *thread, uint64_t begin);
 void pmt_event_end_sigsafe(pmt_thread_t *thread);

@@ -8,6 +8,7 @@
 #include "capture/event.h"
 #include "capture/fault.h"
 #include "capture/lane.h"
+#include "capture/moves.h"
 #include "capture/residency.h"
 #include "capture/timer.h"
 #include "format/wire.h"
@@ -144,6 +145,7 @@ greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int e
         err = pmt_prim_send_sigsafe(socket, &events, sizeof events, &event_fd, 1);
         err = err ? err : trace_others(session, socket);
     }
+    err = err ? err : pmt_moves_greet(session, socket);
     for (size_t i = 0; i < options->name_count && !err; i++) {
         err = send_name(socket, session->pid, &options->names[i]);
     }
@@ -327,6 +329,7 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         goto no_memory;
     }
     session->engine = arm(session, options->engine, &event_fd, reason);
+    pmt_moves_arm(session, options->releases, reason);
     pmt_event_adopt_thread();
     if ((err = greet(session, options, shared_fd, event_fd, reason)) < 0) {
         goto no_recorder;
@@ -351,11 +354,13 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         pmt_prim_fault_event_enable(event_fd);
         pmt_prim_close_sigsafe(event_fd);
     }
+    pmt_moves_let_go(false);
     return 0;
 
 no_recorder:
     pmt_prim_fault_event_disable(event_fd);  // the recorder may have it, or get it later
     pmt_prim_close_sigsafe(event_fd);
+    pmt_moves_let_go(true);
     pmt_prim_close_sigsafe(shared_fd);
     pmt_timer_disarm();
     pmt_event_forget_threads();

@@ -72,6 +72,7 @@ typedef struct pmt_options_s {
     uint64_t rss_before;  // pages, before anything of the tracer was loaded; 0: unknown
     bool exact;
     bool events;   // hooks will be switched on
+    bool releases; // follow what gives memory back
     bool confirm;  // wait until the recorder answers: it may have failed to start
     pmt_engine_t engine;  // to use
     const pmt_interp_t *interp;
