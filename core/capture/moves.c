@@ -256,7 +256,7 @@ pmt_moves_arm(pmt_session_t *session, bool releases, const char *engine_reason)
     releases_asked = releases;
     moves_reason[0] = releases_reason[0] = '\0';
     if (session->engine != PMT_ENGINE_FAULTS) {
-        snprintf(moves_reason, PMT_REASON_MAX, "it takes the signals of the page-fault engine: %s", engine_reason);
+        snprintf(moves_reason, PMT_REASON_MAX, "it takes the signals of the page-fault engine: %.500s", engine_reason);
         memcpy(releases_reason, moves_reason, sizeof releases_reason);
         return;
     }

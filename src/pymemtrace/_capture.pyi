@@ -11,6 +11,7 @@ def start(
     engine: str,
     names: dict[int, str] | None = ...,
     events: bool = ...,
+    releases: bool = ...,
     /,
 ) -> tuple[str, str | None]: ...
 def stop() -> None: ...

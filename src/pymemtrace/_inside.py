@@ -124,7 +124,8 @@ def start(capture: "Any", address: str, options: list[str], *, confirm: bool) ->
     try:
         events = wanted_events(options) is not None
         engine = wanted_engine(options)
-        answer = capture.start(address, "exact" in options, confirm, _rss_before, _meta(), engine, None, events)
+        exact, releases = "exact" in options, "releases" in options
+        answer = capture.start(address, exact, confirm, _rss_before, _meta(), engine, None, events, releases)
     except OSError:
         capture.release_trap()
         lead_no_more()
@@ -146,8 +147,8 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
 
     def go_on() -> None:
         try:
-            engine = wanted_engine(options)
-            capture.start(address, "exact" in options, False, 0, _meta(), engine, None, events is not None)
+            engine, releases = wanted_engine(options), "releases" in options
+            capture.start(address, "exact" in options, False, 0, _meta(), engine, None, events is not None, releases)
         except OSError:
             capture.hooks_off()
             return  # the recorder has gone: the child is on its own

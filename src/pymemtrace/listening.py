@@ -97,7 +97,13 @@ def _attach(command: dict[str, str]) -> dict[str, str]:
     if _capture.engine() is not None:
         return {"error": "it is being traced already, by pymemtrace run"}
     options = Options(
-        command.get("path"), "exact" in command, "overwrite" in command, None, True, "alone" not in command
+        command.get("path"),
+        "exact" in command,
+        "overwrite" in command,
+        None,
+        True,
+        "alone" not in command,
+        releases="exact" if "releases" in command else None,
     )
     try:
         recording = api.enter(options)

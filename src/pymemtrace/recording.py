@@ -37,6 +37,7 @@ class Options:
         quiet: bool,
         follow: bool,
         events: bool = False,
+        releases: str | None = None,
     ) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"path must be a str or a path object, not {type(path).__name__}")
@@ -44,6 +45,8 @@ class Options:
             raise TypeError(f"max_size must be a number of bytes or None, not {type(max_size).__name__}")
         if max_size is not None and not _LEAST_SIZE <= max_size < 1 << 63:
             raise ArgumentError(f"max_size must be at least {_LEAST_SIZE} bytes, not {max_size}")
+        if releases not in (None, "exact"):
+            raise ArgumentError(f"releases must be 'exact' or None, not {releases!r}")
         self.path = None if path is None else os.fsdecode(path)
         if self.path == "":
             raise ArgumentError("path must not be empty")
@@ -55,6 +58,7 @@ class Options:
         self.quiet = bool(quiet)
         self.follow = bool(follow)
         self.events = bool(events)
+        self.releases = releases is not None
 
 
 class Recording:
@@ -151,8 +155,7 @@ class Recording:
             _capture.guard_trap()  # for good, since a last signal may come late
             self._address = recorder.address
             self._lead()
-            exact, events = self._options.exact, self._options.events
-            answer = _capture.start(recorder.address, exact, True, 0, _meta(), "best", names, events)
+            answer = self._trace(True, names)
         except BaseException:
             self._lead_no_more()
             _restore_native_id()
@@ -167,9 +170,15 @@ class Recording:
             _capture.release_trap()
             self._fail(f"page faults cannot be traced: {reason}", reason)
 
+    def _trace(self, confirm: bool, names: dict[int, str] | None) -> tuple[str, str | None]:
+        wanted = self._options
+        exact, events, releases = wanted.exact, wanted.events, wanted.releases
+        return _capture.start(self._address, exact, confirm, 0, _meta(), "best", names, events, releases)
+
     def _lead(self) -> None:
         if self._options.follow:
-            _inside.lead(self._address, ["exact"] if self._options.exact else [])
+            words = {"exact": self._options.exact, "releases": self._options.releases}
+            _inside.lead(self._address, [word for word, wanted in words.items() if wanted])
 
     def _lead_no_more(self) -> None:
         if self._options.follow:
@@ -180,8 +189,7 @@ class Recording:
         if not self.running or not self._options.follow:
             return
         try:
-            exact, events = self._options.exact, self._options.events
-            _capture.start(self._address, exact, False, 0, _meta(), "best", None, events)
+            self._trace(False, None)
         except OSError:  # the recorder has gone: the child is on its own
             self._lead_no_more()
             return

@@ -60,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     parser.add_argument("--exact", action="store_true", help="a signal at every page fault, whatever it costs")
     parser.add_argument(
+        "--releases",
+        choices=["exact"],
+        help="exact: record which line gave memory back, and how much, at some 15 us each time",
+    )
+    parser.add_argument(
         "--no-follow", action="store_true", help="trace this process alone, not the Python processes it starts"
     )
 
@@ -69,7 +74,12 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.process.listener import Listener
 
     program = Listener(args.pid)
-    wanted = {"exact": args.exact, "overwrite": args.force, "alone": args.no_follow}
+    wanted = {
+        "exact": args.exact,
+        "overwrite": args.force,
+        "alone": args.no_follow,
+        "releases": args.releases is not None,
+    }
     options = {name: "1" for name, asked in wanted.items() if asked}
     path = os.path.abspath(args.output if args.output is not None else _free_path(program.name, args.pid))
     answer = program.ask("attach", path=path, **options)
