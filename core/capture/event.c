@@ -313,11 +313,31 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
     return true;
 }
 
+static bool
+write_no_stack(pmt_thread_t *thread)
+{
+    thread->stack.depth = 0;
+    return pmt_ring_reserve(&thread->producer, PMT_RAW_FRAMES, 0, 0, 1) != NULL;
+}
+
+static bool
+write_stack_of(pmt_session_t *session, pmt_thread_t *thread, const pmt_change_t *change)
+{
+    switch (change->stack) {
+    case PMT_STACK_PRESENT:
+        return write_stack(session, thread);
+    case PMT_STACK_UNKNOWN:
+        return write_no_stack(thread);
+    default:
+        return true;
+    }
+}
+
 bool
 pmt_event_change_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_change_t *change)
 {
     uint64_t *record = NULL;
-    if ((!thread->producer.lost || write_losses(thread, change->words[0])) && (!change->stack || write_stack(session, thread))) {
+    if ((!thread->producer.lost || write_losses(thread, change->words[0])) && write_stack_of(session, thread, change)) {
         record = pmt_ring_reserve(&thread->producer, change->type, change->flags, change->arg, 1 + change->count);
     }
     if (!record) {

@@ -30,7 +30,7 @@ typedef struct pmt_change_s {
     uint32_t arg;
     uint64_t words[4];
     unsigned count;  // of words
-    bool stack;      // it goes with the thread's present stack
+    enum pmt_change_stack_e { PMT_STACK_NOT_NEEDED, PMT_STACK_PRESENT, PMT_STACK_UNKNOWN } stack;  // that it goes with; unknown: as if no Python ran
 } pmt_change_t;
 // False: lost, and counted as an event.
 bool pmt_event_change_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_change_t *change);

@@ -58,6 +58,7 @@ record_move(pmt_session_t *session, pmt_thread_t *thread, const pmt_call_effect_
 }
 
 // The fall is that since RSS was read last: what came in since then without a signal hides a part of it. The last reading that faults take their rises from stays.
+// The interpreter gives back memory of its own, too: of frames and code objects that it still points at.
 static void
 record_release(pmt_session_t *session, pmt_thread_t *thread, enum pmt_call_e call, const pmt_call_effect_t *effect, uint64_t now)
 {
@@ -72,7 +73,7 @@ record_release(pmt_session_t *session, pmt_thread_t *thread, enum pmt_call_e cal
         .arg = fell < UINT32_MAX ? (uint32_t)fell : UINT32_MAX,
         .words = {now, effect->released, effect->size},
         .count = 3,
-        .stack = true,
+        .stack = session->interp->steady_sigsafe(thread->last_stack) ? PMT_STACK_PRESENT : PMT_STACK_UNKNOWN,
     };
     if (pmt_event_change_sigsafe(session, thread, &change)) {
         atomic_fetch_add_explicit(&session->shared->releases, 1, memory_order_relaxed);
@@ -106,15 +107,19 @@ review_cost(const pmt_session_t *session, enum pmt_call_e call, uint64_t begin)
 }
 
 static void
-handle_call(pmt_session_t *session, enum pmt_call_e call, const pmt_call_seen_t *seen)
+handle_call(pmt_session_t *session, enum pmt_call_e call, const pmt_fault_signal_t *signal)
 {
+    pmt_call_seen_t seen;
     pmt_call_effect_t effect;
     uint64_t begin;
-    bool any = pmt_prim_call_effect_sigsafe(call, seen, &effect);
+    pmt_prim_call_seen_sigsafe(signal, &seen);
+    bool any = pmt_prim_call_effect_sigsafe(call, &seen, &effect);
     pmt_thread_t *thread = pmt_event_begin_sigsafe(session, &begin);
     if (PMT_UNLIKELY(!thread)) {
         return;
     }
+    thread->last_instruction = signal->instruction;  // a fault of this handler's own code is known by them
+    thread->last_stack = signal->stack;
     if (any && effect.moved) {
         record_move(session, thread, &effect, begin);
     }
@@ -127,9 +132,11 @@ handle_call(pmt_session_t *session, enum pmt_call_e call, const pmt_call_seen_t 
 }
 
 static void
-count_test(const pmt_call_seen_t *seen)
+count_test(const pmt_fault_signal_t *signal)
 {
-    if (seen->arguments[0] == PMT_CALL_NOWHERE && seen->result < 0) {
+    pmt_call_seen_t seen;
+    pmt_prim_call_seen_sigsafe(signal, &seen);
+    if (seen.arguments[0] == PMT_CALL_NOWHERE && seen.result < 0) {
         atomic_fetch_add_explicit(&self_test.hits, 1, memory_order_relaxed);
     }
     if (atomic_fetch_add_explicit(&self_test.signals, 1, memory_order_relaxed) == SIGNALS_MAX) {
@@ -142,17 +149,15 @@ pmt_moves_on_signal_sigsafe(const pmt_fault_signal_t *signal)
 {
     pmt_session_t *session = &pmt_session;
     unsigned call = signal->cookie & COOKIE_CALL;
-    pmt_call_seen_t seen;
     if ((signal->cookie & ~COOKIE_CALL) != COOKIE || call == 0 || call >= PMT_CALLS) {
         return false;
     }
     bool active = pmt_event_enter_sigsafe(session);
     if (!signal->async && signal->instruction == follows[call].instruction) {  // else the registers are no longer the call's
-        pmt_prim_call_seen_sigsafe(signal, &seen);
         if (active && atomic_load_explicit(&follows[call].on, memory_order_relaxed)) {
-            handle_call(session, (enum pmt_call_e)call, &seen);
+            handle_call(session, (enum pmt_call_e)call, signal);
         } else if (atomic_load_explicit(&self_test.running, memory_order_relaxed)) {
-            count_test(&seen);
+            count_test(signal);
         }
     }
     pmt_event_leave_sigsafe();
