@@ -21,9 +21,9 @@ _Static_assert(PMT_CALL_MUNMAP == (int)PMT_RELEASE_MUNMAP && PMT_CALL_MADVISE ==
 
 static const uint64_t COOKIE = 0x706d656d74720100ull, COOKIE_CALL = 0xf;
 enum {
-    FREE_HITS = 200,         // that may cost what they will
-    MOVES_PERMILLE = 20,     // of the run time
-    RELEASES_PERMILLE = 6,   // of each of the three
+    FREE_HITS = 500,         // of each call, that may cost what they will: real programs have some hundred at most
+    MOVES_PERMILLE = 10,     // of the run time
+    RELEASES_PERMILLE = 5,   // of each of the three
     TRIES = 4,               // of a self-test
     SIGNALS_MAX = 64,        // in a self-test: a machine that does not get past the instruction must not hang the program
 };

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "prim/prim.h"
+
 static void
 one_fault(void **state)
 {
@@ -142,6 +144,51 @@ texts_that_fill_their_record(void **state)
     assert_string_equal(got.names[0], "");
 }
 
+static void
+moves(void **state)
+{
+    uint64_t page = pmt_prim_page_size_sigsafe(), beyond = (UINT64_C(1) << PMT_WIRE_ADDRESS_BITS) * page;
+    put_thread(0, TID, 20);
+    put(0, PMT_RAW_MOVE, 0, 0, FIELDS(trace.t0 + 30, 5 * page, 900 * page, 7 * page));
+    put(0, PMT_RAW_MOVE, 0, 0, FIELDS(trace.t0 + 40, beyond - page, page, 2 * page));  // these are not written by our handler
+    put(0, PMT_RAW_MOVE, 0, 0, FIELDS(trace.t0 + 40, page, beyond - page, 2 * page));
+    put(0, PMT_RAW_MOVE, 0, 0, FIELDS(trace.t0 + 40, page, 9 * page, 0));
+    drain();
+    read_back();
+    assert_int_equal(got.counts[PMT_WIRE_MOVE], 1);
+    const pmt_record_t *move = &got.last[PMT_WIRE_MOVE];
+    assert_int_equal(move->time, 30);
+    assert_int_equal(move->u.move.thread, 0);
+    assert_int_equal(move->u.move.from, 5);
+    assert_int_equal(move->u.move.to, 900);
+    assert_int_equal(move->u.move.pages, 7);
+}
+
+static void
+releases(void **state)
+{
+    uint64_t page = pmt_prim_page_size_sigsafe();
+    put_thread(0, TID, 20);
+    put(0, PMT_RAW_FRAMES, 0, 0, FIELDS(FRAME(1, 10), FRAME(2, 20)));
+    put(0, PMT_RAW_RELEASE, PMT_RELEASE_BRK, 6, FIELDS(trace.t0 + 30, 5 * page, 7 * page));
+    put(0, PMT_RAW_RELEASE, 0, 6, FIELDS(trace.t0 + 40, 5 * page, 7 * page));  // these are not written by our handler
+    put(0, PMT_RAW_RELEASE, PMT_RELEASE_MREMAP + 1, 6, FIELDS(trace.t0 + 40, 5 * page, 7 * page));
+    put(0, PMT_RAW_RELEASE, PMT_RELEASE_BRK, 6, FIELDS(trace.t0 + 40, 5 * page, 0));
+    put(0, PMT_RAW_FAULT, 0, 1, FIELDS(trace.t0 + 50, 0x1000, NOWHERE));
+    drain();
+    read_back();
+    assert_int_equal(got.counts[PMT_WIRE_RELEASE], 1);
+    const pmt_record_t *release = &got.last[PMT_WIRE_RELEASE];
+    assert_int_equal(release->time, 30);
+    assert_int_equal(release->u.release.thread, 0);
+    assert_int_equal(release->u.release.what, PMT_RELEASE_BRK);
+    assert_int_equal(release->u.release.first, 5);
+    assert_int_equal(release->u.release.pages, 7);
+    assert_int_equal(release->u.release.fell, 6);
+    assert_true(release->u.release.node > 0);
+    ASSERT_STACK(0, FRAME(2, 20), FRAME(1, 10));
+}
+
 int
 main(void)
 {
@@ -152,6 +199,8 @@ main(void)
         DRAIN_TEST(extreme_fields),
         DRAIN_TEST(texts),
         DRAIN_TEST(texts_that_fill_their_record),
+        DRAIN_TEST(moves),
+        DRAIN_TEST(releases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
