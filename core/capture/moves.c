@@ -37,7 +37,7 @@ typedef struct follow_s {
     _Atomic uint64_t hits, cost_ns;
 } follow_t;
 
-static follow_t follows[PMT_CALLS];  // by pmt_call_e
+static follow_t follows[PMT_CALLS] = {[PMT_CALL_MUNMAP] = {.fd = -1}, [PMT_CALL_MADVISE] = {.fd = -1}, [PMT_CALL_BRK] = {.fd = -1}, [PMT_CALL_MREMAP] = {.fd = -1}};
 static bool releases_asked;
 static char moves_reason[PMT_REASON_MAX], releases_reason[PMT_REASON_MAX];
 static struct {
@@ -194,8 +194,21 @@ passes_test(follow_t *follow, enum pmt_call_e call, uint64_t bare)
     return atomic_load_explicit(&self_test.hits, memory_order_relaxed) == TRIES;
 }
 
+// After an exec the program before still has the registers, until the recorder, which has been greeted, lets go of its events.
+static int
+open_own_event(enum pmt_call_e call, unsigned *patience)
+{
+    static const uint64_t MOMENT_NS = 2000000;
+    int fd = pmt_prim_call_event_open_sigsafe(0, follows[call].instruction, COOKIE | call);
+    for (; fd == -ENOSPC && *patience > 0; --*patience) {
+        pmt_prim_sleep(MOMENT_NS);
+        fd = pmt_prim_call_event_open_sigsafe(0, follows[call].instruction, COOKIE | call);
+    }
+    return fd;
+}
+
 static bool
-arm_call(enum pmt_call_e call, char reason[PMT_REASON_MAX])
+arm_call(enum pmt_call_e call, unsigned *patience, char reason[PMT_REASON_MAX])
 {
     follow_t *follow = &follows[call];
     follow->instruction = pmt_prim_call_find(call);
@@ -204,7 +217,7 @@ arm_call(enum pmt_call_e call, char reason[PMT_REASON_MAX])
         return false;
     }
     uint64_t bare = follow->tested ? 0 : time_tries(call);
-    follow->fd = pmt_prim_call_event_open_sigsafe(0, follow->instruction, COOKIE | call);
+    follow->fd = open_own_event(call, patience);
     if (follow->fd < 0) {
         pmt_prim_call_event_reason(follow->fd, reason, PMT_REASON_MAX);
         return false;
@@ -236,10 +249,10 @@ pmt_moves_let_go(bool failed)
 
 // All three or none: what is left out would be missing without a word.
 static void
-arm_releases(void)
+arm_releases(unsigned *patience)
 {
     for (unsigned call = PMT_CALL_MUNMAP; call <= PMT_CALL_BRK; call++) {
-        if (!arm_call((enum pmt_call_e)call, releases_reason)) {
+        if (!arm_call((enum pmt_call_e)call, patience, releases_reason)) {
             for (unsigned armed = PMT_CALL_MUNMAP; armed <= call; armed++) {
                 let_go((enum pmt_call_e)armed, true);
             }
@@ -248,28 +261,27 @@ arm_releases(void)
     }
 }
 
-void
-pmt_moves_arm(pmt_session_t *session, bool releases, const char *engine_reason)
+static void
+arm(const pmt_session_t *session, const char *engine_reason)
 {
+    unsigned patience = 20;
     for (unsigned call = 1; call < PMT_CALLS; call++) {
         follow_t *follow = &follows[call];
-        follow->fd = -1;
         atomic_store_explicit(&follow->on, false, memory_order_relaxed);
         atomic_store_explicit(&follow->hits, 0, memory_order_relaxed);
         atomic_store_explicit(&follow->cost_ns, 0, memory_order_relaxed);
     }
-    releases_asked = releases;
     moves_reason[0] = releases_reason[0] = '\0';
     if (session->engine != PMT_ENGINE_FAULTS) {
         snprintf(moves_reason, PMT_REASON_MAX, "it takes the signals of the page-fault engine: %.500s", engine_reason);
         memcpy(releases_reason, moves_reason, sizeof releases_reason);
         return;
     }
-    if (!arm_call(PMT_CALL_MREMAP, moves_reason)) {
+    if (!arm_call(PMT_CALL_MREMAP, &patience, moves_reason)) {
         let_go(PMT_CALL_MREMAP, true);
     }
-    if (releases) {
-        arm_releases();
+    if (releases_asked) {
+        arm_releases(&patience);
     }
 }
 
@@ -317,10 +329,12 @@ send_own_events(const greeting_t *greeting, int *err)
 }
 
 int
-pmt_moves_greet(pmt_session_t *session, int socket)
+pmt_moves_greet(const pmt_session_t *session, int socket, bool releases, const char *engine_reason)
 {
     greeting_t greeting = {session, socket};
     int err = 0, why = 0;
+    releases_asked = releases;
+    arm(session, engine_reason);
     unsigned refused = send_own_events(&greeting, &err) && err == 0 ? pmt_census(follow_thread, &greeting, &why) : 0;
     if (refused) {
         char *reason = releases_asked && !releases_reason[0] ? releases_reason : moves_reason;

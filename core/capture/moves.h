@@ -4,13 +4,11 @@
 
 #include "capture/session.h"
 
-// Opens the calling thread's events. `reason`: of the engine, if it does not run; then nothing is followed. What is refused is kept for pmt_moves_greet.
-void pmt_moves_arm(pmt_session_t *session, bool releases, const char *engine_reason);
+// Opens events for the calling thread and all others of the process and sends them to the recorder, which has been greeted, and what is refused. `engine_reason`: if page faults are
+// not followed; then nothing is. 0 or -errno of the connection.
+int pmt_moves_greet(const pmt_session_t *session, int socket, bool releases, const char *engine_reason);
 
-// Opens events for all other threads of the process, sends all to the recorder, and what is refused. 0 or -errno of the connection.
-int pmt_moves_greet(pmt_session_t *session, int socket);
-
-// Gives up this process's descriptors. `failed`: the events are not to go on.
+// Gives up this process's descriptors after the greeting. `failed`: the events are not to go on.
 void pmt_moves_let_go(bool failed);
 
 // False: the signal is none of these.

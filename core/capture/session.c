@@ -145,7 +145,7 @@ greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int e
         err = pmt_prim_send_sigsafe(socket, &events, sizeof events, &event_fd, 1);
         err = err ? err : trace_others(session, socket);
     }
-    err = err ? err : pmt_moves_greet(session, socket);
+    err = err ? err : pmt_moves_greet(session, socket, options->releases, reason);
     for (size_t i = 0; i < options->name_count && !err; i++) {
         err = send_name(socket, session->pid, &options->names[i]);
     }
@@ -329,7 +329,6 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
         goto no_memory;
     }
     session->engine = arm(session, options->engine, &event_fd, reason);
-    pmt_moves_arm(session, options->releases, reason);
     pmt_event_adopt_thread();
     if ((err = greet(session, options, shared_fd, event_fd, reason)) < 0) {
         goto no_recorder;

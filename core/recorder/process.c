@@ -96,6 +96,7 @@ pmt_process_greeted(pmt_trace_t *trace, const pmt_hello_t *hello, int shared_fd)
     pmt_process_t *process = pmt_process_find(trace, hello->pid);
     if (process && process->shared) {
         process->ended = process->replaced = true;
+        pmt_process_close_events(process, NULL);  // of the program before the exec: the next one needs their breakpoint registers
         process = NULL;
     }
     if (!process && !(process = pmt_process_new(trace, hello->pid, hello->parent, hello->time))) {
