@@ -40,9 +40,7 @@ def moving(way: str, user: str = "", *options: str) -> tuple[Traced, pmt.Trace]:
 
 
 def moves_of(found: pmt.Trace, process: int = 0) -> list[list[int]]:
-    return [
-        [move.old, move.new, move.pages] for move in found.moves if found.threads[move.thread].process == process
-    ]
+    return [[move.old, move.new, move.pages] for move in found.moves if found.threads[move.thread].process == process]
 
 
 def assert_moved(moved: list[list[int]], found: pmt.Trace, process: int = 0) -> None:
