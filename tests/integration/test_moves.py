@@ -1,4 +1,4 @@
-"""Memory that mremap moves takes its faults along. A release is seen at once; with --releases exact its line is known."""
+"""Memory that mremap moves takes its faults along. Releases are seen at once, and with --releases exact their lines."""
 
 from __future__ import annotations
 

@@ -182,27 +182,27 @@ def releases():
 
 def self_traced():
     """Starts when threads run already; then once more."""
-    found = []
-    for number in range(2):
-        ready, go, done = threading.Event(), threading.Event(), []
+    return {"moved": [one_session(f"{number}.pmt") for number in range(2)]}
 
-        def work():
-            ready.set()
-            go.wait()
-            *_, moved = move(30)
-            done.append([threading.get_native_id(), *moved])
 
-        worker = threading.Thread(target=work)
-        worker.start()
-        ready.wait()
-        with pymemtrace.trace(f"{number}.pmt", overwrite=True, releases="exact"):
-            go.set()
-            worker.join()
-            memory, behind, moved = move(31)
-            memory.close()
-        move(32)  # not recorded
-        found.append([*done, [threading.get_native_id(), *moved]])
-    return {"moved": found}
+def one_session(path):
+    ready, go, moved = threading.Event(), threading.Event(), []
+
+    def work():
+        ready.set()
+        go.wait()
+        moved.append([threading.get_native_id(), *move(30)[2]])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ready.wait()
+    with pymemtrace.trace(path, overwrite=True, releases="exact"):
+        go.set()
+        worker.join()
+        memory, behind, told = move(31)
+        memory.close()
+    move(32)  # not recorded
+    return [*moved, [threading.get_native_id(), *told]]
 
 
 def taken():
