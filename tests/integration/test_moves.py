@@ -228,7 +228,7 @@ def test_a_wrong_word() -> None:
 
 def test_a_fall_is_seen_at_once() -> None:
     """By the next fault, not by the sampler's next look, which comes every 10 ms; and a snapshot follows."""
-    traced, found = moving("released_and_touched")
+    traced, found = moving("released_and_touched", "", "--exact")
     falls = [snapshot for snapshot in found.snapshots if snapshot.kind == FELL]
     for begin, end in traced.truth["fell"]:
         [fall] = [each for each in falls if begin - found.t0 <= each.since <= end - found.t0 + 10_000_000][:1]

@@ -229,7 +229,7 @@ def released_and_touched():
         time.sleep(0.1)
         before = time.monotonic_ns()
         memory.close()
-        touch(area(600), 0, 600)
+        touch(area(3), 0, 3)
         begun.append([before, time.monotonic_ns()])
         time.sleep(0.1)
     return {"fell": begun}
