@@ -238,18 +238,35 @@ look(pmt_trace_t *trace, pmt_process_t *process)
 
 // ---- one snapshot ----
 
+// RssAnon, RssFile, RssShmem and VmSwap; the sum of the first three. Zeros for a process that is gone.
+static uint64_t
+read_kib(const pmt_process_t *process, uint64_t kib[4])
+{
+    pmt_process_status_t status = {0};
+    if (process->status_fd < 0 || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+        status = (pmt_process_status_t){0};
+    }
+    kib[0] = (uint64_t)status.anon;
+    kib[1] = (uint64_t)status.file;
+    kib[2] = (uint64_t)status.shmem;
+    kib[3] = status.swap > 0 ? (uint64_t)status.swap : 0;
+    return kib[0] + kib[1] + kib[2];
+}
+
 static void
 begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *name, uint64_t now)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
     uint64_t fell_at = atomic_exchange_explicit(&process->shared->fell_at, 0, memory_order_relaxed);
     uint64_t since = fell_at && fell_at < now && kind != PMT_SNAPSHOT_START ? fell_at : now;
-    atomic_store_explicit(&process->shared->rss_high, 0, memory_order_relaxed);
+    // What is released from now on is a fall from here, though nobody reads RSS before it is.
+    uint64_t kib[4], high_kib = read_kib(process, kib);
+    atomic_store_explicit(&process->shared->rss_high, high_kib * 1024 / pmt_prim_page_size_sigsafe(), memory_order_relaxed);
     snapshots->job.kind = kind;
     snapshots->job.count = snapshots->job.present = 0;
     snapshots->job.at = snapshots->job.next_piece = snapshots->job.empty_time = 0;
     snapshots->job.broken = snapshots->job.mapped = false;
-    snapshots->high_kib = 0;
+    snapshots->high_kib = (int64_t)high_kib;
     snapshots->running = true;
     snapshots->put_off = snapshots->first_due = false;
     snapshots->spent_ns = 0;
@@ -260,18 +277,11 @@ static void
 end(pmt_trace_t *trace, pmt_process_t *process, int err)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
-    pmt_process_status_t status = {0};
-    uint64_t now = pmt_prim_now_ns_sigsafe(), kib[4] = {0}, rollup = 0;
-    if (process->status_fd >= 0 && pmt_prim_process_status_read(process->status_fd, &status) == 0) {
-        kib[0] = (uint64_t)status.anon;
-        kib[1] = (uint64_t)status.file;
-        kib[2] = (uint64_t)status.shmem;
-        kib[3] = status.swap > 0 ? (uint64_t)status.swap : 0;
-    }
-    bool cheap = snapshots->job.kind == PMT_SNAPSHOT_ASKED && kib[0] + kib[1] + kib[2] <= ROLLUP_MAX_KIB;
+    uint64_t now = pmt_prim_now_ns_sigsafe(), kib[4], rss = read_kib(process, kib), rollup = 0;
+    bool cheap = snapshots->job.kind == PMT_SNAPSHOT_ASKED && rss <= ROLLUP_MAX_KIB;
     if (err == 0 && snapshots->rollup >= 0 && (cheap || snapshots->job.kind == PMT_SNAPSHOT_AT_END)) {
-        int64_t rss = pmt_prim_rollup_kib(snapshots->rollup);
-        rollup = rss < 0 ? 0 : (uint64_t)rss + 1;
+        int64_t exact = pmt_prim_rollup_kib(snapshots->rollup);
+        rollup = exact < 0 ? 0 : (uint64_t)exact + 1;
     }
     pmt_writer_snapshot_end(trace->writer, process->number, pmt_trace_time(trace, now), (unsigned)-err, kib, rollup);
     snapshots->running = false;

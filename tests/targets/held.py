@@ -44,7 +44,6 @@ def pass_by():
     memory = fresh(48 * MIB)
     touch(memory, 48 * MIB)
     pymemtrace.snapshot("both")
-    time.sleep(0.05)  # looked at by the recorder's tick, so that the fall is seen as one
 
 
 def write_again(memory):
