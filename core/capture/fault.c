@@ -160,8 +160,18 @@ even_out(pmt_session_t *session, uint32_t up, uint32_t period)
     return up + found - left;
 }
 
+// Faults of the thread since this was asked last.
+static uint64_t
+new_faults(pmt_thread_t *thread)
+{
+    uint64_t faults = pmt_prim_thread_faults_sigsafe(), before = thread->faults_told;
+    thread->faults_told = faults;
+    return faults - before;
+}
+
 // The same for a signal that stands for many faults. Memory that is brought in and released between two signals is in no step; but where RSS has fallen lately, or
 // the page of the last signal comes in again, and this one is the thread's own, so were the other faults'. Not after a fork, when faults replace pages.
+// Until the recorder has closed them the events of the last period signal too, beside the new ones or in their place: so no more than the thread's own faults.
 static PMT_COLD rise_t
 rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt_rss_step_t step, uint32_t period)
 {
@@ -169,8 +179,6 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
     uint32_t up = rise_of(step);
     uint64_t now = pmt_prim_now_ns_sigsafe();
     bool fell = step.anon < 0 || step.shared < 0;
-    // Until the recorder has closed them, old events signal the same faults as the new ones.
-    bool old = period != atomic_load_explicit(&session->period, memory_order_relaxed);
     if (fell || address == thread->last_address) {
         atomic_store_explicit(&session->released_at, now, memory_order_relaxed);
     }
@@ -178,9 +186,11 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
         up = even_out(session, up, period);
     }
     bool lately = now - atomic_load_explicit(&session->released_at, memory_order_relaxed) < LATELY_NS;
-    bool telling = !old && !atomic_load_explicit(&session->forked, memory_order_relaxed);
-    if (up < period && ((fell && up == 0) || (lately && telling && anonymous_around(thread, address)))) {
-        up = period;
+    bool telling = !atomic_load_explicit(&session->forked, memory_order_relaxed);
+    uint64_t faults = lately ? new_faults(thread) : 0;
+    uint32_t own = faults < period ? (uint32_t)faults : period;
+    if (up < own && ((fell && up == 0) || (telling && anonymous_around(thread, address)))) {
+        up = own;
     }
     return (rise_t){.pages = up, .by_time = thread->producer.lost > 0 && up > 0};
 }
@@ -190,6 +200,9 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
 {
     pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, now);
     rise_t rise = {.pages = 1};
+    if (PMT_UNLIKELY(period == 1 && atomic_load_explicit(&session->period, memory_order_relaxed) > 1)) {
+        new_faults(thread);  // the new event's signal must not tell of this fault again
+    }
     if (PMT_UNLIKELY(period > 1)) {
         rise = rise_of_many(session, thread, address, step, period);
     } else if (PMT_UNLIKELY(step.anon != 1 || step.shared != 0)) {

@@ -18,6 +18,7 @@ typedef struct pmt_thread_s {
     uint64_t signals;  // since the thread was claimed
     uint64_t unsignalled;  // faults of the thread that made no signal, as far as they have been accounted for
     uint64_t faults_before;  // the thread's fault count when it was claimed; with the timer engine: at its last tick
+    uint64_t faults_told;  // the same at its last signal while memory was being released (rise_of_many in fault.c)
     bool timed;  // it has asked for ticks (timer.c)
     pmt_code_info_t info;  // scratch of the handler
 } pmt_thread_t;
