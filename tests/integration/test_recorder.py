@@ -114,6 +114,35 @@ def test_the_recorder_is_stopped(threads: int, user: str) -> None:
     assert "lost" in cli("report", path, user=user).stdout
 
 
+def recorder_of(process: subprocess.Popen[bytes], path: Path) -> int:
+    """Wait for it."""
+    while process.poll() is None:
+        if path.exists() and (found := holders(path)):
+            return found[0]
+    pytest.fail("the program ended before its recorder was seen")
+
+
+def test_a_recorder_that_gets_little_time() -> None:
+    """It closes the events of the last period late: until then they signal beside the new ones, or in their place."""
+    need_faults(user := any_user())
+    path = new_folder(user) / "x.pmt"
+    pieces = [TARGETS / "released_at_once.py", "pieces", "2", "60000", "1"]
+    process = popen(pymemtrace("run", "-q", "-o", path, *pieces), user=user, stdin=subprocess.DEVNULL)
+    recorder = recorder_of(process, path)
+    while process.poll() is None:
+        try:
+            os.kill(recorder, signal.SIGSTOP)
+            time.sleep(0.02)
+            os.kill(recorder, signal.SIGCONT)
+        except ProcessLookupError:
+            break
+        time.sleep(0.005)
+    assert process.wait(20) == 0
+    found = report(path, user=user)
+    assert found["engine"]["period"] > 16, "the period did not widen"
+    assert_pages(sum(row["self"] for row in found["by_function"] if row["function"] == "touch"), 120_000)
+
+
 def test_a_recorder_that_stays_stopped() -> None:
     """The program ends as it would, and so does `run`: a recorder that cannot end is told to go on."""
     process, path, recorder = start(any_user(), "1", "20000")
