@@ -26,7 +26,8 @@ typedef struct span_s {
 // One that is being taken.
 typedef struct job_s {
     unsigned kind;
-    uint64_t next_piece;  // absolute
+    uint64_t since;       // absolute, as the next
+    uint64_t next_piece;
     unsigned count, present;  // spans, and the one at which we are
     uint64_t at;              // in it
     uint64_t empty_from, empty_time;  // nothing was found from there to `at`, which is not yet written; empty_time 0: all is
@@ -263,6 +264,7 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     uint64_t kib[4], high_kib = read_kib(process, kib);
     atomic_store_explicit(&process->shared->rss_high, high_kib * 1024 / pmt_prim_page_size_sigsafe(), memory_order_relaxed);
     snapshots->job.kind = kind;
+    snapshots->job.since = since;
     snapshots->job.count = snapshots->job.present = 0;
     snapshots->job.at = snapshots->job.next_piece = snapshots->job.empty_time = 0;
     snapshots->job.broken = snapshots->job.mapped = false;
@@ -289,6 +291,17 @@ end(pmt_trace_t *trace, pmt_process_t *process, int err)
     snapshots->spent_ns += pmt_prim_now_ns_sigsafe() - now;
     snapshots->ns += snapshots->spent_ns;
     snapshots->next_fall = now + SHARE * snapshots->spent_ns;
+}
+
+// The next one says what it would have said, also of the fall.
+static void
+give_way(pmt_trace_t *trace, pmt_process_t *process)
+{
+    const job_t *job = &process->snapshots->job;
+    end(trace, process, -ECANCELED);
+    if (job->kind == PMT_SNAPSHOT_FELL) {
+        atomic_store_explicit(&process->shared->fell_at, job->since, memory_order_relaxed);
+    }
 }
 
 static int
@@ -379,13 +392,13 @@ pmt_snapshots_take(pmt_trace_t *trace, pmt_process_t *process, const pmt_snapsho
 {
     pmt_snapshots_t *snapshots = process->snapshots;
     int err = snapshots ? take_first(trace, process, wish->deadline, between, context) : 0;
-    uint64_t now = pmt_prim_now_ns_sigsafe();
+    if (snapshots && !err && snapshots->running) {
+        give_way(trace, process);
+    }
+    uint64_t now = pmt_prim_now_ns_sigsafe();  // not before the end of the one that gave way: they do not overlap
     write_figures(trace, process, wish->figures, now);
     if (!snapshots || err) {
         return snapshots ? err : ENOTSUP;
-    }
-    if (snapshots->running) {
-        end(trace, process, -ECANCELED);
     }
     begin(trace, process, wish->kind, wish->name, now);
     return finish(trace, process, wish->deadline, between, context);
