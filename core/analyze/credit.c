@@ -1,6 +1,7 @@
 // Credit (credit.h).
 #include "analyze/credit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -17,8 +18,10 @@ void
 pmt_credits_fini(pmt_credits_t *credits)
 {
     free(credits->list);
+    free(credits->doubts);
     credits->list = NULL;
-    credits->count = credits->room = 0;
+    credits->doubts = NULL;
+    credits->count = credits->room = credits->doubt_count = credits->doubt_room = 0;
 }
 
 int
@@ -48,10 +51,25 @@ pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uint64_
     return 0;
 }
 
-uint64_t
-pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
+static uint64_t
+spend_doubts(pmt_credits_t *credits, pmt_owner_t *who, uint64_t pages)
 {
-    pmt_owner_t *who = owner_of(credits, owner);
+    uint64_t spent = 0;
+    while (spent < pages && who->doubt_last) {
+        pmt_doubt_t *doubt = &credits->doubts[who->doubt_last - 1];
+        uint64_t taken = doubt->pages < pages - spent ? doubt->pages : pages - spent;
+        doubt->pages -= taken;
+        spent += taken;
+        if (doubt->pages == 0) {
+            who->doubt_last = doubt->before;
+        }
+    }
+    return spent;
+}
+
+static uint64_t
+spend_credit(pmt_credits_t *credits, pmt_owner_t *who, uint64_t pages)
+{
     pages = pages < who->credit ? pages : who->credit;
     const uint64_t spent = pages;
     who->credit -= pages;
@@ -67,6 +85,54 @@ pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
         }
     }
     return spent;
+}
+
+uint64_t
+pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t pages)
+{
+    pmt_owner_t *who = owner_of(credits, owner);
+    uint64_t spent = spend_credit(credits, who, pages);
+    return spent + spend_doubts(credits, who, pages - spent);
+}
+
+int
+pmt_credits_doubt(pmt_credits_t *credits, const pmt_credit_t *credit, uint64_t pages, uint64_t death)
+{
+    pmt_owner_t *who = owner_of(credits, credit->owner);
+    if (pmt_array_room(&credits->doubts, credits->doubt_count, &credits->doubt_room, sizeof *credits->doubts) < 0) {
+        return -ENOMEM;
+    }
+    credits->doubts[credits->doubt_count++] = (pmt_doubt_t){.birth = credit->birth, .death = death, .pages = pages, .owner = credit->owner, .before = who->doubt_last};
+    who->doubt_last = credits->doubt_count;
+    spend_credit(credits, who, pages);
+    return 0;
+}
+
+const pmt_doubt_t *
+pmt_credits_latest_doubt(pmt_credits_t *credits)
+{
+    while (credits->doubt_count && credits->doubts[credits->doubt_count - 1].pages == 0) {
+        credits->doubt_count--;
+    }
+    return credits->doubt_count ? &credits->doubts[credits->doubt_count - 1] : NULL;
+}
+
+void
+pmt_credits_believe(pmt_credits_t *credits, uint64_t pages)
+{
+    const pmt_doubt_t *doubt = pmt_credits_latest_doubt(credits);
+    if (doubt) {
+        spend_doubts(credits, owner_of(credits, doubt->owner), pages);
+    }
+}
+
+void
+pmt_credits_forget_doubts(pmt_credits_t *credits)
+{
+    for (uint32_t i = 0; i < credits->doubt_count; i++) {
+        owner_of(credits, credits->doubts[i].owner)->doubt_last = 0;
+    }
+    credits->doubt_count = 0;
 }
 
 pmt_credit_t *

@@ -387,25 +387,47 @@ pmt_space_looked(pmt_space_t *space)
 
 // ---- the end of a snapshot ----
 
-// Pages of [first, end) that are the kernel's since this snapshot go to who has credit that no other pages used up, the oldest first.
+// Credit that no found pages used up: the oldest, then what came in doubt last. False: there is none.
+static bool
+next_unused(pmt_space_t *space, uint32_t *at, pmt_credit_t *unused)
+{
+    const pmt_credit_t *credit = pmt_credits_oldest(&space->credits, at, space->time);
+    const pmt_doubt_t *doubt = credit ? NULL : pmt_credits_latest_doubt(&space->credits);
+    if (credit) {
+        *unused = *credit;
+    } else if (doubt) {
+        *unused = (pmt_credit_t){.birth = doubt->birth, .pages = doubt->pages, .owner = doubt->owner};
+    }
+    return credit || doubt;
+}
+
+// So many pages of it, and not more than it has.
+static void
+use(pmt_space_t *space, uint32_t *at, const pmt_credit_t *unused, uint64_t pages)
+{
+    if (pmt_credits_oldest(&space->credits, at, space->time)) {
+        pmt_credits_spend(&space->credits, unused->owner, pages);
+    } else {
+        pmt_credits_believe(&space->credits, pages);
+    }
+}
+
+// Pages of [first, end) that are the kernel's since this snapshot go to who has credit that no other pages used up.
 static int
 adopt(pmt_space_t *space, const pmt_found_t *orphan, uint32_t *at)
 {
+    pmt_credit_t credit;
     int err = 0;
-    for (uint64_t page = orphan->first, to; page < orphan->end && !err; page = to) {
+    for (uint64_t page = orphan->first, to; page < orphan->end && !err && next_unused(space, at, &credit); page = to) {
         const pmt_life_t *life = pmt_space_life(space, page);
-        pmt_credit_t *credit = pmt_credits_oldest(&space->credits, at, space->time);
-        if (!credit) {
-            return 0;
-        }
         to = life ? (page & ~(uint64_t)(PMT_CHUNK_PAGES - 1)) + life->first + life->pages : page + 1;
         to = to < orphan->end ? to : orphan->end;
         if (!life || life->birth != space->since || pmt_space_owner(space, life->owner)->node != UINT32_MAX) {
             continue;
         }
-        to = to - page < credit->pages ? to : page + credit->pages;
-        err = pmt_space_settle(space, space->since, page, to - page, pmt_tag(credit->owner, PMT_LIFE_BY_TIME), credit->birth);
-        pmt_credits_spend(&space->credits, credit->owner, to - page);
+        to = to - page < credit.pages ? to : page + credit.pages;
+        err = pmt_space_settle(space, space->since, page, to - page, pmt_tag(credit.owner, PMT_LIFE_BY_TIME), credit.birth);
+        use(space, at, &credit, to - page);
     }
     return err;
 }
@@ -414,10 +436,25 @@ adopt(pmt_space_t *space, const pmt_found_t *orphan, uint32_t *at)
 static void
 pay_debt(pmt_space_t *space)
 {
-    pmt_credit_t *credit;
-    for (uint32_t at = 0; space->debt && (credit = pmt_credits_oldest(&space->credits, &at, space->time));) {
-        space->debt -= pmt_credits_spend(&space->credits, credit->owner, credit->pages < space->debt ? credit->pages : space->debt);
+    pmt_credit_t credit;
+    for (uint32_t at = 0; space->debt && next_unused(space, &at, &credit);) {
+        uint64_t paid = credit.pages < space->debt ? credit.pages : space->debt;
+        use(space, &at, &credit, paid);
+        space->debt -= paid;
     }
+}
+
+// Found pages use up credit, also if not all was looked at.
+static int
+settle_found(pmt_space_t *space)
+{
+    uint32_t at = 0;
+    int err = 0;
+    for (uint32_t i = 0; i < space->orphans.count && !err; i++) {
+        err = adopt(space, &space->orphans.list[i], &at);
+    }
+    pay_debt(space);
+    return err;
 }
 
 // Credit from before the snapshot that no found pages have used up is gone.
@@ -425,13 +462,8 @@ static int
 settle_credits(pmt_space_t *space)
 {
     pmt_credit_t *credit;
-    int err = 0;
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < space->orphans.count && !err; i++) {
-        err = adopt(space, &space->orphans.list[i], &at);
-    }
-    pay_debt(space);
-    for (at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, space->time)); at++) {
+    int err = pmt_space_end_doubts(space);
+    for (uint32_t at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, space->time)); at++) {
         uint64_t death = space->since > credit->birth ? space->since : space->time;
         err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, death, (int64_t)credit->pages);
     }
@@ -442,9 +474,9 @@ int
 pmt_space_snapshot_end(pmt_space_t *space)
 {
     int err = pmt_space_begin_looking(space);
-    if (space->kind && space->kind != PMT_SNAPSHOT_START && space->whole && !err) {
-        err = settle_credits(space);
-    }
+    bool later = space->kind && space->kind != PMT_SNAPSHOT_START;
+    err = err || !later ? err : settle_found(space);
+    err = err || !later || !space->whole ? err : settle_credits(space);
     space->kind = 0;
     space->orphans.count = 0;
     return err ? err : pmt_windows_sweep(&space->windows, window_alive, space);

@@ -36,6 +36,7 @@ typedef struct pmt_owner_s {
     uint32_t unused;
     uint64_t credit;  // pages, see credit.h; the ends of their queue
     uint32_t credit_first, credit_last;
+    uint32_t doubt_last, unused2;
 } pmt_owner_t;
 enum { PMT_OWNER_KEY = 16 };
 

@@ -226,10 +226,22 @@ leave_room(pmt_space_t *space, uint64_t time, uint64_t pages)
     int err = 0;
     for (uint32_t at = 0; over && !err && (credit = pmt_credits_oldest(&space->credits, &at, UINT64_MAX));) {
         uint64_t gone = credit->pages < over ? credit->pages : over;
-        err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, time, (int64_t)gone);
-        pmt_credits_spend(&space->credits, credit->owner, gone);  // its owner's oldest
+        err = pmt_credits_doubt(&space->credits, credit, gone, time);
         over -= gone;
     }
+    return err;
+}
+
+int
+pmt_space_end_doubts(pmt_space_t *space)
+{
+    const pmt_credits_t *credits = &space->credits;
+    int err = 0;
+    for (uint32_t i = 0; i < credits->doubt_count && !err; i++) {
+        const pmt_doubt_t *doubt = &credits->doubts[i];
+        err = pmt_owners_live(space->all, doubt->owner, PMT_HELD_BY_TIME, doubt->birth, doubt->death, (int64_t)doubt->pages);
+    }
+    pmt_credits_forget_doubts(&space->credits);
     return err;
 }
 
@@ -261,6 +273,7 @@ pmt_space_end(pmt_space_t *space, uint64_t time)
     for (uint32_t at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, UINT64_MAX)); at++) {
         err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, time, (int64_t)credit->pages);
     }
+    err = err ? err : pmt_space_end_doubts(space);
     err = err ? err : pmt_credits_forget(&space->credits, UINT64_MAX);
     pmt_page_map_fini(&space->map);
     space->pages = 0;

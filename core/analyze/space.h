@@ -58,7 +58,7 @@ void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uin
 void pmt_space_fini(pmt_space_t *space);
 int pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch);
 int pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages);
-// A reading of RSS. Credit that it has no room for is gone, the oldest first: what was given back in small pieces leaves no other trace before the next snapshot.
+// A reading of RSS. Credit that it has no room for comes in doubt, the oldest first: what was given back in small pieces leaves no other trace before the next snapshot.
 int pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes);
 // The process is gone, or the trace ends (`time` UINT64_MAX): all lives end.
 int pmt_space_end(pmt_space_t *space, uint64_t time);

@@ -51,3 +51,6 @@ int pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, 
 
 // Once all mappings of the snapshot are known, and before anything later happens: nothing is there outside them.
 int pmt_space_begin_looking(pmt_space_t *space);
+
+// What was in doubt has gone.
+int pmt_space_end_doubts(pmt_space_t *space);
