@@ -396,7 +396,7 @@ copied_at_once(void **state)
     assert_kind(8, PMT_HELD_BEFORE, 3);
 }
 
-// Credit that RSS has no room for is gone, the oldest first.
+// Credit that RSS has no room for is gone, the oldest first, as long as no snapshot finds it.
 static void
 given_back_in_small_pieces(void **state)
 {
@@ -405,6 +405,32 @@ given_back_in_small_pieces(void **state)
     pmt_writer_sample(writer, 0, 30, (const int64_t[]){16, 0, 8, 0});
     assert_held(29, 5, 5, 2, 0, 8);
     assert_held(30, 1, 5, 2, 0, 4);
+}
+
+// It was the first's pages that went, as the snapshot says: the second's lived all the time.
+static void
+doubted_and_found(void **state)
+{
+    put_flagged(FIRST, 10, BASE, 4, 0);
+    put_flagged(SECOND, 20, BASE + 2000, 5, PMT_FAULT_BY_TIME);
+    pmt_writer_sample(writer, 0, 30, (const int64_t[]){16, 0, 4, 0});
+    put_snapshot(40, PMT_SNAPSHOT_FELL, 29);
+    RESIDENT(41, BASE, {2000, PMT_RESIDENT_NONE}, {5, PMT_RESIDENT_ANON}, {2091, PMT_RESIDENT_NONE});
+    end_snapshot(50);
+    assert_held(28, 4, 5, 2, 4, 3);
+    assert_held(60, 0, 5, 1, 4, 0);
+}
+
+// Pages without a neighbour use up credit even if the snapshot gave way to another before it had looked at all.
+static void
+found_before_it_gave_way(void **state)
+{
+    put_flagged(FIRST, 10, BASE + 5000, 5, PMT_FAULT_BY_TIME);
+    put_snapshot(20, PMT_SNAPSHOT_FELL, 15);
+    RESIDENT(21, BASE, {4, PMT_RESIDENT_ANON});
+    pmt_writer_snapshot_end(writer, 0, 30, 125, (const uint64_t[]){20, 0, 0, 0}, 0);
+    assert_held(40, 5, 0, 1, 0, 4);
+    assert_kind(40, PMT_HELD_KERNEL, 0);
 }
 
 // A page that was filled without credit came with another fault, whose credit is then nothing else.
@@ -526,7 +552,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(last_touch), TEST(huge_page), TEST(released), TEST(released_between), TEST(outside_all_mappings), TEST(moved), TEST(moved_during_a_snapshot),
         TEST(around_a_fault), TEST(filled), TEST(credit_left_over), TEST(credit_of_between),
-        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part), TEST(filled_without_credit), TEST(given_back_in_small_pieces),
+        TEST(between_two), TEST(touched_downwards), TEST(no_window_of_many), TEST(windows), TEST(far_away), TEST(without_a_rise), TEST(copied_at_once), TEST(looked_at_in_part), TEST(filled_without_credit), TEST(given_back_in_small_pieces), TEST(doubted_and_found), TEST(found_before_it_gave_way),
         TEST(without_a_stack), TEST(threads_in_the_order_of_time), TEST(ends), TEST(rss_at_a_moment), TEST(no_rss_is_known),
         TEST(hostile),
     };

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _EXACT_FROM = (6, 16)  # from this kernel on RSS as /proc/PID/statm has it does not lag
 _LAG_PAGES = 64  # a CPU, before it
-_ASKED_FOR = 3  # kind of a snapshot
+_ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 Kind = Literal["peak", "end", "time", "name"]
 
@@ -108,6 +108,9 @@ def not_known(result: "Result", number: int) -> str | None:
         return (
             "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
         )
+    last = max((end for _process, _kind, _time, end, error, _name in mine if end and not error), default=0)
+    if at is not None and at > last and not any(kind == _AT_END for _process, kind, *_rest in mine):
+        return f"no snapshot at the end (the process was gone): what went after {last / 1e9:.3f} s is not known"
     errors = [os.strerror(error) for _process, _kind, _time, _end, error, _name in mine if error]
     if errors:
         return f"{len(errors)} of {len(mine)} residency snapshots are not whole ({errors[-1]})"
