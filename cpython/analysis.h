@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "analyze/sieve.h"
 #include "analyze/tables.h"
 
 typedef struct module_state_s {
@@ -33,6 +34,13 @@ bool put(PyObject *dict, const char *key, PyObject *value);
 bool put_number(PyObject *dict, const char *key, uint64_t value);
 bool append(PyObject *list, PyObject *item);  // steals `item`
 PyObject *number_or_none(bool known, int64_t value);
+
+// What a section shows: (lines, C calls, patterns that end with a NUL each, how many of them to include, and then to exclude). It points into the tuple. False with an exception.
+bool take_choice(PyObject *tuple, pmt_choice_t *choice);
+
+typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
+// A list of make(0), make(1), ...; items that are Py_None are left out.
+PyObject *list_of(result_t *result, uint32_t count, make_item_t make);
 
 // A dict made by `fill`, with the texts that this needs. NULL with an exception.
 PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);

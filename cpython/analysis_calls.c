@@ -14,6 +14,7 @@ typedef struct reading_s {
     pmt_call_tree_t tree;
     pmt_line_rows_t lines;
     pmt_section_t section;  // number 0: none
+    pmt_choice_t choice;    // what it shows
     pmt_table_t functions;
 } reading_t;
 
@@ -36,14 +37,14 @@ fini(reading_t *reading)
 static PyObject *
 read_and_make(PyObject *module, PyObject *args, PyObject *kwargs, const char *format, read_t read, fill_t fill)
 {
-    static char *names[] = {"path", "pid", NULL}, *section_names[] = {"path", "pid", "section", "since", "until", NULL};
-    PyObject *path, *pid_object = Py_None, *fs_path = NULL, *dict = NULL;  // path, pid_object: borrowed
+    static char *names[] = {"path", "pid", NULL}, *section_names[] = {"path", "pid", "section", "since", "until", "choice", NULL};
+    PyObject *path, *pid_object = Py_None, *choice = NULL, *fs_path = NULL, *dict = NULL;  // path, pid_object, choice: borrowed
     char error[PMT_ERROR_MAX] = "";
     reading_t reading = {0};
     unsigned long long number = 0, since = 0, until = 0;
-    bool parsed = read == read_section ? PyArg_ParseTupleAndKeywords(args, kwargs, format, section_names, &path, &pid_object, &number, &since, &until)
+    bool parsed = read == read_section ? PyArg_ParseTupleAndKeywords(args, kwargs, format, section_names, &path, &pid_object, &number, &since, &until, &choice)
                                        : PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &path, &pid_object);
-    if (!parsed || !pid_of(module, path, pid_object, &reading.replay.pid) ||
+    if (!parsed || !pid_of(module, path, pid_object, &reading.replay.pid) || (choice && !take_choice(choice, &reading.choice)) ||
         !PyUnicode_FSConverter(path, &fs_path)) {
         return NULL;
     }
@@ -84,7 +85,7 @@ read_section(reading_t *reading, const char *path, char error[PMT_ERROR_MAX])
     pmt_table_init(&reading->functions, sizeof(pmt_function_t), sizeof(pmt_frame_name_t));
     int err = pmt_calls_init(&reading->calls, PMT_REPLAY_FUNCTIONS);
     err = err ? err : pmt_profile_read(profile, path, 0, error);
-    err = err ? err : pmt_section_find(&reading->section, profile, path, error);
+    err = err ? err : pmt_section_find(&reading->section, &reading->choice, profile, path, error);
     err = err ? err : pmt_replay_again(replay, profile, path, error);
     return err ? err : pmt_functions_build(&reading->functions, &reading->calls, profile);
 }
@@ -120,12 +121,12 @@ calls(PyObject *module, PyObject *args, PyObject *kwargs)
     return read_and_make(module, args, kwargs, "O|O:calls", read_calls, fill_calls);
 }
 
-const char section_calls_doc[] = "section_calls(path, pid, section, since, until) -> dict\n\nThe same of one section, which lies between these times (ns); see _analysis.pyi.";
+const char section_calls_doc[] = "section_calls(path, pid, section, since, until, choice) -> dict\n\nThe same of one section, which lies between these times (ns), as far as it shows it; see _analysis.pyi.";
 
 PyObject *
 section_calls(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return read_and_make(module, args, kwargs, "OOKKK:section_calls", read_section, fill_calls);
+    return read_and_make(module, args, kwargs, "OOKKKO:section_calls", read_section, fill_calls);
 }
 
 // ---- the call tree ----

@@ -101,39 +101,27 @@ held_list(const result_t *result, const pmt_owners_t *owners, uint32_t moment)
 }
 
 static PyObject *
-snapshot_list(result_t *result)
+snapshot_item(result_t *result, uint32_t i)
 {
-    PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list && i < result->profile.snapshot_count; i++) {
-        const pmt_snapshot_row_t *row = &result->profile.snapshots[i];
-        PyObject *item = Py_BuildValue("(IIKNKN)", row->process, row->kind, (unsigned long long)row->time, number_or_none(row->end != 0, (int64_t)row->end),
-                                       (unsigned long long)row->error, text(result, row->name));
-        if (!append(list, item)) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
+    const pmt_snapshot_row_t *row = &result->profile.snapshots[i];
+    return Py_BuildValue("(IIKNKN)", row->process, row->kind, (unsigned long long)row->time, number_or_none(row->end != 0, (int64_t)row->end),
+                         (unsigned long long)row->error, text(result, row->name));
 }
 
 static PyObject *
-allocator_list(result_t *result)
+allocator_item(result_t *result, uint32_t i)
 {
-    PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list && i < result->profile.allocator_count; i++) {
-        const pmt_allocator_row_t *row = &result->profile.allocators[i];
-        if (!append(list, Py_BuildValue("(IKNK)", row->process, (unsigned long long)row->time, text(result, row->name), (unsigned long long)row->value))) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
+    const pmt_allocator_row_t *row = &result->profile.allocators[i];
+    return Py_BuildValue("(IKNK)", row->process, (unsigned long long)row->time, text(result, row->name), (unsigned long long)row->value);
 }
 
 bool
 put_held(PyObject *dict, result_t *result, const held_t *held)
 {
     PyObject *books = held->known ? held_list(result, &held->owners, 0) : Py_NewRef(Py_None);
-    return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) && put(dict, "snapshots", snapshot_list(result)) &&
-           put(dict, "allocators", allocator_list(result));
+    return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) &&
+           put(dict, "snapshots", list_of(result, result->profile.snapshot_count, snapshot_item)) &&
+           put(dict, "allocators", list_of(result, result->profile.allocator_count, allocator_item));
 }
 
 // ---- lines alone ----

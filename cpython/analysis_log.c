@@ -12,7 +12,7 @@ typedef struct log_object_s {
     PyObject_HEAD
     PyObject *module, *path;  // owned, like what follows
     PyObject *texts;          // a list of all texts
-    PyObject *names_mask, *threads_mask;
+    PyObject *names_mask, *threads_mask, *section;
     PyObject *names, *files;  // lists of bytes: the words of format()
     pmt_log_words_t words;    // borrowed from those
     pmt_log_t *log;
@@ -111,6 +111,7 @@ log_dealloc(log_object_t *self)
     log_clear(self);
     Py_XDECREF(self->names_mask);
     Py_XDECREF(self->threads_mask);
+    Py_XDECREF(self->section);
     pmt_log_close(self->log);
     type->tp_free(self);
     Py_DECREF(type);
@@ -141,10 +142,10 @@ pages_of(uint64_t bytes, uint64_t page)
 }
 
 static bool
-take_section(PyObject *object, uint64_t page, pmt_log_section_t *section)
+take_section(PyObject *object, PyObject **owner, uint64_t page, pmt_log_section_t *section)
 {
     unsigned long long number, trigger;
-    int lines, c_calls;
+    PyObject *choice;  // borrowed
     if (object == Py_None) {
         return true;
     }
@@ -152,14 +153,16 @@ take_section(PyObject *object, uint64_t page, pmt_log_section_t *section)
         PyErr_SetString(PyExc_TypeError, "a section must be a tuple or None");
         return false;
     }
-    if (!PyArg_ParseTuple(object, "KppK:select", &number, &lines, &c_calls, &trigger)) {
+    if (!PyArg_ParseTuple(object, "KKO:select", &number, &trigger, &choice) || !take_choice(choice, &section->choice)) {
         return false;
     }
-    *section = (pmt_log_section_t){.number = number, .lines = lines, .c_calls = c_calls, .trigger = pages_of(trigger, page)};
+    Py_XSETREF(*owner, Py_NewRef(object));
+    section->number = number;
+    section->trigger = pages_of(trigger, page);
     return true;
 }
 
-PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None, section=None)\n\nChooses rows, before the first. section: (number, lines, c_calls, trigger in bytes).");
+PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None, section=None)\n\nChooses rows, before the first. section: (number, trigger in bytes, choice).");
 
 static PyObject *
 log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
@@ -169,7 +172,7 @@ log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
     unsigned long long since = 0, min_change = 0;
     pmt_log_filter_t filter = {.until = UINT64_MAX};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OKOKOOO:select", keys, &pid, &since, &until, &min_change, &names, &threads, &section) ||
-        !pid_of(self->module, self->path, pid, &filter.pid) || !take_section(section, pmt_log_profile(self->log)->info.page_size, &filter.section)) {
+        !pid_of(self->module, self->path, pid, &filter.pid) || !take_section(section, &self->section, pmt_log_profile(self->log)->info.page_size, &filter.section)) {
         return NULL;
     }
     if (self->begun) {
@@ -186,7 +189,9 @@ log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
         !take_mask(threads, &self->threads_mask, &filter.threads, &filter.threads_count)) {
         return NULL;
     }
-    pmt_log_filter(self->log, &filter);
+    if (pmt_log_filter(self->log, &filter) < 0) {
+        return PyErr_NoMemory();
+    }
     Py_RETURN_NONE;
 }
 

@@ -4,26 +4,9 @@
 
 #include <errno.h>
 
+#include "analyze/lag.h"
 #include "format/lines.h"
 #include "format/wire.h"
-
-typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
-
-// A list of make(0), make(1), ...; items that are Py_None are left out.
-static PyObject *
-list_of(result_t *result, uint32_t count, make_item_t make)
-{
-    PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list && i < count; i++) {
-        PyObject *item = make(result, i);
-        if (item == Py_None) {
-            Py_DECREF(item);
-        } else if (!append(list, item)) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
-}
 
 static PyObject *
 pairs_dict(result_t *result, const pmt_pairs_t *pairs, bool texts)
@@ -242,6 +225,7 @@ put_facts(PyObject *dict, result_t *result, uint64_t pid)
     uint64_t left_out_pages = pid ? 0 : profile->left_out_pages;  // not known by process
     return put(dict, "version", Py_BuildValue("(II)", profile->info.major, profile->info.minor)) &&
            put_number(dict, "page_size", profile->info.page_size) &&
+           put_number(dict, "rss_lag", bytes(result, pmt_lag_pages(profile))) &&
            put_number(dict, "wall_ns", profile->info.wall) &&
            put(dict, "complete", PyBool_FromLong(profile->complete)) &&
            put_number(dict, "good_bytes", profile->good_bytes) &&

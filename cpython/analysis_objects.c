@@ -70,6 +70,21 @@ number_or_none(bool known, int64_t value)
     return known ? PyLong_FromLongLong(value) : Py_NewRef(Py_None);
 }
 
+PyObject *
+list_of(result_t *result, uint32_t count, make_item_t make)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < count; i++) {
+        PyObject *item = make(result, i);
+        if (item == Py_None) {
+            Py_DECREF(item);
+        } else if (!append(list, item)) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 bool
 pid_of(PyObject *module, PyObject *path, PyObject *object, uint64_t *pid)
 {
@@ -86,6 +101,38 @@ pid_of(PyObject *module, PyObject *path, PyObject *object, uint64_t *pid)
         raise_read_error(module, path, -ESRCH, "");
         return false;
     }
+    return true;
+}
+
+static size_t
+nuls_in(const char *texts, Py_ssize_t size)
+{
+    size_t count = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        count += texts[i] == '\0';
+    }
+    return count;
+}
+
+bool
+take_choice(PyObject *tuple, pmt_choice_t *choice)
+{
+    int lines, c_calls;
+    const char *texts;
+    Py_ssize_t size, includes, excludes;
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "a choice must be a tuple");
+        return false;
+    }
+    if (!PyArg_ParseTuple(tuple, "ppy#nn:choice", &lines, &c_calls, &texts, &size, &includes, &excludes)) {
+        return false;
+    }
+    if (includes < 0 || excludes < 0 || nuls_in(texts, size) < (size_t)includes + (size_t)excludes) {
+        PyErr_SetString(PyExc_ValueError, "there are not so many patterns");
+        return false;
+    }
+    // read only, though a filter of its own would be freed
+    *choice = (pmt_choice_t){lines, c_calls, {.texts = (char *)texts, .includes = (size_t)includes, .excludes = (size_t)excludes}};
     return true;
 }
 

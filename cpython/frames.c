@@ -255,14 +255,12 @@ runs_code(const pmt_pyframe_t *frame)
 static bool
 is_entry(const PyThreadState *tstate, const pmt_pyframe_t *frame, uint64_t stack)
 {
-    struct {
-        _Alignas(pmt_pyframe_t) char bytes[offsetof(pmt_pyframe_t, localsplus)];
-    } copy;
-    if ((uintptr_t)frame < stack || pmt_prim_peek_sigsafe((uintptr_t)frame, &copy, sizeof copy.bytes) < sizeof copy.bytes) {
+    enum { SIZE = offsetof(pmt_pyframe_t, localsplus) };  // of what is read: it has no locals
+    pmt_pyframe_t entry;
+    if ((uintptr_t)frame < stack || pmt_prim_peek_sigsafe((uintptr_t)frame, &entry, SIZE) < SIZE) {
         return false;
     }
-    const pmt_pyframe_t *entry = (const void *)&copy;
-    return pmt_compat_is_entry_sigsafe(entry) && (!entry->previous || is_live(tstate, entry->previous));
+    return pmt_compat_is_entry_sigsafe(&entry) && (!entry.previous || is_live(tstate, entry.previous));
 }
 
 // While the interpreter enters or leaves its evaluation loop, pushes or pops a frame, the topmost pointers may be those of frames that are gone or not made yet (3.11 and

@@ -25,16 +25,30 @@ static struct {
 
 // ---- which code is wanted ----
 
-// In the scratch that the interpreter's lock guards.
-static bool
-is_wanted(PyCodeObject *code, PyObject *globals)
+// In the scratch that the interpreter's lock guards: a module's name.
+static const char *
+module_of(PyObject *globals)
 {
-    static char file[PMT_CODE_FILE_MAX + 1], name[PMT_CODE_NAME_MAX + 1], module[PMT_CODE_NAME_MAX + 1];
+    static char module[PMT_CODE_NAME_MAX + 1];
     PyObject *text = globals && PyDict_Check(globals) ? PyDict_GetItemString(globals, "__name__") : NULL;  // borrowed
+    module[pmt_python_text(text, module, PMT_CODE_NAME_MAX)] = '\0';
+    return module;
+}
+
+static bool
+is_wanted(PyCodeObject *code, const char *module)
+{
+    static char file[PMT_CODE_FILE_MAX + 1], name[PMT_CODE_NAME_MAX + 1];  // likewise
     file[pmt_python_text(code->co_filename, file, PMT_CODE_FILE_MAX)] = '\0';
     name[pmt_python_text(code->co_qualname, name, PMT_CODE_NAME_MAX)] = '\0';
-    module[pmt_python_text(text, module, PMT_CODE_NAME_MAX)] = '\0';
     return pmt_filter_wants(&hooks.filter, &(pmt_filter_names_t){file, module, name});
+}
+
+// What the recorder knows of its module, as flags.
+static uint32_t
+place(uint32_t id, const char *module)
+{
+    return *module && pmt_event_place_code(id, module, strlen(module)) ? PMT_CODE_PLACED : 0;
 }
 
 // The module is that of the globals that it runs with now: `frame`, which may run other code.
@@ -48,7 +62,8 @@ decide(PyCodeObject *code, const pmt_pyframe_t *frame)
     if (found & PMT_CODE_LEFT_OUT) {
         return PMT_HOOKS_LEFT_OUT;
     }
-    if (!(found & PMT_CODE_WANTED) && !is_wanted(code, runs ? frame->f_globals : NULL)) {
+    const char *module = found & PMT_CODE_WANTED ? "" : module_of(runs ? frame->f_globals : NULL);
+    if (!(found & PMT_CODE_WANTED) && !is_wanted(code, module)) {
         pmt_code_table_add_sigsafe(codes, is.key, is.check, found | PMT_CODE_LEFT_OUT);
         return PMT_HOOKS_LEFT_OUT;
     }
@@ -56,7 +71,8 @@ decide(PyCodeObject *code, const pmt_pyframe_t *frame)
     if (id == 0 || id > PMT_LANE_PAYLOAD_MAX) {
         return 0;
     }
-    pmt_code_table_add_sigsafe(codes, is.key, is.check, id | PMT_CODE_WANTED);
+    uint32_t placed = found & PMT_CODE_PLACED ? PMT_CODE_PLACED : place(id, module);
+    pmt_code_table_add_sigsafe(codes, is.key, is.check, id | PMT_CODE_WANTED | placed);
     return id;
 }
 
@@ -122,12 +138,29 @@ tell_patterns(int socket, const char *key, const char *texts, size_t count)
     return end;
 }
 
+// What the trace has been told of this process: sections may differ, and the trace keeps one value.
+static struct {
+    uint64_t session;  // when it began
+    const char *events, *c_calls, *rss;
+} told;
+
+static void
+tell_mode(int socket, const char *key, const char *value, const char **before)
+{
+    *before = *before && strcmp(*before, value) != 0 ? "mixed" : value;
+    tell(socket, key, *before);
+}
+
 static void
 tell_all(int socket, const pmt_hooks_options_t *options)
 {
-    tell(socket, "events", options->lines ? "lines" : "calls");
-    tell(socket, "events_c", options->c_calls ? "yes" : "no");
-    tell(socket, "events_rss", options->lanes.rss_every ? "every" : "tracked");
+    if (told.session != pmt_session.started) {
+        told.events = told.c_calls = told.rss = NULL;
+        told.session = pmt_session.started;
+    }
+    tell_mode(socket, "events", options->lines ? "lines" : "calls", &told.events);
+    tell_mode(socket, "events_c", options->c_calls ? "yes" : "no", &told.c_calls);
+    tell_mode(socket, "events_rss", options->lanes.rss_every ? "every" : "tracked", &told.rss);
     tell(socket, "events_hooks", hooks.backend->name);
     const char *excludes = tell_patterns(socket, "include", options->filter.texts, options->filter.includes);
     tell_patterns(socket, "exclude", excludes, options->filter.excludes - OWN_EXCLUDES);

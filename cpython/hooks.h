@@ -4,7 +4,7 @@
 
 #include "compat.h"
 
-#include "capture/filter.h"
+#include "base/filter.h"
 #include "capture/lane.h"
 
 // To measure with: how much of a hook's work is done. HOOKS_ALL but for benchmarks, and for the test of RSS, which wants more than all.
@@ -21,8 +21,6 @@ typedef struct pmt_hooks_options_s {
 
 typedef struct pmt_hooks_backend_s {
     const char *name;
-    bool exception_types;  // events tell the type of an exception that leaves a function
-    bool disables;         // code that is left out costs nothing after its first event
     // 0, or -errno with the reason why not. Nothing of it stays then.
     int (*attach)(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX]);
     // The number of threads that were not heard of to the end: somebody else's function had taken the place of ours, or it never had one.

@@ -72,7 +72,8 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
 {
     uint64_t now;
     if (pmt_callee_is_python(callable)) {
-        return PMT_LIKELY(!pmt_hooks_filtering) || pmt_hooks_code(code) != PMT_HOOKS_LEFT_OUT;
+        bool filtering = pmt_hooks_filtering && pmt_lane_mine->ring;  // a fork child has nothing to look into until it is traced
+        return PMT_LIKELY(!filtering) || pmt_hooks_code(code) != PMT_HOOKS_LEFT_OUT;
     }
     pmt_lane_t *lane = pmt_lane_begin(&now, false);
     if (PMT_UNLIKELY(!lane)) {

@@ -287,4 +287,4 @@ attach(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
     return err;
 }
 
-const pmt_hooks_backend_t pmt_hooks_monitoring = {"monitoring", true, true, attach, detach, NULL};
+const pmt_hooks_backend_t pmt_hooks_monitoring = {"monitoring", attach, detach, NULL};

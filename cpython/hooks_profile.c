@@ -163,4 +163,4 @@ add_thread(void)
     }
 }
 
-const pmt_hooks_backend_t pmt_hooks_profile = {"profile", false, false, attach, detach, add_thread};
+const pmt_hooks_backend_t pmt_hooks_profile = {"profile", attach, detach, add_thread};

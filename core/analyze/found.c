@@ -71,8 +71,9 @@ pmt_space_snapshot(pmt_space_t *space, uint64_t time, unsigned kind, uint64_t si
     space->time = time;
     space->since = since < time ? since : time;
     space->whole = whole;
-    space->mapping_count = space->piece.count = space->orphans.count = 0;
-    space->debt = 0;
+    space->mapping_count = space->piece.count = space->unpaid_count = 0;
+    space->orphans = space->debt = 0;
+    space->fell = kind == PMT_SNAPSHOT_FELL && space->since > space->fell ? space->since : space->fell;
     space->looking = false;
     space->all->has_snapshots[space->process] = true;
 }
@@ -90,7 +91,7 @@ pmt_space_mapping(pmt_space_t *space, uint64_t first, uint64_t pages, unsigned k
 int
 pmt_space_begin_looking(pmt_space_t *space)
 {
-    pmt_ending_t ending = {space, space->since, space->time};
+    pmt_ending_t ending = {space, PMT_GONE_UNSEEN, PMT_ENDED_BEFORE};
     if (!space->kind || space->looking) {
         return 0;
     }
@@ -134,10 +135,22 @@ next_gap(const pmt_space_t *space, uint64_t from, uint64_t to, gap_t *gap)
 
 // ---- exact: asked for, or around a fault ----
 
-static void
-spend(pmt_space_t *space, uint32_t owner, uint64_t pages)
+uint64_t
+pmt_space_spend(pmt_space_t *space, uint32_t owner, uint64_t birth, uint64_t pages)
 {
-    space->debt += pages - pmt_credits_spend(&space->credits, owner, pages);
+    uint64_t left = pages, spent, born = birth;
+    while ((spent = pmt_credits_spend(&space->credits, owner, space->time, left, &born))) {
+        left -= spent;
+        born = birth;
+    }
+    return pages - left;
+}
+
+// They came with the fault, whenever RSS told of them.
+static void
+spend(pmt_space_t *space, uint32_t owner, uint64_t birth, uint64_t pages)
+{
+    space->debt += pages - pmt_space_spend(space, owner, birth, pages);
 }
 
 static void
@@ -145,7 +158,7 @@ spend_one(void *context, const pmt_life_t *life)
 {
     pmt_space_t *space = context;
     pmt_space_count(space, life, true);
-    spend(space, pmt_untag(life->owner), life->pages);
+    spend(space, pmt_untag(life->owner), life->birth, life->pages);
 }
 
 static int
@@ -173,7 +186,7 @@ fill_window(pmt_space_t *space, gap_t found, pmt_window_t window)
     int err = 0;
     for (; !err && from < to && next_gap(space, from, to, &gap); from = gap.end) {
         err = pmt_space_settle(space, window.birth, gap.first, gap.end - gap.first, pmt_tag(window.owner, PMT_LIFE_EXACT), window.birth);
-        spend(space, window.owner, gap.end - gap.first);
+        spend(space, window.owner, window.birth, gap.end - gap.first);
     }
     return err;
 }
@@ -212,10 +225,31 @@ neighbour(const pmt_space_t *space, uint64_t page, const pmt_mapping_t *mapping)
 }
 
 static int
+give_unpaid(pmt_space_t *space, uint64_t first, uint64_t pages, uint32_t owner, uint64_t birth)
+{
+    int err = pmt_array_room(&space->unpaid, space->unpaid_count, &space->unpaid_room, sizeof *space->unpaid);
+    if (err) {
+        return err;
+    }
+    space->unpaid[space->unpaid_count++] = (pmt_unpaid_t){first, first + pages, birth, owner};
+    return pmt_space_settle(space, birth, first, pages, owner, birth);
+}
+
+// They came in when the owner's credit did that they use up: then RSS had them.
+static int
 fill_pages(pmt_space_t *space, uint64_t first, uint64_t pages, pmt_life_t of)
 {
-    spend(space, pmt_untag(of.owner), pages);
-    return pages ? pmt_space_settle(space, of.birth, first, pages, pmt_tag(pmt_untag(of.owner), PMT_LIFE_FILL), of.birth) : 0;
+    uint32_t owner = pmt_tag(pmt_untag(of.owner), PMT_LIFE_FILL);
+    uint64_t birth = of.birth, spent;
+    int err = 0;
+    while (!err && (spent = pmt_credits_spend(&space->credits, pmt_untag(of.owner), space->time, pages, &birth))) {
+        err = pmt_space_settle(space, birth, first, spent, owner, birth);
+        first += spent;
+        pages -= spent;
+        birth = of.birth;
+    }
+    space->debt += pages;
+    return err || !pages ? err : give_unpaid(space, first, pages, owner, of.birth);
 }
 
 // At most as many pages as the owner of the life has credit for, at its end of the gap, which is shortened.
@@ -243,12 +277,20 @@ fill_between(pmt_space_t *space, gap_t gap, pmt_life_t below, pmt_life_t above)
 
 // ---- without a stack ----
 
-static int
-settle_stackless(pmt_space_t *space, uint64_t first, uint64_t pages, unsigned held, uint64_t birth)
+// Its owner, tagged, or -ENOMEM.
+static int64_t
+stackless(pmt_space_t *space, unsigned held, bool mapped)
 {
-    pmt_owner_t owner = {.node = UINT32_MAX, .thread = space->process, .place = held};
+    pmt_owner_t owner = {.node = UINT32_MAX, .thread = space->process, .place = held, .mapped = mapped};
     int64_t number = pmt_table_add(&space->all->owners, &owner);
-    return number < 0 ? (int)number : pmt_space_settle(space, birth, first, pages, pmt_tag((uint32_t)number, PMT_LIFE_EXACT), birth);
+    return number < 0 ? number : pmt_tag((uint32_t)number, PMT_LIFE_EXACT);
+}
+
+static int
+settle_stackless(pmt_space_t *space, uint64_t first, uint64_t pages, unsigned held, bool mapped, uint64_t birth)
+{
+    int64_t owner = stackless(space, held, mapped);
+    return owner < 0 ? (int)owner : pmt_space_settle(space, birth, first, pages, (uint32_t)owner, birth);
 }
 
 static int
@@ -277,20 +319,45 @@ found_at(const pmt_found_list_t *piece, uint64_t page)
     return low;
 }
 
+// The pages of one state; those of the start were there before it.
+static int
+fill_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping)
+{
+    bool mapped = state == PMT_RESIDENT_FILE, shared = mapping && mapping->kind == PMT_REGION_SHARED;
+    unsigned held = shared ? PMT_HELD_SHARED : mapped ? PMT_HELD_FILE : PMT_HELD_KERNEL;
+    if (space->kind == PMT_SNAPSHOT_START) {
+        return settle_stackless(space, gap.first, gap.end - gap.first, PMT_HELD_BEFORE, mapped, space->start);
+    }
+    if (held != PMT_HELD_KERNEL) {
+        return settle_stackless(space, gap.first, gap.end - gap.first, held, false, space->since);
+    }
+    int64_t owner = stackless(space, held, false);
+    space->orphans += gap.end - gap.first;
+    return owner < 0 ? (int)owner : give_unpaid(space, gap.first, gap.end - gap.first, (uint32_t)owner, space->time);
+}
+
+typedef int (*on_found_t)(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping);
+
 // Each state of the gap's pages for itself.
 static int
-fill_stackless(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
+each_state(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping, on_found_t on_found)
 {
     int err = 0;
     for (uint32_t i = found_at(&space->piece, gap.first); i < space->piece.count && space->piece.list[i].first < gap.end && !err; i++) {
         const pmt_found_t *found = &space->piece.list[i];
-        uint64_t first = found->first > gap.first ? found->first : gap.first, end = found->end < gap.end ? found->end : gap.end;
-        bool shared = mapping && mapping->kind == PMT_REGION_SHARED;
-        unsigned held = shared ? PMT_HELD_SHARED : found->state == PMT_RESIDENT_FILE ? PMT_HELD_FILE : PMT_HELD_KERNEL;
-        err = settle_stackless(space, first, end - first, held, space->since);
-        err = err || held != PMT_HELD_KERNEL ? err : append(&space->orphans, first, end, found->state);
+        gap_t part = {found->first > gap.first ? found->first : gap.first, found->end < gap.end ? found->end : gap.end};
+        err = on_found(space, part, found->state, mapping);
     }
     return err;
+}
+
+// Whose fault asked for them. One of before the start copied only what is anonymous: pages of files it found.
+static int
+answer_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping)
+{
+    (void)mapping;
+    bool was_there = space->kind == PMT_SNAPSHOT_START && state == PMT_RESIDENT_FILE;
+    return was_there ? 0 : pmt_space_each_chunk(space, gap.first, gap.end - gap.first, answer, NULL);
 }
 
 // ---- a piece ----
@@ -305,7 +372,7 @@ fill_rest(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
     if (below || above) {
         return fill_pages(space, gap.first, gap.end - gap.first, below ? *below : *above);
     }
-    return fill_stackless(space, gap, mapping);
+    return each_state(space, gap, mapping, fill_found);
 }
 
 // Found pages side by side in one mapping. Also at the start a page that was asked for before it was looked at is whose fault that was.
@@ -314,14 +381,14 @@ fill(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
 {
     gap_t rest;
     bool tracer = mapping && mapping->kind == PMT_REGION_TRACER, start = space->kind == PMT_SNAPSHOT_START;
-    int err = tracer ? 0 : pmt_space_each_chunk(space, gap.first, gap.end - gap.first, answer, NULL);
+    int err = tracer ? 0 : each_state(space, gap, mapping, answer_found);
     for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err && !tracer && !start; bits++) {
         err = fill_windows_of(space, gap, bits);
     }
     for (uint64_t from = gap.first; !err && next_gap(space, from, gap.end, &rest); from = rest.end) {
         uint64_t pages = rest.end - rest.first;
-        err = tracer  ? settle_stackless(space, rest.first, pages, PMT_HELD_TRACER, start ? space->start : space->since)
-              : start ? settle_stackless(space, rest.first, pages, PMT_HELD_BEFORE, space->start)
+        err = tracer  ? settle_stackless(space, rest.first, pages, PMT_HELD_TRACER, false, start ? space->start : space->since)
+              : start ? each_state(space, rest, mapping, fill_found)
                       : fill_rest(space, rest, mapping);
     }
     return err;
@@ -351,7 +418,7 @@ fill_mappings(pmt_space_t *space, gap_t gap)
 int
 pmt_space_found(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, unsigned state)
 {
-    pmt_ending_t ending = {space, space->since, time};
+    pmt_ending_t ending = {space, time, PMT_ENDED_BEFORE};
     pmt_found_t *last = space->piece.count ? &space->piece.list[space->piece.count - 1] : NULL;
     int err = pmt_space_begin_looking(space);
     if (!space->kind || err) {
@@ -387,97 +454,121 @@ pmt_space_looked(pmt_space_t *space)
 
 // ---- the end of a snapshot ----
 
-// Credit that no found pages used up: the oldest, then what came in doubt last. False: there is none.
+// The next of these pages, from `from` on, that are still whose they were then. False: there are none.
 static bool
-next_unused(pmt_space_t *space, uint32_t *at, pmt_credit_t *unused)
+next_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, uint64_t from, gap_t *pages)
 {
-    const pmt_credit_t *credit = pmt_credits_oldest(&space->credits, at, space->time);
-    const pmt_doubt_t *doubt = credit ? NULL : pmt_credits_latest_doubt(&space->credits);
-    if (credit) {
-        *unused = *credit;
-    } else if (doubt) {
-        *unused = (pmt_credit_t){.birth = doubt->birth, .pages = doubt->pages, .owner = doubt->owner};
-    }
-    return credit || doubt;
-}
-
-// So many pages of it, and not more than it has.
-static void
-use(pmt_space_t *space, uint32_t *at, const pmt_credit_t *unused, uint64_t pages)
-{
-    if (pmt_credits_oldest(&space->credits, at, space->time)) {
-        pmt_credits_spend(&space->credits, unused->owner, pages);
-    } else {
-        pmt_credits_believe(&space->credits, pages);
-    }
-}
-
-// Pages of [first, end) that are the kernel's since this snapshot go to who has credit that no other pages used up.
-static int
-adopt(pmt_space_t *space, const pmt_found_t *orphan, uint32_t *at)
-{
-    pmt_credit_t credit;
-    int err = 0;
-    for (uint64_t page = orphan->first, to; page < orphan->end && !err && next_unused(space, at, &credit); page = to) {
+    for (uint64_t page = next_page(space, from, unpaid->end, true), to; page < unpaid->end; page = next_page(space, to, unpaid->end, true)) {
         const pmt_life_t *life = pmt_space_life(space, page);
-        to = life ? (page & ~(uint64_t)(PMT_CHUNK_PAGES - 1)) + life->first + life->pages : page + 1;
-        to = to < orphan->end ? to : orphan->end;
-        if (!life || life->birth != space->since || pmt_space_owner(space, life->owner)->node != UINT32_MAX) {
-            continue;
+        to = (page & ~(uint64_t)(PMT_CHUNK_PAGES - 1)) + life->first + life->pages;
+        if (life->birth == unpaid->birth && life->owner == unpaid->owner) {
+            *pages = (gap_t){page, to < unpaid->end ? to : unpaid->end};
+            return true;
         }
-        to = to - page < credit.pages ? to : page + credit.pages;
-        err = pmt_space_settle(space, space->since, page, to - page, pmt_tag(credit.owner, PMT_LIFE_BY_TIME), credit.birth);
-        use(space, at, &credit, to - page);
     }
-    return err;
+    return false;
 }
 
-// Pages that were filled without credit came with other faults, the oldest: that credit was never anything else.
-static void
-pay_debt(pmt_space_t *space)
+static bool
+is_orphan(const pmt_space_t *space, const pmt_unpaid_t *unpaid)
 {
-    pmt_credit_t credit;
-    for (uint32_t at = 0; space->debt && next_unused(space, &at, &credit);) {
-        uint64_t paid = credit.pages < space->debt ? credit.pages : space->debt;
-        use(space, &at, &credit, paid);
-        space->debt -= paid;
-    }
+    return pmt_space_owner(space, unpaid->owner)->node == UINT32_MAX;
 }
 
-// Found pages use up credit, also if not all was looked at.
+// They take the youngest credit that no other pages used up, and its birth; what was nobody's, its owner too.
 static int
-settle_found(pmt_space_t *space)
-{
-    uint32_t at = 0;
-    int err = 0;
-    for (uint32_t i = 0; i < space->orphans.count && !err; i++) {
-        err = adopt(space, &space->orphans.list[i], &at);
-    }
-    pay_debt(space);
-    return err;
-}
-
-// Credit from before the snapshot that no found pages have used up is gone.
-static int
-settle_credits(pmt_space_t *space)
+pay_for(pmt_space_t *space, const pmt_unpaid_t *unpaid, uint32_t *at, uint64_t *most)
 {
     pmt_credit_t *credit;
-    int err = pmt_space_end_doubts(space);
-    for (uint32_t at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, space->time)); at++) {
-        uint64_t death = space->since > credit->birth ? space->since : space->time;
-        err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, death, (int64_t)credit->pages);
+    gap_t part = {.end = unpaid->first};
+    int err = 0;
+    while (*most && !err && (credit = pmt_credits_youngest(&space->credits, at)) && next_unpaid(space, unpaid, part.end, &part)) {
+        uint64_t least = credit->pages < *most ? credit->pages : *most, pages = part.end - part.first < least ? part.end - part.first : least;
+        uint32_t owner = is_orphan(space, unpaid) ? pmt_tag(credit->owner, PMT_LIFE_BY_TIME) : unpaid->owner;
+        part.end = part.first + pages;
+        err = pmt_space_settle(space, unpaid->birth, part.first, pages, owner, credit->birth);
+        pmt_credits_take(&space->credits, credit, pages);
+        *most -= pages;
     }
-    return err ? err : pmt_credits_forget(&space->credits, space->time);
+    return err;
+}
+
+// What stays nobody's is there from now on: nobody knows since when.
+static int
+keep_orphans(pmt_space_t *space, uint64_t time)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
+        const pmt_unpaid_t *unpaid = &space->unpaid[i];
+        gap_t part = {.end = unpaid->first};
+        while (is_orphan(space, unpaid) && !err && next_unpaid(space, unpaid, part.end, &part)) {
+            err = pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
+        }
+    }
+    return err;
+}
+
+// The orphans, or the others. At most so many pages.
+static int
+pay_all(pmt_space_t *space, bool orphans, uint64_t *most)
+{
+    uint32_t at = pmt_credits_until(&space->credits, space->time);
+    int err = 0;
+    for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
+        err = is_orphan(space, &space->unpaid[i]) == orphans ? pay_for(space, &space->unpaid[i], &at, most) : 0;
+    }
+    return err;
+}
+
+// Pages that came with a fault, without credit of its owner: other faults brought them in, the youngest, and that credit was never anything else.
+static void
+pay_rest(pmt_space_t *space, uint64_t most)
+{
+    pmt_credit_t *credit;
+    for (uint32_t at = pmt_credits_until(&space->credits, space->time); most && (credit = pmt_credits_youngest(&space->credits, &at));) {
+        uint64_t paid = credit->pages < most ? credit->pages : most;
+        pmt_credits_take(&space->credits, credit, paid);
+        most -= paid;
+    }
+}
+
+// Found pages use up credit, also if not all was looked at. As many as RSS lags it may not have risen for yet.
+static int
+settle_found(pmt_space_t *space, uint64_t time)
+{
+    uint64_t orphans = space->orphans, debt = space->debt;
+    int err = pmt_space_between(space);
+    debt -= debt < space->lag ? debt : space->lag;
+    err = err ? err : pay_all(space, true, &orphans);
+    err = err ? err : pay_all(space, false, &debt);
+    if (!err) {
+        pay_rest(space, debt);
+    }
+    return err ? err : keep_orphans(space, time);
 }
 
 int
-pmt_space_snapshot_end(pmt_space_t *space)
+pmt_space_end_credits(pmt_space_t *space, uint64_t limit, uint64_t looked)
+{
+    pmt_credit_t *credit;
+    int err = 0;
+    for (uint32_t at = pmt_credits_until(&space->credits, limit); !err && (credit = pmt_credits_youngest(&space->credits, &at)); at--) {
+        uint32_t owner = pmt_tag(credit->owner, PMT_LIFE_BY_TIME);
+        err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){credit->birth, credit->pages, looked, owner, PMT_HELD_COUNT + PMT_LIFE_BY_TIME});
+    }
+    return err ? err : pmt_credits_forget(&space->credits, limit);
+}
+
+int
+pmt_space_snapshot_end(pmt_space_t *space, uint64_t time)
 {
     int err = pmt_space_begin_looking(space);
     bool later = space->kind && space->kind != PMT_SNAPSHOT_START;
-    err = err || !later ? err : settle_found(space);
-    err = err || !later || !space->whole ? err : settle_credits(space);
+    err = err || !later ? err : settle_found(space, time);
+    err = err || !later || !space->whole ? err : pmt_space_end_credits(space, space->time, PMT_GONE_UNSEEN);
+    err = err ? err : pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space);
     space->kind = 0;
-    space->orphans.count = 0;
+    space->unpaid_count = 0;
+    space->orphans = space->debt = 0;
     return err ? err : pmt_windows_sweep(&space->windows, window_alive, space);
 }

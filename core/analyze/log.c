@@ -1,12 +1,11 @@
-// The log's rows (log.h): a queue of rows a thread, and a heap of the queues by their first row's time. Queue 0 is that of the processes' marks, queue n + 1 that of thread n.
+// The log's rows (log.h): records become rows in queues, a thread each, and those that the filter lets through go out.
 #include "analyze/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "analyze/log_queues_inline.h"
 #include "analyze/replay.h"
-#include "base/array.h"
 #include "format/lanes.h"
 #include "format/wire.h"
 
@@ -16,13 +15,6 @@ enum {
     SKIPPED_MAX = 1 << 20,   // rows passed over in one call
     CODES = 1 << 12,         // names remembered
 };
-
-typedef struct queue_s {
-    pmt_log_row_t *rows;  // a ring
-    uint32_t first, count, room;
-    uint64_t latest;  // of its rows
-    bool idle;
-} queue_t;
 
 typedef struct process_s {
     int64_t rss;  // of its last row
@@ -40,12 +32,9 @@ struct pmt_log_s {
     pmt_table_t offsets;
     pmt_reader_t *reader;
     pmt_decoder_t events;
+    pmt_sieve_t sieve;  // of the section that is asked for
     pmt_log_filter_t filter;
-    queue_t *queues;
-    uint32_t queue_count, queue_room;
-    uint32_t *heap;  // queues that have rows
-    uint32_t heap_count, heap_room;
-    uint64_t rows;   // in all queues
+    pmt_queues_t queues;  // one for each process's marks, then one for each thread
     // Rows up to the last ROUND but one are complete: what a new process did before the recorder took it up may be a round late.
     uint64_t safe, round;
     bool full, ended;
@@ -60,113 +49,19 @@ struct pmt_log_s {
     uint32_t start_text, end_text;
 };
 
-// ---- queues and their heap ----
-
-static bool
-earlier(const pmt_log_t *log, uint32_t a, uint32_t b)
-{
-    uint64_t time_a = log->queues[a].rows[log->queues[a].first].time, time_b = log->queues[b].rows[log->queues[b].first].time;
-    return time_a < time_b || (time_a == time_b && a < b);
-}
-
-static void
-swap(pmt_log_t *log, uint32_t a, uint32_t b)
-{
-    uint32_t queue = log->heap[a];
-    log->heap[a] = log->heap[b];
-    log->heap[b] = queue;
-}
-
-static void
-sift_up(pmt_log_t *log, uint32_t at)
-{
-    for (; at > 0 && earlier(log, log->heap[at], log->heap[(at - 1) / 2]); at = (at - 1) / 2) {
-        swap(log, at, (at - 1) / 2);
-    }
-}
-
-static void
-sift_down(pmt_log_t *log)
-{
-    for (uint32_t at = 0, child; (child = 2 * at + 1) < log->heap_count; at = child) {
-        child += child + 1 < log->heap_count && earlier(log, log->heap[child + 1], log->heap[child]);
-        if (!earlier(log, log->heap[child], log->heap[at])) {
-            break;
-        }
-        swap(log, at, child);
-    }
-}
-
-static int
-add_queue(pmt_log_t *log, bool idle)
-{
-    int err = pmt_array_room(&log->queues, log->queue_count, &log->queue_room, sizeof *log->queues);
-    err = err ? err : pmt_array_room(&log->heap, log->queue_count, &log->heap_room, sizeof *log->heap);
-    if (!err) {
-        log->queues[log->queue_count++] = (queue_t){.idle = idle};
-    }
-    return err;
-}
-
-static int
-more_room(queue_t *queue)
-{
-    uint32_t room = queue->room ? 2 * queue->room : 64;
-    pmt_log_row_t *rows = malloc(room * sizeof *rows);
-    if (!rows) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < queue->count; i++) {
-        rows[i] = queue->rows[(queue->first + i) & (queue->room - 1)];
-    }
-    free(queue->rows);
-    queue->rows = rows;
-    queue->first = 0;
-    queue->room = room;
-    return 0;
-}
-
-// The rows of a queue are in order: none is before the one in front of it.
-static int
-put(pmt_log_t *log, uint32_t number, pmt_log_row_t row)
-{
-    queue_t *queue = &log->queues[number];
-    if (queue->idle) {
-        return 0;
-    }
-    if (queue->count == queue->room && more_room(queue) < 0) {
-        return -ENOMEM;
-    }
-    queue->latest = row.time = row.time > queue->latest ? row.time : queue->latest;
-    queue->rows[(queue->first + queue->count++) & (queue->room - 1)] = row;
-    log->rows++;
-    if (queue->count == 1) {
-        log->heap[log->heap_count++] = number;
-        sift_up(log, log->heap_count - 1);
-    }
-    return 0;
-}
-
-static pmt_log_row_t
-take(pmt_log_t *log)
-{
-    queue_t *queue = &log->queues[log->heap[0]];
-    pmt_log_row_t row = queue->rows[queue->first];
-    queue->first = (queue->first + 1) & (queue->room - 1);
-    log->rows--;
-    if (--queue->count == 0) {
-        log->heap[0] = log->heap[--log->heap_count];
-    }
-    sift_down(log);
-    return row;
-}
-
 // ---- records to rows ----
 
 static bool
 unwanted(const pmt_log_t *log, uint32_t process)
 {
     return log->filter.pid && log->profile.processes[process].pid != log->filter.pid;
+}
+
+// Rows of a thread.
+static int
+put_row(pmt_log_t *log, uint32_t thread, pmt_log_row_t row)
+{
+    return pmt_queues_put(&log->queues, log->profile.process_count + thread, row);
 }
 
 static pmt_log_row_t
@@ -176,7 +71,7 @@ thread_row(const pmt_log_t *log, uint32_t thread, uint64_t time, unsigned kind)
         .time = time,
         .process = log->profile.threads[thread].process,
         .thread = thread,
-        .depth = pmt_decoder_depth(&log->events, thread),
+        .depth = log->filter.section.number ? pmt_sieve_depth(&log->sieve, thread) : pmt_decoder_depth(&log->events, thread),
         .file = PMT_LOG_NONE,
         .name = PMT_LOG_NONE,
         .text = PMT_LOG_NONE,
@@ -185,22 +80,24 @@ thread_row(const pmt_log_t *log, uint32_t thread, uint64_t time, unsigned kind)
 }
 
 static int
-put_event(pmt_log_t *log, uint32_t thread, const pmt_trace_event_t *event)
+put_event(pmt_log_t *log, uint32_t thread, const pmt_trace_event_t *event, bool hidden)
 {
     if (event->kind > PMT_WIRE_LINE) {
         return 0;
     }
-    return put(log, thread + 1, (pmt_log_row_t){
-                                    .time = event->time,
-                                    .rss = event->rss,
-                                    .process = log->profile.threads[thread].process,
-                                    .thread = thread,
-                                    .depth = event->depth,
-                                    .code = event->code,
-                                    .line = event->value,
-                                    .text = event->exception ? event->exception : PMT_LOG_NONE,  // a code id until the row goes out
-                                    .kind = event->kind,
-                                });
+    pmt_log_row_t row = {
+        .time = event->time,
+        .rss = event->rss,
+        .process = log->profile.threads[thread].process,
+        .thread = thread,
+        .depth = event->depth,
+        .code = event->code,
+        .line = event->value,
+        .text = event->exception ? event->exception : PMT_LOG_NONE,  // a code id until the row goes out
+        .kind = event->kind,
+        .hidden = hidden,
+    };
+    return put_row(log, thread, row);
 }
 
 static int
@@ -212,7 +109,8 @@ on_events(pmt_log_t *log, const pmt_record_t *r)
     while (!err && (count = pmt_decoder_next(&log->events, events, AT_A_TIME)) != 0) {
         err = count < 0 ? count : 0;
         for (int i = 0; i < count && !err; i++) {
-            err = put_event(log, r->u.events.thread, &events[i]);
+            int shown = log->filter.section.number ? pmt_sieve_event(&log->sieve, r->u.events.thread, &events[i]) : 1;
+            err = shown < 0 ? shown : put_event(log, r->u.events.thread, &events[i], !shown);
         }
     }
     return err;
@@ -228,7 +126,7 @@ on_fault(pmt_log_t *log, const pmt_record_t *r)
     row.count = r->u.fault.rise;
     row.code = node->code == PMT_CODE_ELIDED ? 0 : node->code;
     row.line = pmt_offsets_line(&log->offsets, node);
-    return r->u.fault.tick ? 0 : put(log, r->u.fault.thread + 1, row);
+    return r->u.fault.tick ? 0 : put_row(log, r->u.fault.thread, row);
 }
 
 static int
@@ -248,7 +146,7 @@ on_note(pmt_log_t *log, const pmt_record_t *r)
         row.count = r->u.note.number;
         row.rss = log->events.threads[thread].rss;
     }
-    return put(log, thread + 1, row);
+    return put_row(log, thread, row);
 }
 
 static int
@@ -258,19 +156,19 @@ on_mark(pmt_log_t *log, const pmt_record_t *r)
         return 0;
     }
     if (unwanted(log, (uint32_t)r->u.mark.process)) {
-        log->queues[0].latest = r->time > log->queues[0].latest ? r->time : log->queues[0].latest;
         return 0;
     }
-    return put(log, 0, (pmt_log_row_t){
-                           .time = r->time,
-                           .rss = (int64_t)r->u.mark.rss,
-                           .process = (uint32_t)r->u.mark.process,
-                           .thread = PMT_LOG_NONE,
-                           .file = PMT_LOG_NONE,
-                           .name = PMT_LOG_NONE,
-                           .text = r->u.mark.kind == PMT_MARK_START ? log->start_text : log->end_text,
-                           .kind = PMT_LOG_MARK,
-                       });
+    pmt_log_row_t row = {
+        .time = r->time,
+        .rss = (int64_t)r->u.mark.rss,
+        .process = (uint32_t)r->u.mark.process,
+        .thread = PMT_LOG_NONE,
+        .file = PMT_LOG_NONE,
+        .name = PMT_LOG_NONE,
+        .text = r->u.mark.kind == PMT_MARK_START ? log->start_text : log->end_text,
+        .kind = PMT_LOG_MARK,
+    };
+    return pmt_queues_put(&log->queues, row.process, row);
 }
 
 static int
@@ -284,7 +182,8 @@ on_record(pmt_log_t *log, const pmt_record_t *r)
         return 0;
     case PMT_WIRE_THREAD:
         err = pmt_decoder_add_thread(&log->events);
-        return err ? err : add_queue(log, unwanted(log, (uint32_t)r->u.thread.process));
+        err = err ? err : pmt_sieve_add_thread(&log->sieve, (uint32_t)r->u.thread.process);
+        return err ? err : pmt_queues_add(&log->queues, unwanted(log, (uint32_t)r->u.thread.process));
     case PMT_WIRE_NODE:
         return pmt_profile_node(&log->profile, r);
     case PMT_WIRE_EVENTS:
@@ -311,7 +210,7 @@ read_more(pmt_log_t *log, char error[PMT_ERROR_MAX])
         if (err < 0) {
             break;
         }
-        log->full = log->rows >= ROWS_MAX;
+        log->full = log->queues.rows >= ROWS_MAX;
         if (log->full || record.type == PMT_WIRE_ROUND) {
             return 0;
         }
@@ -425,13 +324,13 @@ in_section(pmt_log_t *log, const pmt_log_row_t *row)
     return log->section.begun;
 }
 
-// Whether a row of the section is of a kind that it shows, and moved RSS.
+// Whether a row is of the section, and moved RSS.
 static bool
 show_in_section(pmt_log_t *log, pmt_log_row_t *row)
 {
     const pmt_log_section_t *section = &log->filter.section;
-    bool is_c = row->kind >= PMT_WIRE_C_CALL && row->kind <= PMT_WIRE_C_RAISE, always = row->kind == PMT_LOG_MARK || row->kind == PMT_LOG_LOST;
-    if (row->time < log->filter.since || !in_section(log, row) || (row->kind == PMT_LOG_LINE && !section->lines) || (is_c && !section->c_calls)) {
+    bool always = row->kind == PMT_LOG_MARK || row->kind == PMT_LOG_LOST;
+    if (row->time < log->filter.since || !in_section(log, row) || row->hidden) {
         return false;
     }
     uint64_t change = (uint64_t)row->rss - (uint64_t)log->section.rss;
@@ -457,9 +356,10 @@ pmt_log_next(pmt_log_t *log, pmt_log_row_t *row, char error[PMT_ERROR_MAX])
         return 1;
     }
     for (uint32_t skipped = 0; skipped < SKIPPED_MAX;) {
-        if (log->heap_count && (log->ended || log->full || log->queues[log->heap[0]].rows[log->queues[log->heap[0]].first].time <= log->safe)) {
-            *row = take(log);
-            log->full = log->full && log->rows > ROWS_MAX / 2;
+        const pmt_log_row_t *first = pmt_queues_first(&log->queues);
+        if (first && (log->ended || log->full || first->time <= log->safe)) {
+            *row = pmt_queues_take(&log->queues);
+            log->full = log->full && log->queues.rows > ROWS_MAX / 2;
             put_names(log, row);
             put_change(log, row);
             if (row->time > log->filter.until) {
@@ -486,7 +386,9 @@ prepare(pmt_log_t *log, const char *path, char error[PMT_ERROR_MAX])
     int err = pmt_profile_read(&log->profile, path, 0, error);
     err = err ? err : pmt_offsets_resolve(&log->offsets, &log->profile);
     err = err ? err : pmt_reader_open(path, &log->reader, error);
-    err = err ? err : add_queue(log, false);
+    for (uint32_t i = 0; i < log->profile.process_count && !err; i++) {
+        err = pmt_queues_add(&log->queues, false);
+    }
     if (!err) {
         pmt_reader_limit(log->reader, log->profile.good_bytes);
         log->processes = calloc((size_t)log->profile.process_count + 1, sizeof *log->processes);
@@ -525,14 +427,11 @@ pmt_log_close(pmt_log_t *log)
     if (!log) {
         return;
     }
-    for (uint32_t i = 0; i < log->queue_count; i++) {
-        free(log->queues[i].rows);
-    }
-    free(log->queues);
-    free(log->heap);
+    pmt_queues_fini(&log->queues);
     free(log->processes);
     free(log->named);
     pmt_decoder_fini(&log->events);
+    pmt_sieve_fini(&log->sieve);
     pmt_table_fini(&log->offsets);
     pmt_reader_close(log->reader);
     pmt_profile_fini(&log->profile);
@@ -545,8 +444,10 @@ pmt_log_profile(const pmt_log_t *log)
     return &log->profile;
 }
 
-void
+int
 pmt_log_filter(pmt_log_t *log, const pmt_log_filter_t *filter)
 {
     log->filter = *filter;
+    pmt_sieve_fini(&log->sieve);
+    return filter->section.number ? pmt_sieve_init(&log->sieve, &filter->section.choice, &log->profile) : 0;
 }

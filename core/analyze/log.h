@@ -8,6 +8,7 @@
 
 #include "analyze/offsets.h"
 #include "analyze/profile.h"
+#include "analyze/sieve.h"
 #include "format/events.h"
 
 enum pmt_log_kind_e {  // up to PMT_LOG_LINE those of the file (wire.h)
@@ -32,12 +33,13 @@ typedef struct pmt_log_row_s {
     uint32_t text;        // MARK: its text; UNWIND: the exception's name
     uint8_t kind;
     uint8_t note;         // MARK: pmt_note_e, 0: of the process
+    bool hidden;          // the section does not show it; what it says of RSS counts all the same
 } pmt_log_row_t;
 
 // The rows of one section, from its beginning to its end, without what happened while it was suspended. A row's change is that to the section's row before.
 typedef struct pmt_log_section_s {
     uint64_t number;  // 0: none is asked for. Sections are a process's: with it goes a pid
-    bool lines, c_calls;  // rows of lines, of C functions
+    pmt_choice_t choice;  // what it shows. Faults, marks and losses always are
     uint64_t trigger;     // pages: rows whose RSS differs by so much from that of the row before, the first and the last, marks and losses. 0: all
 } pmt_log_section_t;
 
@@ -57,8 +59,8 @@ typedef struct pmt_log_s pmt_log_t;
 int pmt_log_open(pmt_log_t **log, const char *path, char error[PMT_ERROR_MAX]);
 void pmt_log_close(pmt_log_t *log);
 const pmt_profile_t *pmt_log_profile(const pmt_log_t *log);
-// Before the first row. What it points to must stay.
-void pmt_log_filter(pmt_log_t *log, const pmt_log_filter_t *filter);
+// Before the first row. What it points to must stay. 0 or -ENOMEM.
+int pmt_log_filter(pmt_log_t *log, const pmt_log_filter_t *filter);
 
 // 1: *row is the next row; 0: the end; -EAGAIN: none yet, after many rows that are not shown: ask again; other negative: an error.
 int pmt_log_next(pmt_log_t *log, pmt_log_row_t *row, char error[PMT_ERROR_MAX]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/lag.h"
 #include "analyze/space.h"
 #include "base/array.h"
 #include "format/wire.h"
@@ -23,7 +24,7 @@ typedef struct event_s {
     uint32_t flags;
     uint64_t a, b, c;
 } event_t;
-enum { PLACED = 1, ALONE = 2 };  // and of a snapshot: WHOLE
+enum { PLACED = 1, ALONE = 2, SEVERAL = 4 };  // and of a snapshot: WHOLE
 enum { WHOLE = 1 };
 
 typedef struct replay_s {
@@ -164,7 +165,7 @@ apply(replay_t *replay, const event_t *e)
     pmt_space_t *space = &replay->spaces[e->process];
     switch (e->kind) {
     case TOUCH:
-        return pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE});
+        return pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE, e->flags & SEVERAL});
     case MOVE:
         return pmt_space_move(space, e->time, e->a, e->b, e->c);
     case SNAPSHOT:
@@ -177,7 +178,7 @@ apply(replay_t *replay, const event_t *e)
     case LOOKED:
         return pmt_space_looked(space);
     case SNAPSHOT_END:
-        return pmt_space_snapshot_end(space);
+        return pmt_space_snapshot_end(space, e->time);
     case PROCESS_END:  // at its end it still has them
         return end_process(space, e->time + (e->time < UINT64_MAX));
     case RSS:
@@ -232,6 +233,18 @@ place_of(replay_t *replay, const pmt_record_t *r)
 }
 
 static int
+put_rss(replay_t *replay, uint64_t time, uint64_t process, int64_t bytes)
+{
+    return put(replay, (event_t){.time = time, .kind = RSS, .process = (uint32_t)process, .a = (uint64_t)bytes});
+}
+
+static int64_t
+bytes_of(const pmt_profile_t *profile, uint64_t pages)
+{
+    return (int64_t)(pages * profile->info.page_size);
+}
+
+static int
 on_fault(replay_t *replay, const pmt_record_t *r)
 {
     pmt_profile_t *profile = replay->profile;
@@ -244,10 +257,11 @@ on_fault(replay_t *replay, const pmt_record_t *r)
         return -ENOMEM;
     }
     bool placed = !r->u.fault.tick && r->u.fault.address != 0;
-    bool alone = r->u.fault.by_time || r->u.fault.weight > 1;
+    bool several = r->u.fault.weight > 1, alone = r->u.fault.by_time || several;
     uint64_t page = r->u.fault.address / profile->info.page_size;
-    return put(replay, (event_t){.time = r->time, .kind = TOUCH, .process = profile->threads[r->u.fault.thread].process, .value = (uint32_t)number,
-                                 .flags = (placed ? PLACED : 0) | (alone ? ALONE : 0), .a = page, .b = r->u.fault.rise});
+    int err = put(replay, (event_t){.time = r->time, .kind = TOUCH, .process = profile->threads[r->u.fault.thread].process, .value = (uint32_t)number,
+                                 .flags = (placed ? PLACED : 0) | (alone ? ALONE : 0) | (several ? SEVERAL : 0), .a = page, .b = r->u.fault.rise});
+    return err || !r->u.fault.fell ? err : put_rss(replay, r->time, profile->threads[r->u.fault.thread].process, bytes_of(profile, r->u.fault.fell_to));
 }
 
 static int
@@ -274,12 +288,6 @@ on_snapshot(replay_t *replay, const pmt_record_t *r)
     replay->spaces[r->u.snapshot.process].announced = r->time;
     return put(replay, (event_t){.time = r->time, .kind = SNAPSHOT, .process = (uint32_t)r->u.snapshot.process, .value = (uint32_t)r->u.snapshot.kind,
                                  .flags = whole ? WHOLE : 0, .a = r->u.snapshot.since});
-}
-
-static int
-put_rss(replay_t *replay, uint64_t time, uint64_t process, int64_t bytes)
-{
-    return put(replay, (event_t){.time = time, .kind = RSS, .process = (uint32_t)process, .a = (uint64_t)bytes});
 }
 
 static int64_t
@@ -341,7 +349,7 @@ add(replay_t *replay, const pmt_record_t *r)
     case PMT_WIRE_SAMPLE:
         return put_rss(replay, r->time, r->u.sample.process, resident_bytes(r->u.sample.kib));
     case PMT_WIRE_MARK:
-        return put_rss(replay, r->time, r->u.mark.process, (int64_t)(r->u.mark.rss * replay->profile->info.page_size));
+        return put_rss(replay, r->time, r->u.mark.process, bytes_of(replay->profile, r->u.mark.rss));
     case PMT_WIRE_PROCESS_END:
         return put(replay, (event_t){.time = r->time, .kind = PROCESS_END, .process = (uint32_t)r->u.process_end.process});
     default:
@@ -358,12 +366,19 @@ begin(replay_t *replay)
     uint32_t processes = owners->process_count;
     owners->held = calloc((size_t)processes * owners->time_count + 1, sizeof *owners->held);
     owners->cgroup = calloc(owners->time_count + 1, sizeof *owners->cgroup);
+    owners->last_faults = calloc(replay->profile->thread_count + 1, sizeof *owners->last_faults);
     owners->has_snapshots = calloc(processes + 1, sizeof *owners->has_snapshots);
     replay->spaces = calloc(processes + 1, sizeof *replay->spaces);
     for (uint32_t i = 0; replay->spaces && i < processes; i++) {
-        pmt_space_init(&replay->spaces[i], owners, i, i ? replay->profile->processes[i].start : 0);  // the first is there when the trace begins
+        uint64_t start = i ? replay->profile->processes[i].start : 0;  // the first is there when the trace begins
+        pmt_space_init(&replay->spaces[i], owners, i, start, pmt_lag_pages(replay->profile));
     }
-    return owners->held && owners->cgroup && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
+    int err = owners->held && owners->cgroup && owners->last_faults && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < processes && !err; i++) {  // the highest reading may be a signal handler's, of which no record tells
+        const pmt_process_row_t *row = &replay->profile->processes[i];
+        err = row->rss_peak ? put_rss(replay, row->peak_time, i, row->rss_peak) : 0;
+    }
+    return err;
 }
 
 static int
@@ -429,6 +444,7 @@ pmt_owners_fini(pmt_owners_t *owners)
     pmt_table_fini(&owners->changes);
     free(owners->held);
     free(owners->cgroup);
+    free(owners->last_faults);
     free(owners->has_snapshots);
     *owners = (pmt_owners_t){0};
 }

@@ -33,12 +33,17 @@ typedef struct pmt_owner_s {
     uint32_t node;    // in profile->nodes; UINT32_MAX: no stack, `place` is then a pmt_held_e and `thread` a process
     uint32_t thread;
     uint32_t place;   // in profile->places, of a stack without Python frames; else UINT32_MAX
-    uint32_t unused;
-    uint64_t credit;  // pages, see credit.h; the ends of their queue
-    uint32_t credit_first, credit_last;
-    uint32_t doubt_last, unused2;
+    uint32_t mapped;  // 1: pages of files and shared memory, which a fault without a rise does not copy
+    uint64_t credit;       // pages, see credit.h
+    uint32_t credit_last;  // the last in the list, number + 1; 0: none
+    uint32_t reach;   // the largest rise of a fault that stood for several
 } pmt_owner_t;
 enum { PMT_OWNER_KEY = 16 };
+
+typedef struct pmt_last_fault_s {
+    uint64_t page, time;  // time 0: there was none
+    bool quiet;           // others without a rise came after it: RSS may lag, and show theirs with the next
+} pmt_last_fault_t;
 
 typedef struct pmt_owners_s {
     const uint64_t *times;  // ns, ascending; borrowed
@@ -49,6 +54,7 @@ typedef struct pmt_owners_s {
     pmt_table_t changes;    // of an owner's pages at a moment
     pmt_held_t *held;       // [time * process_count + process]
     pmt_cgroup_t *cgroup;   // of each moment, as last read
+    pmt_last_fault_t *last_faults;  // of each thread, of those that raised RSS
     bool *has_snapshots;    // of each process: what was found there is known, not only what came
 } pmt_owners_t;
 

@@ -1,4 +1,4 @@
-// Streaming a trace into aggregates (profile.h).
+// Streaming a trace into aggregates (profile.h). One file, because it is one list: a handler for each record, all small and on the same aggregates.
 #include "analyze/profile.h"
 
 #include <errno.h>
@@ -113,6 +113,20 @@ on_code(pmt_profile_t *profile, const pmt_record_t *r)
 }
 
 static int
+on_code_module(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    uint32_t module;
+    int err = add_text(profile, r->u.code_module.module, &module);
+    pmt_code_t *code = err ? NULL : code_of(profile, r->u.code_module.process, r->u.code_module.id);
+    if (!code) {
+        return -ENOMEM;
+    }
+    code->placed = true;
+    code->module = module;
+    return 0;
+}
+
+static int
 on_code_lines(pmt_profile_t *profile, const pmt_record_t *r)
 {
     size_t size = r->u.code_lines.piece.size;
@@ -198,18 +212,26 @@ on_snapshot(pmt_profile_t *profile, const pmt_record_t *r)
     return err;
 }
 
-// Those of one process do not overlap: it ends the process's last.
-static void
-on_snapshot_end(pmt_profile_t *profile, const pmt_record_t *r)
+// The last of a process, whose snapshots do not overlap; NULL: there is none.
+static pmt_snapshot_row_t *
+last_snapshot(const pmt_profile_t *profile, uint64_t process)
 {
     enum { AT_ONCE = 4096 };  // how far back it is looked for: snapshots of several processes may overlap
     for (uint32_t i = profile->snapshot_count, n = 0; i-- > 0 && n < AT_ONCE; n++) {
-        pmt_snapshot_row_t *row = &profile->snapshots[i];
-        if (row->process == r->u.snapshot_end.process) {
-            row->end = r->time;
-            row->error = r->u.snapshot_end.error;
-            return;
+        if (profile->snapshots[i].process == process) {
+            return &profile->snapshots[i];
         }
+    }
+    return NULL;
+}
+
+static void
+on_snapshot_end(const pmt_profile_t *profile, const pmt_record_t *r)
+{
+    pmt_snapshot_row_t *row = last_snapshot(profile, r->u.snapshot_end.process);
+    if (row) {
+        row->end = r->time;
+        row->error = r->u.snapshot_end.error;
     }
 }
 
@@ -345,6 +367,8 @@ pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         return on_code(profile, r);
     case PMT_WIRE_CODE_LINES:
         return on_code_lines(profile, r);
+    case PMT_WIRE_CODE_MODULE:
+        return on_code_module(profile, r);
     case PMT_WIRE_MODULE:
         return on_module(profile, r);
     case PMT_WIRE_MARK:

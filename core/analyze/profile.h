@@ -28,6 +28,8 @@ typedef struct pmt_code_s {
     uint32_t first_line;
     uint32_t file, name;  // texts
     bool named;           // a CODE was read, not only its CODE_LINES
+    bool placed;          // a CODE_MODULE was read
+    uint32_t module;      // text
     uint8_t *lines;       // packed (format/lines.h); owned
     size_t lines_size;
 } pmt_code_t;

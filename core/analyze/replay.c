@@ -14,7 +14,7 @@ on_thread(pmt_replay_t *replay, const pmt_record_t *r)
     uint32_t process = (uint32_t)r->u.thread.process;
     bool idle = replay->pid && replay->profile->processes[process].pid != replay->pid;
     int err = pmt_decoder_add_thread(&replay->events);
-    err = err || !replay->section ? err : pmt_section_add_thread(replay->section);
+    err = err || !replay->section ? err : pmt_section_add_thread(replay->section, process);
     err = err || !replay->calls ? err : pmt_calls_add_thread(replay->calls, process, idle);
     err = err || !replay->tree ? err : pmt_call_tree_add_thread(replay->tree, process, idle);
     return err || !replay->lines ? err : pmt_line_rows_add_thread(replay->lines, process, idle);

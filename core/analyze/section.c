@@ -50,11 +50,12 @@ on_note(pmt_section_t *section, const pmt_record_t *r)
 }
 
 int
-pmt_section_find(pmt_section_t *section, const pmt_profile_t *profile, const char *path, char error[PMT_ERROR_MAX])
+pmt_section_find(pmt_section_t *section, const pmt_choice_t *choice, const pmt_profile_t *profile, const char *path, char error[PMT_ERROR_MAX])
 {
     pmt_reader_t *reader;
     pmt_record_t record;
-    int err = pmt_reader_open(path, &reader, error);
+    int err = pmt_sieve_init(&section->sieve, choice, profile);
+    err = err ? err : pmt_reader_open(path, &reader, error);
     if (err < 0) {
         return err;
     }
@@ -79,15 +80,17 @@ pmt_section_fini(pmt_section_t *section)
     }
     free(section->threads);
     free(section->spans);
+    pmt_sieve_fini(&section->sieve);
     *section = (pmt_section_t){0};
 }
 
 // ---- what passes ----
 
 int
-pmt_section_add_thread(pmt_section_t *section)
+pmt_section_add_thread(pmt_section_t *section, uint32_t process)
 {
-    int err = pmt_array_room(&section->threads, section->thread_count, &section->thread_room, sizeof *section->threads);
+    int err = pmt_sieve_add_thread(&section->sieve, process);
+    err = err ? err : pmt_array_room(&section->threads, section->thread_count, &section->thread_room, sizeof *section->threads);
     if (!err) {
         section->threads[section->thread_count++] = (pmt_section_thread_t){0};
     }
@@ -171,13 +174,18 @@ int
 pmt_section_event(pmt_section_t *section, pmt_calls_t *calls, uint32_t number, const pmt_trace_event_t *event)
 {
     pmt_section_thread_t *thread = &section->threads[number];
-    int err = follow_spans(section, calls, number, event->time, event->rss);
-    if (thread->on && !err) {
-        err = pmt_calls_events(calls, number, event, 1);
-        thread->time = event->time;
+    pmt_trace_event_t seen = *event;
+    int shown = pmt_sieve_event(&section->sieve, number, &seen);
+    int err = shown < 0 ? shown : follow_spans(section, calls, number, seen.time, seen.rss);
+    thread->rss = seen.rss;
+    if (err || !shown) {
+        return err;
     }
-    thread->rss = event->rss;
-    return err ? err : follow_frames(thread, event);
+    if (thread->on) {
+        err = pmt_calls_events(calls, number, &seen, 1);
+        thread->time = seen.time;
+    }
+    return err ? err : follow_frames(thread, &seen);
 }
 
 int

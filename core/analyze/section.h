@@ -6,6 +6,7 @@
 
 #include "analyze/calls.h"
 #include "analyze/profile.h"
+#include "analyze/sieve.h"
 #include "format/events.h"
 
 typedef struct pmt_span_on_s {
@@ -26,16 +27,17 @@ typedef struct pmt_section_s {
     pmt_span_on_t *spans;  // in which it is on
     uint32_t span_count, span_room;
     uint32_t owner;  // thread
+    pmt_sieve_t sieve;  // what it shows
     pmt_section_thread_t *threads;
     uint32_t thread_count, thread_room;
 } pmt_section_t;
 
-// Looks for the section in the file, of which the profile tells. 0 (there may be none) or -errno.
-int pmt_section_find(pmt_section_t *section, const pmt_profile_t *profile, const char *path, char error[PMT_ERROR_MAX]);
+// Looks for the section in the file, of which the profile tells, and which stays. 0 (there may be none) or -errno.
+int pmt_section_find(pmt_section_t *section, const pmt_choice_t *choice, const pmt_profile_t *profile, const char *path, char error[PMT_ERROR_MAX]);
 void pmt_section_fini(pmt_section_t *section);
 
 // Stands between a replay and the aggregate. 0 or -ENOMEM.
-int pmt_section_add_thread(pmt_section_t *section);
+int pmt_section_add_thread(pmt_section_t *section, uint32_t process);
 int pmt_section_event(pmt_section_t *section, pmt_calls_t *calls, uint32_t thread, const pmt_trace_event_t *event);
 int pmt_section_fault(pmt_section_t *section, pmt_calls_t *calls, uint32_t thread, uint64_t time, uint64_t pages, int64_t rss);
 int pmt_section_note(pmt_section_t *section, pmt_calls_t *calls, const pmt_record_t *note, int64_t rss);

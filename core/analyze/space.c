@@ -7,9 +7,9 @@
 #include "base/array.h"
 
 void
-pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start)
+pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, uint64_t lag)
 {
-    *space = (pmt_space_t){.all = all, .process = process, .start = start, .credits.owners = &all->owners};
+    *space = (pmt_space_t){.all = all, .process = process, .start = start, .lag = lag, .credits.owners = &all->owners};
     pmt_page_map_init(&space->map);
     pmt_windows_init(&space->windows);
 }
@@ -20,38 +20,64 @@ pmt_space_fini(pmt_space_t *space)
     pmt_page_map_fini(&space->map);
     pmt_windows_fini(&space->windows);
     pmt_credits_fini(&space->credits);
+    pmt_gone_fini(&space->gone);
     free(space->mappings);
     free(space->piece.list);
-    free(space->orphans.list);
+    free(space->unpaid);
 }
 
 // ---- lives ----
 
+int
+pmt_space_live(void *context, uint32_t tagged, uint64_t birth, uint64_t death, uint64_t pages)
+{
+    static const unsigned held_by[] = {[PMT_LIFE_EXACT] = PMT_HELD_EXACT, [PMT_LIFE_FILL] = PMT_HELD_FILL, [PMT_LIFE_BY_TIME] = PMT_HELD_BY_TIME};
+    const pmt_space_t *space = context;
+    const pmt_owner_t *owner = pmt_space_owner(space, tagged);
+    enum pmt_life_how_e how = pmt_life_how(&(pmt_life_t){.owner = tagged});
+    if (how == PMT_LIFE_ASKED) {
+        return 0;
+    }
+    return pmt_owners_live(space->all, pmt_untag(tagged), owner->node == UINT32_MAX ? owner->place : held_by[how], birth, death, (int64_t)pages);
+}
+
 static int
 live(pmt_space_t *space, const pmt_life_t *life, uint64_t death)
 {
-    static const unsigned held_by[] = {[PMT_LIFE_EXACT] = PMT_HELD_EXACT, [PMT_LIFE_FILL] = PMT_HELD_FILL, [PMT_LIFE_BY_TIME] = PMT_HELD_BY_TIME};
+    return pmt_space_live(space, life->owner, life->birth, death, life->pages);
+}
+
+int
+pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked)
+{
     const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
+    uint32_t order = owner->node == UINT32_MAX ? owner->place : PMT_HELD_COUNT + pmt_life_how(life);
     if (pmt_life_how(life) == PMT_LIFE_ASKED) {
         return 0;
     }
-    unsigned held = owner->node == UINT32_MAX ? owner->place : held_by[pmt_life_how(life)];
-    return pmt_owners_live(space->all, pmt_untag(life->owner), held, life->birth, death, life->pages);
+    int err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){life->birth, life->pages, looked, life->owner, order});
+    return err || space->gone.count < PMT_GONE_MAX ? err : pmt_gone_settle(&space->gone, 0, 0, pmt_space_live, space);
 }
 
 int
 pmt_space_end_life(void *context, const pmt_chunk_t *chunk, const pmt_life_t *life)
 {
     const pmt_ending_t *ending = context;
+    pmt_space_t *space = ending->space;
     (void)chunk;
-    pmt_space_count(ending->space, life, false);
-    return live(ending->space, life, life->birth <= ending->since ? ending->since : ending->time);
+    pmt_space_count(space, life, false);
+    if (ending->how == PMT_CAME_AGAIN && pmt_space_is_nobodys(space, life)) {  // it came in with that fault
+        bool unpaid = space->kind && life->birth == space->time;
+        space->orphans -= unpaid ? life->pages : 0;
+        return unpaid ? 0 : live(space, life, ending->time);
+    }
+    return ending->how == PMT_ENDS_THEN ? live(space, life, ending->time) : pmt_space_miss(space, life, ending->time);
 }
 
-int
-pmt_space_settle(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, uint32_t owner, uint64_t birth)
+static int
+settle(pmt_ending_t ending, uint64_t first, uint64_t pages, uint32_t owner, uint64_t birth)
 {
-    pmt_ending_t ending = {space, time, time};
+    pmt_space_t *space = ending.space;
     for (uint64_t page = first, end = first + pages; page < end;) {
         uint64_t number = page >> PMT_CHUNK_BITS, next = (number + 1) << PMT_CHUNK_BITS;
         uint64_t to = next < end ? next : end;
@@ -68,6 +94,18 @@ pmt_space_settle(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pag
         page = to;
     }
     return 0;
+}
+
+int
+pmt_space_settle(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, uint32_t owner, uint64_t birth)
+{
+    return settle((pmt_ending_t){space, time, PMT_ENDS_THEN}, first, pages, owner, birth);
+}
+
+int
+pmt_space_come_in(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, uint32_t owner)
+{
+    return settle((pmt_ending_t){space, time, PMT_CAME_AGAIN}, first, pages, owner, time);
 }
 
 const pmt_life_t *
@@ -115,7 +153,7 @@ pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint
 
 // ---- faults and moves ----
 
-// A fault that raised nothing: it mapped the zero page, or copied a page that was there. A page from before the start is its own from now on; one that nobody has may
+// A fault that raised nothing: it mapped the zero page, or copied a page that was there. An anonymous page from before the start is its own from now on; one that nobody has may
 // be found to be there.
 static int
 touch_quietly(pmt_space_t *space, const pmt_touch_t *touch)
@@ -124,7 +162,7 @@ touch_quietly(pmt_space_t *space, const pmt_touch_t *touch)
     enum pmt_life_how_e how = PMT_LIFE_ASKED;
     if (life && pmt_life_how(life) != PMT_LIFE_ASKED) {
         const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
-        if (owner->node != UINT32_MAX || owner->place != PMT_HELD_BEFORE) {
+        if (owner->node != UINT32_MAX || owner->place != PMT_HELD_BEFORE || owner->mapped) {
             return 0;
         }
         how = PMT_LIFE_EXACT;
@@ -144,18 +182,20 @@ pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
         return pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise);
     }
     if (touch->rise == 0) {
+        pmt_space_stride_quietly(space, touch);
         return touch_quietly(space, touch);
     }
     if (!touch->alone && touch->rise >= PMT_CHUNK_PAGES) {
         uint64_t first = touch->page & ~(uint64_t)(PMT_CHUNK_PAGES - 1);
-        err = pmt_space_settle(space, touch->time, first, PMT_CHUNK_PAGES, owner, touch->time);
+        err = pmt_space_come_in(space, touch->time, first, PMT_CHUNK_PAGES, owner);
         return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - PMT_CHUNK_PAGES);
     }
-    err = pmt_space_settle(space, touch->time, touch->page, 1, owner, touch->time);
+    int64_t given = pmt_space_stride(space, touch);
+    err = given < 0 ? (int)given : pmt_space_come_in(space, touch->time, touch->page, 1, owner);
     if (!err && !touch->alone && touch->rise > 1) {
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
     }
-    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - 1);
+    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - 1 - (uint64_t)given);
 }
 
 typedef struct lot_s {  // of pages being moved
@@ -192,7 +232,7 @@ int
 pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages)
 {
     lots_t lots = {.space = space};
-    pmt_ending_t ending = {space, time, time};
+    pmt_ending_t ending = {space, time, PMT_ENDS_THEN};
     int err = pmt_space_begin_looking(space);
     err = err ? err : pmt_space_each_chunk(space, from, pages, take_lots, &lots);
     err = err ? err : pmt_space_each_chunk(space, to, pages, pmt_space_end_pages, &ending);
@@ -218,31 +258,13 @@ tell_rss(pmt_space_t *space, uint64_t time)
     }
 }
 
+// What is known to be there without room in RSS has gone, though nobody saw what.
 static int
-leave_room(pmt_space_t *space, uint64_t time, uint64_t pages)
+note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
 {
-    uint64_t known = space->pages + space->credits.pages, over = known > pages ? known - pages : 0;
-    pmt_credit_t *credit;
-    int err = 0;
-    for (uint32_t at = 0; over && !err && (credit = pmt_credits_oldest(&space->credits, &at, UINT64_MAX));) {
-        uint64_t gone = credit->pages < over ? credit->pages : over;
-        err = pmt_credits_doubt(&space->credits, credit, gone, time);
-        over -= gone;
-    }
-    return err;
-}
-
-int
-pmt_space_end_doubts(pmt_space_t *space)
-{
-    const pmt_credits_t *credits = &space->credits;
-    int err = 0;
-    for (uint32_t i = 0; i < credits->doubt_count && !err; i++) {
-        const pmt_doubt_t *doubt = &credits->doubts[i];
-        err = pmt_owners_live(space->all, doubt->owner, PMT_HELD_BY_TIME, doubt->birth, doubt->death, (int64_t)doubt->pages);
-    }
-    pmt_credits_forget_doubts(&space->credits);
-    return err;
+    uint64_t all = space->pages + space->credits.pages, most = pages + space->lag;
+    uint64_t twice = space->orphans + space->debt, known = all > twice ? all - twice : 0;
+    return pmt_gone_ebb(&space->gone, time, (int64_t)(known - most));
 }
 
 int
@@ -253,8 +275,9 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
         space->rss = reading;  // nothing earlier is known
     }
     tell_rss(space, time);
+    space->fell = bytes < space->rss.rss ? time : space->fell;
     space->rss = reading;
-    return space->kind || bytes < 0 ? 0 : leave_room(space, time, (uint64_t)bytes / space->all->page_size);
+    return bytes < 0 ? 0 : note_ebb(space, time, (uint64_t)bytes / space->all->page_size);
 }
 
 // ---- the end ----
@@ -262,19 +285,15 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 int
 pmt_space_end(pmt_space_t *space, uint64_t time)
 {
-    pmt_credit_t *credit;
-    int err = 0;
+    int err = space->kind ? pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space) : 0;
+    err = err ? err : pmt_space_end_credits(space, UINT64_MAX, time);
+    err = err ? err : pmt_gone_settle(&space->gone, time, time, pmt_space_live, space);
     for (uint32_t i = 0; i < space->map.count && !err; i++) {
         const pmt_chunk_t *chunk = &space->map.chunks[i];
         for (uint32_t k = 0; k < chunk->count && !err; k++) {
             err = live(space, &chunk->lives[k], time);
         }
     }
-    for (uint32_t at = 0; !err && (credit = pmt_credits_oldest(&space->credits, &at, UINT64_MAX)); at++) {
-        err = pmt_owners_live(space->all, credit->owner, PMT_HELD_BY_TIME, credit->birth, time, (int64_t)credit->pages);
-    }
-    err = err ? err : pmt_space_end_doubts(space);
-    err = err ? err : pmt_credits_forget(&space->credits, UINT64_MAX);
     pmt_page_map_fini(&space->map);
     space->pages = 0;
     if (time == UINT64_MAX) {

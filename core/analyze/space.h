@@ -3,6 +3,7 @@
 #pragma once
 
 #include "analyze/credit.h"
+#include "analyze/gone.h"
 #include "analyze/owners.h"
 #include "analyze/page_map.h"
 #include "analyze/windows.h"
@@ -25,19 +26,30 @@ typedef struct pmt_found_list_s {
     uint32_t count, room;
 } pmt_found_list_t;
 
+// Pages that a snapshot found and gave away without credit of their owner's.
+typedef struct pmt_unpaid_s {
+    uint64_t first, end, birth;
+    uint32_t owner;  // tagged
+} pmt_unpaid_t;
+
 typedef struct pmt_space_s {
     pmt_owners_t *all;
     uint32_t process;
     uint64_t start;             // of the process
+    uint64_t lag;               // pages: so far RSS may be from the truth
     uint64_t pages;             // that have a life
     pmt_page_map_t map;
     pmt_credits_t credits;
     pmt_windows_t windows;
+    pmt_gone_t gone;
     pmt_mapping_t *mappings;    // of the snapshot being taken
     uint32_t mapping_count, mapping_room;
     pmt_found_list_t piece;     // found in the piece being looked at
-    pmt_found_list_t orphans;   // found in this snapshot, anonymous and without neighbours
+    pmt_unpaid_t *unpaid;       // found in this snapshot: anonymous and without neighbours, so nobody's, or a neighbour's that has no credit
+    uint32_t unpaid_count, unpaid_room;
+    uint64_t orphans;           // the pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
+    uint64_t fell;              // when RSS was last seen to have fallen; 0: it never was
     bool looking;               // all of its mappings are known
     bool whole;                 // it looks at everything
     unsigned kind;              // of the snapshot, 0: none is being taken
@@ -50,15 +62,16 @@ typedef struct pmt_space_s {
 typedef struct pmt_touch_s {
     uint64_t time, page, rise;
     uint32_t owner;
-    bool placed;  // the address is one
-    bool alone;   // what it brought in is not all around it: it stands for several faults, or came by time
+    bool placed;   // the address is one
+    bool alone;    // what it brought in is not all around it: it stands for several faults, or came by time
+    bool several;  // it stands for several faults
 } pmt_touch_t;
 
-void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start);
+void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, uint64_t lag);
 void pmt_space_fini(pmt_space_t *space);
 int pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch);
 int pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages);
-// A reading of RSS. Credit that it has no room for comes in doubt, the oldest first: what was given back in small pieces leaves no other trace before the next snapshot.
+// A reading of RSS. What is known and has no room in it has gone: what was given back in small pieces leaves no other trace before the next snapshot.
 int pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes);
 // The process is gone, or the trace ends (`time` UINT64_MAX): all lives end.
 int pmt_space_end(pmt_space_t *space, uint64_t time);
@@ -68,7 +81,7 @@ int pmt_space_mapping(pmt_space_t *space, uint64_t first, uint64_t pages, unsign
 // A run of pages looked at at `time`, one of a piece; then the piece is over.
 int pmt_space_found(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, unsigned state);
 int pmt_space_looked(pmt_space_t *space);
-int pmt_space_snapshot_end(pmt_space_t *space);
+int pmt_space_snapshot_end(pmt_space_t *space, uint64_t time);
 
 // Pages of an owner from birth up to (not with) death.
 int pmt_owners_live(pmt_owners_t *owners, uint32_t owner, unsigned held, uint64_t birth, uint64_t death, int64_t pages);

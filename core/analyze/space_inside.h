@@ -5,8 +5,9 @@
 
 typedef struct pmt_ending_s {
     pmt_space_t *space;
-    uint64_t since;  // a life ended then,
-    uint64_t time;   // or, if it was born later, at this time
+    uint64_t time;
+    // Then; or before, so that it is put to the others of space->gone; or before, as a fault is told that brought in the same page.
+    enum pmt_ending_e { PMT_ENDS_THEN, PMT_ENDED_BEFORE, PMT_CAME_AGAIN } how;
 } pmt_ending_t;
 
 static inline uint32_t
@@ -34,11 +35,23 @@ pmt_space_owner(const pmt_space_t *space, uint32_t tagged)
     return pmt_table_at(&space->all->owners, pmt_untag(tagged));
 }
 
+// A snapshot found the page, and there was no stack for it.
+static inline bool
+pmt_space_is_nobodys(const pmt_space_t *space, const pmt_life_t *life)
+{
+    const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
+    return owner->node == UINT32_MAX && owner->place == PMT_HELD_KERNEL;
+}
+
+// Pages of an owner (tagged) lived. The context is a pmt_space_t.
+int pmt_space_live(void *space, uint32_t owner, uint64_t birth, uint64_t death, uint64_t pages);
 // Takes a life that made room. For pmt_page_map_put and _clear; the context is a pmt_ending_t.
 int pmt_space_end_life(void *ending, const pmt_chunk_t *chunk, const pmt_life_t *life);
 
 // Gives [first, first + pages) to an owner (tagged) from `birth` on; what was there ended at `time`. Beyond what a map may have nothing is kept.
 int pmt_space_settle(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, uint32_t owner, uint64_t birth);
+// The same of pages that came in at `time`: what was there had been given back by then.
+int pmt_space_come_in(pmt_space_t *space, uint64_t time, uint64_t first, uint64_t pages, uint32_t owner);
 
 // The life of a page, asked for or real; NULL: none.
 const pmt_life_t *pmt_space_life(const pmt_space_t *space, uint64_t page);
@@ -49,8 +62,19 @@ int pmt_space_each_chunk(pmt_space_t *space, uint64_t first, uint64_t pages, pmt
 // For each chunk: ends what is there. The context is a pmt_ending_t.
 int pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void *ending);
 
+// Gives a fault that stands for several the pages of the others, where these can be told (stride.c); how many were given.
+int64_t pmt_space_stride(pmt_space_t *space, const pmt_touch_t *touch);
+// A fault without a rise.
+void pmt_space_stride_quietly(pmt_space_t *space, const pmt_touch_t *touch);
+// Uses up an owner's credit for pages that came in at `birth`, whenever RSS told of them. For how many there was some.
+uint64_t pmt_space_spend(pmt_space_t *space, uint32_t owner, uint64_t birth, uint64_t pages);
+// At the end of a snapshot: owners with credit left over take what lies between two of their pages and has been there for longer than both.
+int pmt_space_between(pmt_space_t *space);
+
+// A life that was over at `looked`, and is not counted any more: among the others of space->gone.
+int pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked);
+// Credit born up to `limit` that no found pages have used up is gone, the same.
+int pmt_space_end_credits(pmt_space_t *space, uint64_t limit, uint64_t looked);
+
 // Once all mappings of the snapshot are known, and before anything later happens: nothing is there outside them.
 int pmt_space_begin_looking(pmt_space_t *space);
-
-// What was in doubt has gone.
-int pmt_space_end_doubts(pmt_space_t *space);

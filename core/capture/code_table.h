@@ -13,10 +13,11 @@ enum {
     PMT_CODE_TABLE_SIZE_LARGE = 1 << 16,   // where every call looks into it: 1 MiB
 };
 
-// In an entry above the id: whether its calls are wanted. Neither: nobody has asked yet.
+// In an entry above the id: whether its calls are wanted (neither: nobody has asked yet), and that the recorder knows its module.
 #define PMT_CODE_WANTED 0x80000000u
 #define PMT_CODE_LEFT_OUT 0x40000000u
-#define PMT_CODE_ID 0x3fffffffu
+#define PMT_CODE_PLACED 0x20000000u
+#define PMT_CODE_ID 0x1fffffffu
 
 typedef struct pmt_code_entry_s {
     _Atomic uint64_t code;      // 0: free

@@ -32,6 +32,15 @@ lane_head(pmt_lanes_t *lanes, const pmt_thread_t *thread)
     return atomic_load_explicit(&pmt_lanes_ring(lanes, pmt_thread_slot(thread))->head, memory_order_relaxed);
 }
 
+// Where the slot's last owner stopped, and what it lost behind that.
+static void
+take_over_lane(pmt_lane_ring_t *ring, uint64_t *out)
+{
+    out[0] = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    out[1] = atomic_exchange_explicit(&ring->lost, 0, memory_order_acq_rel);
+    out[2] = atomic_load_explicit(&ring->lost_at, memory_order_relaxed);
+}
+
 static PMT_COLD pmt_thread_t *
 adopt_slow_sigsafe(pmt_session_t *session)
 {
@@ -47,11 +56,11 @@ adopt_slow_sigsafe(pmt_session_t *session)
     pmt_rss_clock_exclude_sigsafe(&session->rss, claim.anon, claim.shared);
     atomic_fetch_add_explicit(&session->shared->tracer_pages, claim.anon + claim.shared, memory_order_relaxed);
     pmt_lanes_t *lanes = session->lanes;
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, lanes ? 3 : 2);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD, 0, thread->tid, lanes ? 5 : 2);
     if (record) {
         record[1] = pmt_prim_now_ns_sigsafe();
         if (lanes) {
-            record[2] = lane_head(lanes, thread);
+            take_over_lane(pmt_lanes_ring(lanes, pmt_thread_slot(thread)), record + 2);
         }
         pmt_ring_commit(&thread->producer);
     }
@@ -291,6 +300,34 @@ reserve_fault(const pmt_session_t *session, pmt_thread_t *thread, const pmt_even
     return record;
 }
 
+static PMT_COLD void
+write_fall(pmt_thread_t *thread, uint32_t pages)
+{
+    pmt_ring_reserve(&thread->producer, PMT_RAW_FELL, 0, pages, 1);
+}
+
+static void
+write_name(pmt_thread_t *thread, bool of_kernel, const char *name, size_t size)
+{
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD_NAME, of_kernel, (uint32_t)size, 1 + (unsigned)(size + 7) / 8);
+    if (record) {
+        memcpy(record + 1, name, size);
+        pmt_ring_commit(&thread->producer);
+    }
+}
+
+// Seldom, and less and less: a thread takes its name at its start, often after its first fault.
+static PMT_COLD void
+tell_name(pmt_thread_t *thread)
+{
+    char name[PMT_THREAD_NAME_KERNEL];
+    pmt_prim_own_name_sigsafe(name);
+    if (memcmp(name, thread->name, sizeof name) != 0) {
+        memcpy(thread->name, name, sizeof name);
+        write_name(thread, true, name, strlen(name));
+    }
+}
+
 bool
 pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_event_t *event)
 {
@@ -298,6 +335,9 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
     if ((!thread->producer.lost || write_losses(thread, event->time)) && write_stack(session, thread)) {
         if (PMT_UNLIKELY(thread->stack.depth == 0)) {
             write_native(session, thread, event);
+        }
+        if (PMT_UNLIKELY(event->fell_to)) {
+            write_fall(thread, event->fell_to);
         }
         record = reserve_fault(session, thread, event);
     }
@@ -310,6 +350,10 @@ pmt_event_write_sigsafe(pmt_session_t *session, pmt_thread_t *thread, const pmt_
     record[2] = event->address;
     record[3] = event->instruction;
     pmt_ring_commit(&thread->producer);
+    thread->written++;
+    if (PMT_UNLIKELY((thread->written & (thread->written - 1)) == 0)) {
+        tell_name(thread);
+    }
     return true;
 }
 
@@ -381,6 +425,26 @@ pmt_event_define(uint64_t key, uint32_t check, pmt_describe_t describe, uint64_t
     return id;
 }
 
+bool
+pmt_event_place_code(uint32_t id, const char *module, size_t size)
+{
+    pmt_thread_t *thread = pmt_event_thread();
+    if (thread->busy) {
+        return false;
+    }
+    thread->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_CODE_MODULE, 0, id, 2 + (unsigned)(size + 7) / 8);
+    if (record) {
+        record[1] = size;
+        memcpy(record + 2, module, size);
+        pmt_ring_commit(&thread->producer);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = 0;
+    return record != NULL;
+}
+
 void
 pmt_event_name_thread(const char *name, size_t size)
 {
@@ -396,11 +460,7 @@ pmt_event_name_thread(const char *name, size_t size)
     size = size < ROOM ? size : ROOM;
     thread->busy = 1;
     atomic_signal_fence(memory_order_seq_cst);
-    uint64_t *record = pmt_ring_reserve(&thread->producer, PMT_RAW_THREAD_NAME, 0, (uint32_t)size, 1 + (unsigned)(size + 7) / 8);
-    if (record) {
-        memcpy(record + 1, name, size);
-        pmt_ring_commit(&thread->producer);
-    }
+    write_name(thread, false, name, size);
     atomic_signal_fence(memory_order_seq_cst);
     thread->busy = 0;
 }

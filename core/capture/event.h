@@ -12,6 +12,7 @@ typedef struct pmt_event_s {
     uint64_t time, address, instruction;
     uint64_t stack;  // the stack pointer
     uint32_t rise;   // pages
+    uint32_t fell_to;  // pages: RSS, which is lower than at the reading before; 0: it is not
     unsigned flags;  // pmt_raw_fault_e
 } pmt_event_t;
 
@@ -54,6 +55,9 @@ pmt_thread_t *pmt_event_thread(void);
 // The id of a thing that events name, which `describe(thing)` describes to the recorder at first sight; found again by key and check. With the flags of code_table.h. 0: lost.
 typedef void (*pmt_describe_t)(uint64_t thing, pmt_code_info_t *out);
 uint32_t pmt_event_define(uint64_t key, uint32_t check, pmt_describe_t describe, uint64_t thing);
+
+// Tells the recorder in which module the code object of this id runs. False: it is not told. As pmt_event_define.
+bool pmt_event_place_code(uint32_t id, const char *module, size_t size);
 
 // Tells the recorder the calling thread's name. Nothing happens while no trace runs.
 void pmt_event_name_thread(const char *name, size_t size);

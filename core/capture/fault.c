@@ -64,6 +64,7 @@ anonymous_around(pmt_thread_t *thread, uint64_t address)
 typedef struct rise_s {
     uint32_t pages;
     bool by_time;
+    uint32_t fell_to;  // as in pmt_event_t
 } rise_t;
 
 static uint32_t
@@ -210,6 +211,7 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
     } else if (PMT_UNLIKELY(thread->left_pages)) {
         rise.pages += take_back(session, thread);
     }
+    rise.fell_to = step.anon + step.shared < 0 ? (uint32_t)step.rss : 0;
     return rise;
 }
 
@@ -232,6 +234,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
         .instruction = signal->instruction,
         .stack = signal->stack,
         .rise = rise.pages,
+        .fell_to = rise.fell_to,
         .flags = period_log | (rise.by_time ? PMT_RAW_FAULT_BY_TIME : 0) | (signal->async ? PMT_RAW_FAULT_ASYNC : 0),
     };
     pmt_event_write_sigsafe(session, thread, &event);

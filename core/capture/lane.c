@@ -69,7 +69,7 @@ set_limit(pmt_lane_t *lane)
 static bool
 make_room(pmt_lane_t *lane, uint64_t words)
 {
-    words = lane->lost && words < HALF ? HALF : words;
+    words = lane->lossy && words < HALF ? HALF : words;
     if (state.options.alone || has_room(lane, words)) {
         return true;
     }
@@ -83,8 +83,12 @@ make_room(pmt_lane_t *lane, uint64_t words)
 static PMT_COLD pmt_lane_t *
 lose(pmt_lane_t *lane)
 {
-    lane->lost++;
+    lane->lossy = true;
     lane->limit = lane->head;  // the next one looks again
+    if (lane->ring) {
+        atomic_store_explicit(&lane->ring->lost_at, pmt_lane_now(), memory_order_relaxed);
+        atomic_fetch_add_explicit(&lane->ring->lost, 1, memory_order_release);
+    }
     atomic_fetch_add_explicit(&pmt_session.lanes->lost, 1, memory_order_relaxed);
     return NULL;
 }
@@ -130,13 +134,20 @@ put_stack(pmt_lane_t *lane, uint64_t now, bool opens)
     lane->at = lane->callee = NULL;
 }
 
+// The recorder may have told some of them, or all, already.
 static void
-put_losses(pmt_lane_t *lane, uint64_t now, bool opens)
+put_lost(pmt_lane_t *lane, uint64_t now)
 {
     uint64_t *record = put_more(lane, now, PMT_MORE_LOST, 2);
     record[0] = now;
-    record[1] = lane->lost;
-    lane->lost = 0;
+    record[1] = atomic_exchange_explicit(&lane->ring->lost, 0, memory_order_acq_rel);
+    lane->lossy = false;
+}
+
+static void
+put_losses(pmt_lane_t *lane, uint64_t now, bool opens)
+{
+    put_lost(lane, now);
     lane->rss = 0;  // told again
     put_stack(lane, now, opens);
 }
@@ -216,7 +227,8 @@ attach(uint64_t now, bool opens)
     take_ring(lane, pmt_lanes_ring(pmt_session.lanes, slot));
     lane->words = pmt_lanes_words(pmt_session.lanes, slot);
     lane->head = lane->limit = atomic_load_explicit(&lane->ring->head, memory_order_acquire);
-    lane->lost = lane->rss = lane->code = 0;
+    lane->rss = lane->code = 0;
+    lane->lossy = false;
     lane->rss_due = 0;
     lane->last = now;
     pmt_lane_mine = lane;
@@ -249,7 +261,7 @@ pmt_lane_begin_slow(uint64_t *now, bool opens)
         if (!make_room(lane, SPARE)) {
             return lose(lane);
         }
-        if (lane->lost) {
+        if (lane->lossy) {
             put_losses(lane, *now, opens);
         }
         set_limit(lane);
@@ -398,9 +410,7 @@ pmt_lanes_open(const pmt_lanes_options_t *options, int *socket)
 static void
 tell_last_losses(pmt_lane_t *lane, uint64_t now)
 {
-    uint64_t *record = put_more(lane, now, PMT_MORE_LOST, 2);
-    record[0] = now;
-    record[1] = lane->lost;
+    put_lost(lane, now);
     put_more(lane, now, PMT_MORE_STACK, 0);
     pmt_lane_publish(lane);
 }
@@ -410,7 +420,7 @@ pmt_lanes_close(void)
 {
     uint32_t used = state.open ? atomic_load_explicit(&lanes_used, memory_order_relaxed) : 0;
     for (uint32_t i = 0; i < used; i++) {
-        if (lanes[i].ring && lanes[i].lost) {
+        if (lanes[i].ring && lanes[i].lossy) {
             tell_last_losses(&lanes[i], pmt_lane_now());
         }
     }

@@ -22,7 +22,7 @@ typedef struct pmt_lane_s {
     uint32_t at_id, callee_id;
     // not in the way of an event
     _Alignas(64) _Atomic uint32_t owner;  // tid; 0: never owned
-    uint64_t lost;     // events since the last one that was recorded
+    bool lossy;        // events have been lost since the last one that was recorded
 } pmt_lane_t;
 
 typedef struct pmt_lanes_options_s {

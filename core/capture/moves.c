@@ -1,5 +1,5 @@
 // Following system calls that move memory or give it back (moves.h). A SIGTRAP arrives as the call returns, on the thread that made it. It costs some 15 us, nearly all of it the
-// kernel's: calls that come so often that this is more than their share of the run time are no longer followed.
+// kernel's: what comes to more than its share of the run time is no longer followed (budget.h).
 //
 // Invariants: those of event.h. `follows` is changed outside of handlers while no session is active, but for its atomic fields.
 #include "capture/moves.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "capture/budget.h"
 #include "capture/census.h"
 #include "capture/event.h"
 #include "capture/room.h"
@@ -21,9 +22,6 @@ _Static_assert(PMT_CALL_MUNMAP == (int)PMT_RELEASE_MUNMAP && PMT_CALL_MADVISE ==
 
 static const uint64_t COOKIE = 0x706d656d74720100ull, COOKIE_CALL = 0xf;
 enum {
-    FREE_HITS = 500,         // of each call, that may cost what they will: real programs have some hundred at most
-    MOVES_PERMILLE = 10,     // of the run time
-    RELEASES_PERMILLE = 5,   // of each of the three
     TRIES = 4,               // of a self-test
     SIGNALS_MAX = 64,        // in a self-test: a machine that does not get past the instruction must not hang the program
 };
@@ -34,11 +32,15 @@ typedef struct follow_s {
     bool tested;           // here or in the process that this one was forked from
     uint64_t delivery_ns;  // what a signal costs outside the handler
     _Atomic bool on;
-    _Atomic uint64_t hits, cost_ns;
 } follow_t;
+
+typedef struct spent_s {
+    _Atomic uint64_t hits, cost_ns;
+} spent_t;
 
 static follow_t follows[PMT_CALLS] = {[PMT_CALL_MUNMAP] = {.fd = -1}, [PMT_CALL_MADVISE] = {.fd = -1}, [PMT_CALL_BRK] = {.fd = -1}, [PMT_CALL_MREMAP] = {.fd = -1}};
 static bool releases_asked;
+static spent_t spent_on_moves, spent_on_all;
 static char moves_reason[PMT_REASON_MAX], releases_reason[PMT_REASON_MAX];
 static struct {
     _Atomic bool running;
@@ -80,29 +82,50 @@ record_release(pmt_session_t *session, pmt_thread_t *thread, enum pmt_call_e cal
     }
 }
 
-// The recorder closes the events, and writes that it did.
-static PMT_COLD void
-give_up(const pmt_session_t *session, enum pmt_call_e call)
+static bool
+releases_on(void)
 {
-    pmt_events_t message = {.kind = PMT_MESSAGE_EVENTS, .source = (uint8_t)call, .pid = session->pid, .generation = 1};
+    return atomic_load_explicit(&follows[PMT_CALL_MUNMAP].on, memory_order_relaxed);
+}
+
+// The calls from `first` to `last`. The recorder closes the events, and writes that it did.
+static PMT_COLD void
+give_up(const pmt_session_t *session, unsigned first, unsigned last)
+{
+    if (!atomic_exchange_explicit(&follows[first].on, false, memory_order_relaxed)) {
+        return;  // another thread does
+    }
     int socket = pmt_prim_connect_sigsafe(session->address);
+    for (unsigned call = first; call <= last; call++) {
+        pmt_events_t message = {.kind = PMT_MESSAGE_EVENTS, .source = (uint8_t)call, .pid = session->pid, .generation = 1};
+        atomic_store_explicit(&follows[call].on, false, memory_order_relaxed);
+        if (socket >= 0) {
+            pmt_prim_send_sigsafe(socket, &message, sizeof message, NULL, 0);
+        }
+    }
+    pmt_prim_close_sigsafe(socket);
     if (socket >= 0) {
-        pmt_prim_send_sigsafe(socket, &message, sizeof message, NULL, 0);
-        pmt_prim_close_sigsafe(socket);
         pmt_recorder_wake_sigsafe(session->shared);
     }
+}
+
+static bool
+spend(spent_t *spent, uint64_t cost, uint64_t elapsed, unsigned permille)
+{
+    uint64_t hits = atomic_fetch_add_explicit(&spent->hits, 1, memory_order_relaxed) + 1;
+    cost += atomic_fetch_add_explicit(&spent->cost_ns, cost, memory_order_relaxed);
+    return pmt_budget_is_over(hits, cost, elapsed, permille);
 }
 
 static void
 review_cost(const pmt_session_t *session, enum pmt_call_e call, uint64_t begin)
 {
-    follow_t *follow = &follows[call];
-    uint64_t now = pmt_prim_now_ns_sigsafe(), cost = now - begin + follow->delivery_ns;
-    uint64_t hits = atomic_fetch_add_explicit(&follow->hits, 1, memory_order_relaxed) + 1;
-    uint64_t permille = call == PMT_CALL_MREMAP ? MOVES_PERMILLE : RELEASES_PERMILLE;
-    cost += atomic_fetch_add_explicit(&follow->cost_ns, cost, memory_order_relaxed);
-    if (hits > FREE_HITS && cost > (now - session->started) / 1000 * permille && atomic_exchange_explicit(&follow->on, false, memory_order_relaxed)) {
-        give_up(session, call);
+    uint64_t now = pmt_prim_now_ns_sigsafe(), cost = now - begin + follows[call].delivery_ns, elapsed = now - session->started;
+    if (call == PMT_CALL_MREMAP && PMT_UNLIKELY(spend(&spent_on_moves, cost, elapsed, PMT_BUDGET_MOVES_PERMILLE))) {
+        give_up(session, PMT_CALL_MREMAP, PMT_CALL_MREMAP);
+    }
+    if (releases_on() && PMT_UNLIKELY(spend(&spent_on_all, cost, elapsed, PMT_BUDGET_CALLS_PERMILLE))) {
+        give_up(session, PMT_CALL_MUNMAP, PMT_CALL_BRK);
     }
 }
 
@@ -123,7 +146,7 @@ handle_call(pmt_session_t *session, enum pmt_call_e call, const pmt_fault_signal
     if (any && effect.moved) {
         record_move(session, thread, &effect, begin);
     }
-    if (any && effect.size && releases_asked) {
+    if (any && effect.size && releases_on()) {
         record_release(session, thread, call, &effect, begin);
     }
     pmt_event_settle_sigsafe(thread);
@@ -266,11 +289,9 @@ arm(const pmt_session_t *session, const char *engine_reason)
 {
     unsigned patience = 20;
     for (unsigned call = 1; call < PMT_CALLS; call++) {
-        follow_t *follow = &follows[call];
-        atomic_store_explicit(&follow->on, false, memory_order_relaxed);
-        atomic_store_explicit(&follow->hits, 0, memory_order_relaxed);
-        atomic_store_explicit(&follow->cost_ns, 0, memory_order_relaxed);
+        atomic_store_explicit(&follows[call].on, false, memory_order_relaxed);
     }
+    spent_on_moves = spent_on_all = (spent_t){0};
     moves_reason[0] = releases_reason[0] = '\0';
     if (session->engine != PMT_ENGINE_FAULTS) {
         snprintf(moves_reason, PMT_REASON_MAX, "it takes the signals of the page-fault engine: %.500s", engine_reason);

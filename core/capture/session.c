@@ -259,9 +259,9 @@ make_way(pmt_session_t *session)
     return session->shared ? release(session) : 0;
 }
 
-// Why nothing is recorded: for the program's user, and for the trace if there is a recorder.
+// Why nothing is recorded, for the program's user.
 static void
-explain(const pmt_session_t *session, int err, char reason[PMT_REASON_MAX])
+explain(int err, char reason[PMT_REASON_MAX])
 {
     size_t mib = (PMT_SHARED_SIZE + (size_t)PMT_RINGS * PMT_THREAD_AREA) >> 20;
     if (err == -ENOMEM) {
@@ -273,6 +273,25 @@ explain(const pmt_session_t *session, int err, char reason[PMT_REASON_MAX])
     } else {
         snprintf(reason, PMT_REASON_MAX, "the recorder does not answer (%s)", strerror(-err));
     }
+}
+
+// Why there is no reading of RSS, which everything hangs on.
+static void
+explain_rss(int err, char reason[PMT_REASON_MAX])
+{
+    if (err == -ENOENT) {
+        snprintf(reason, PMT_REASON_MAX, "/proc is not mounted: RSS cannot be read; mount -t proc proc /proc");
+    } else if (err == -EMFILE) {
+        explain(err, reason);
+    } else {
+        snprintf(reason, PMT_REASON_MAX, "RSS cannot be read (/proc/self/statm: %s)", strerror(-err));
+    }
+}
+
+// Tells the trace, if there is a recorder, why nothing is recorded.
+static void
+tell_problem(const pmt_session_t *session, const char *reason)
+{
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket >= 0) {
         pmt_session_send_meta(socket, "problem", reason, strlen(reason));
@@ -322,7 +341,8 @@ pmt_session_start(const pmt_options_t *options, char reason[PMT_REASON_MAX])
     pmt_prim_c_library(&session->c_library, &session->c_library_end);
     err = pmt_rss_clock_init(&session->rss, options->confirm ? 0 : LOOSE_READS);
     if (err < 0) {
-        return err;
+        explain_rss(err, reason);
+        goto no_rss;
     }
     pmt_rss_clock_step_sigsafe(&session->rss);  // adopting a thread corrects it
     if ((err = make_memory(session, options->events, &shared_fd)) < 0) {
@@ -365,8 +385,10 @@ no_recorder:
     pmt_event_forget_threads();
     drop_memory(session);
 no_memory:
+    explain(err, reason);
+no_rss:
     pmt_rss_clock_fini(&session->rss);
-    explain(session, err, reason);
+    tell_problem(session, reason);
     if (options->confirm && !options->rss_before) {
         pmt_prim_close_sigsafe(say_bye(session, true));  // the recorder is this program's alone: it need not wait for more
     }

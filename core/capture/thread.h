@@ -4,6 +4,7 @@
 
 #include "capture/interp.h"
 #include "capture/ring.h"
+#include "prim/prim.h"
 
 typedef struct pmt_thread_s {
     uint32_t busy;  // recursion guard: set while the handler runs, and for good in the states of fault.c that belong to no thread
@@ -19,6 +20,8 @@ typedef struct pmt_thread_s {
     uint64_t unsignalled;  // faults of the thread that made no signal, as far as they have been accounted for
     uint64_t faults_before;  // the thread's fault count when it was claimed; with the timer engine: at its last tick
     uint64_t faults_told;  // the same at its last signal while memory was being released (rise_of_many in fault.c)
+    uint32_t written;  // events
+    char name[PMT_THREAD_NAME_KERNEL];  // the kernel's, as last told
     bool timed;  // it has asked for ticks (timer.c)
     pmt_code_info_t info;  // scratch of the handler
 } pmt_thread_t;

@@ -21,7 +21,7 @@
 #include "format/records.h"
 
 enum {
-    PMT_LANES_VERSION = 1,
+    PMT_LANES_VERSION = 2,
     PMT_LANE_WORDS = 1 << 16,  // 512 KiB a thread
     PMT_LANE_MORE_MAX = 2048,  // words behind a PMT_EVENT_MORE
 };
@@ -48,7 +48,7 @@ enum pmt_event_kind_e {
 
 enum pmt_event_more_e {
     PMT_MORE_TIME = 1,   // [ticks]: absolute, where a difference does not fit
-    PMT_MORE_LOST = 2,   // [ticks, events]: absolute time; so many events were lost just before
+    PMT_MORE_LOST = 2,   // [ticks, events]: absolute time; so many events were lost just before, besides those that the consumer has taken from pmt_lane_ring_t.lost
     PMT_MORE_STACK = 3,  // [code id]...: the Python frames that are open now, outermost first; what the consumer believed is void
     PMT_MORE_NOTE = 4,   // [pmt_note_e | number << 32, bytes of text, text padded to words]
     PMT_MORE_FRAMES = 5, // [code id]...: more frames, inside of those of the STACK or FRAMES just before
@@ -77,6 +77,7 @@ _Static_assert(sizeof(pmt_lanes_t) <= PMT_SHARED_PAGE, "one page");
 
 typedef struct pmt_lane_ring_s {
     _Alignas(64) _Atomic uint64_t head;  // producer: words written
+    _Atomic uint64_t lost, lost_at;      // events lost behind the head that nobody has told yet, and the ticks of the last: whoever sets it to 0 tells them
     _Alignas(64) _Atomic uint64_t tail;  // consumer: words read
 } pmt_lane_ring_t;
 _Static_assert(sizeof(pmt_lane_ring_t) == 128, "two cache lines: no false sharing");

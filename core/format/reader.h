@@ -25,6 +25,7 @@ typedef struct pmt_record_s {
         struct { uint64_t thread; pmt_text_t name; } thread_name;
         struct { uint64_t process, id, first_line; pmt_text_t file, name; } code;
         struct { uint64_t process, id; pmt_text_t piece; } code_lines;
+        struct { uint64_t process, id; pmt_text_t module; } code_module;
         struct { uint64_t process, start, size, offset; pmt_text_t path; } module;
         struct { uint64_t process, kind, rss; } mark;
         struct { uint64_t process, period; } period;
@@ -39,8 +40,9 @@ typedef struct pmt_record_s {
             uint32_t thread, node, site;
             uint32_t caller;  // site; 0: none
             uint64_t address, rise, weight;  // rise in pages, weight in faults
-            bool by_time, async, tick, has_rss;
+            bool by_time, async, tick, has_rss, fell;
             int64_t rss;  // pages, as the difference to the thread's last RSS; pmt_decoder_fault makes it absolute
+            uint64_t fell_to;  // pages: RSS, if it fell
         } fault;
         struct {
             uint32_t thread, count;

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    PMT_SHARED_VERSION = 3,
+    PMT_SHARED_VERSION = 4,
     PMT_RINGS = 1024,        // threads alive at once that can be recorded
     PMT_RING_WORDS = 4096,   // 32 KiB a thread
     PMT_RAW_WORDS_MAX = 512, // the longest record
@@ -34,7 +34,8 @@ _Static_assert(sizeof(pmt_raw_t) == 8, "one word");
 
 enum pmt_raw_e {
     PMT_RAW_SKIP = 1,    // filler up to the end of the ring
-    PMT_RAW_THREAD,      // arg: tid; [time]: the slot has a new owner, its stack is empty. While hooks are on a word more: the head of the slot's lane (lanes.h)
+    PMT_RAW_THREAD,      // arg: tid; [time]: the slot has a new owner, its stack is empty. While hooks are on three words more: the head of the slot's
+                         // lane (lanes.h); events that its last owner lost at its end, and the ticks of the last
     PMT_RAW_FRAMES,      // arg: frames kept, counted from the outermost; then one word a frame pushed on them: code id << 32 | offset
     PMT_RAW_FAULT,       // arg: rise in pages; flags: pmt_raw_fault_e; [time, address, instruction]; the stack is the thread's present one
     PMT_RAW_CODE,        // arg: code id; [first line, file bytes << 32 | name bytes]; the texts, padded to words
@@ -42,10 +43,12 @@ enum pmt_raw_e {
     PMT_RAW_MARK,        // arg: pmt_mark_e; [time, RSS in pages]
     PMT_RAW_PERIOD,      // arg: period; [time]
     PMT_RAW_LOST,        // arg: faults lost; [time]
-    PMT_RAW_THREAD_NAME, // arg: bytes; the name, padded
+    PMT_RAW_THREAD_NAME, // arg: bytes; flags 1: only the kernel's; the name, padded
     PMT_RAW_NATIVE,      // the words on top of the native stack, for the next FAULT: return addresses are among them
     PMT_RAW_MOVE,        // arg: 0; [time, old address, new address, bytes]: mremap moved them
     PMT_RAW_RELEASE,     // arg: pages by which RSS fell; flags: pmt_release_e; [time, address, bytes]; the stack is the thread's present one
+    PMT_RAW_CODE_MODULE, // arg: code id; [bytes]; the name of the module that it runs in, padded
+    PMT_RAW_FELL,        // arg: RSS in pages as read at the next FAULT, lower than at the one before
 };
 
 // The low bits of a fault's flags are the binary logarithm of its period. TICK: no fault, but a tick of the timer engine; its address is 0.

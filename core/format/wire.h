@@ -52,7 +52,8 @@ enum pmt_wire_type_e {
     PMT_WIRE_MOVE = 0x55,
     PMT_WIRE_RELEASE = 0x56,
     PMT_WIRE_ALLOCATOR = 0x57,
-    PMT_WIRE_LAST = PMT_WIRE_ALLOCATOR,
+    PMT_WIRE_CODE_MODULE = 0x58,
+    PMT_WIRE_LAST = PMT_WIRE_CODE_MODULE,
 };
 
 enum pmt_wire_fault_e {
@@ -62,7 +63,7 @@ enum pmt_wire_fault_e {
     PMT_FAULT_BY_TIME = 8,
     PMT_FAULT_MORE = 16,      // a byte of further flags follows
 };
-enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2, PMT_FAULT_TICK = 4, PMT_FAULT_RSS = 8 };
+enum pmt_wire_fault_more_e { PMT_FAULT_ASYNC = 1, PMT_FAULT_CALLER = 2, PMT_FAULT_TICK = 4, PMT_FAULT_RSS = 8, PMT_FAULT_FELL = 16 };
 
 // Kinds of events in an EVENTS record.
 enum pmt_wire_event_e {

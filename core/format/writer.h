@@ -42,6 +42,7 @@ void pmt_writer_thread_name(pmt_writer_t *writer, uint64_t thread, const char *n
 void pmt_writer_code(pmt_writer_t *writer, uint64_t process, uint64_t id, uint64_t first_line, const char *file, size_t file_length,
                      const char *name, size_t name_length);
 void pmt_writer_code_lines(pmt_writer_t *writer, uint64_t process, uint64_t id, const void *piece, size_t length);
+void pmt_writer_code_module(pmt_writer_t *writer, uint64_t process, uint64_t id, const char *module, size_t length);
 void pmt_writer_module(pmt_writer_t *writer, uint64_t process, uint64_t start, uint64_t size, uint64_t offset, const char *path);
 void pmt_writer_mark(pmt_writer_t *writer, uint64_t process, uint64_t time, unsigned kind, uint64_t rss);
 void pmt_writer_period(pmt_writer_t *writer, uint64_t process, uint64_t time, uint64_t period);
@@ -69,6 +70,7 @@ typedef struct pmt_fault_fields_s {
     uint64_t site;
     uint64_t caller; // site; written with PMT_FAULT_CALLER in `more`
     int64_t rss;     // pages, difference; written with PMT_FAULT_RSS
+    uint64_t fell_to; // pages; written with PMT_FAULT_FELL
     uint32_t period; // faults that it stands for
 } pmt_fault_fields_t;
 void pmt_writer_fault(pmt_writer_t *writer, const pmt_fault_fields_t *fault);

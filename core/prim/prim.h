@@ -10,6 +10,7 @@
 
 // ---- clock.c ----
 uint64_t pmt_prim_now_ns_sigsafe(void);  // CLOCK_MONOTONIC
+uint64_t pmt_prim_cpu_ns(void);           // that the calling thread has had
 uint64_t pmt_prim_wall_ns(void);         // since 1970-01-01 UTC
 // Whether the kernel keeps its own time by the CPU's counter: then it is the same on all CPUs, and the cheapest clock (ticks.h).
 enum pmt_ticks_kind_e { PMT_TICKS_NONE, PMT_TICKS_COUNTER };
@@ -87,6 +88,8 @@ int pmt_prim_each_thread_sigsafe(int (*visit)(uint32_t tid, void *context), void
 int pmt_prim_tracer_pid(void);
 // Runs `child_sigsafe` in each fork child of this process before anything else of ours, and `parent_sigsafe`, unless it is NULL, in this process after each fork.
 void pmt_prim_at_fork(void (*parent_sigsafe)(void), void (*child_sigsafe)(void));
+enum { PMT_THREAD_NAME_KERNEL = 16 };  // bytes, with the 0
+void pmt_prim_own_name_sigsafe(char out[PMT_THREAD_NAME_KERNEL]);  // of the calling thread
 void pmt_prim_thread_name(uint32_t pid, uint32_t tid, char *out, size_t size);  // "" if unknown
 
 // ---- wait.c: futexes on memory shared between processes ----

@@ -111,6 +111,9 @@ on_thread(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     if (raw->words > 2) {
         pmt_lane_advance(&drain->lane, words[2]);
     }
+    if (raw->words > 4) {
+        pmt_lane_lost(&drain->lane, words[3], words[4]);
+    }
     pmt_lane_reset(&drain->lane);
     *consumer = (pmt_consumer_t){
         .thread = drain->trace->thread_count++,
@@ -166,6 +169,8 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     }
     pmt_lane_flush(&drain->lane);
     select_thread(drain);
+    // A rise may have begun at the thread's record before, and be of a time before the snapshot.
+    drain->process->risen_pages += consumer->last_time >= drain->process->risen_since ? raw->arg : 0;
     if (period != consumer->period) {
         consumer->period = period;
         pmt_writer_weight(drain->trace->writer, period);
@@ -185,6 +190,11 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         fault.more |= PMT_FAULT_CALLER;
         fault.caller = caller;
         consumer->caller = 0;
+    }
+    if (consumer->fell_to) {
+        fault.more |= PMT_FAULT_FELL;
+        fault.fell_to = consumer->fell_to;
+        consumer->fell_to = 0;
     }
     if (placed) {
         uint64_t rss = words[5] < UINT32_MAX ? words[5] : UINT32_MAX;
@@ -267,6 +277,14 @@ on_code_lines(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     }
 }
 
+static void
+on_code_module(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
+{
+    if (is_code_id(raw->arg) && words[1] <= (raw->words - 2u) * sizeof *words) {
+        pmt_writer_code_module(drain->trace->writer, drain->process->number, raw->arg, (const char *)(words + 2), words[1]);
+    }
+}
+
 // The first word on the stack that lies in code of anyone but the C library is taken for the return address into its caller.
 static void
 on_native(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
@@ -286,7 +304,8 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
 {
     static const uint8_t least[] = {[PMT_RAW_SKIP] = 1, [PMT_RAW_THREAD] = 2,     [PMT_RAW_FRAMES] = 1, [PMT_RAW_FAULT] = 4, [PMT_RAW_CODE] = 3,
                                     [PMT_RAW_CODE_LINES] = 2, [PMT_RAW_MARK] = 3, [PMT_RAW_PERIOD] = 2, [PMT_RAW_LOST] = 2,
-                                    [PMT_RAW_THREAD_NAME] = 1, [PMT_RAW_NATIVE] = 1,     [PMT_RAW_MOVE] = 5,   [PMT_RAW_RELEASE] = 4};
+                                    [PMT_RAW_THREAD_NAME] = 1, [PMT_RAW_NATIVE] = 1,     [PMT_RAW_MOVE] = 5,   [PMT_RAW_RELEASE] = 4,
+                                    [PMT_RAW_CODE_MODULE] = 2, [PMT_RAW_FELL] = 1};
     pmt_trace_t *trace = drain->trace;
     bool known = raw->type > 0 && raw->type < sizeof least && raw->words >= least[raw->type];
     if (!known || (drain->consumer->thread < 0 && raw->type != PMT_RAW_THREAD)) {
@@ -308,6 +327,9 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     case PMT_RAW_CODE_LINES:
         on_code_lines(drain, raw, words);
         break;
+    case PMT_RAW_CODE_MODULE:
+        on_code_module(drain, raw, words);
+        break;
     case PMT_RAW_MARK:
         pmt_writer_mark(trace->writer, drain->process->number, pmt_trace_time(trace, words[1]), raw->arg, words[2]);
         break;
@@ -315,10 +337,14 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         pmt_writer_period(trace->writer, drain->process->number, pmt_trace_time(trace, words[1]), raw->arg);
         break;
     case PMT_RAW_LOST:
+        drain->consumer->fell_to = 0;  // a lost fault's
         pmt_writer_lost(trace->writer, (uint64_t)drain->consumer->thread, pmt_trace_time(trace, words[1]), raw->arg);
         break;
     case PMT_RAW_NATIVE:
         on_native(drain, raw, words);
+        break;
+    case PMT_RAW_FELL:
+        drain->consumer->fell_to = raw->arg;
         break;
     case PMT_RAW_MOVE:
         on_move(drain, words);
@@ -327,8 +353,8 @@ on_record(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
         on_release(drain, raw, words);
         break;
     case PMT_RAW_THREAD_NAME:
-        if (raw->arg <= (raw->words - 1u) * sizeof *words) {
-            drain->consumer->named = true;
+        if (raw->arg <= (raw->words - 1u) * sizeof *words && !(raw->flags && drain->consumer->named)) {
+            drain->consumer->named |= !raw->flags;
             pmt_writer_thread_name(trace->writer, (uint64_t)drain->consumer->thread, (const char *)(words + 1), raw->arg);
         }
         break;

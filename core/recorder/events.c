@@ -288,6 +288,18 @@ restack(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint32_t cou
 
 // ---- the other words ----
 
+void
+pmt_encoder_lost(pmt_encoder_t *encoder, uint64_t events, uint64_t ticks)
+{
+    uint64_t before = encoder->state->ticks;
+    encoder->state->lossy = true;
+    encoder->state->ticks = ticks;
+    if (events) {
+        put_note(encoder, PMT_NOTE_LOST, events, "", 0);
+    }
+    encoder->state->ticks = before;  // what follows is told from there
+}
+
 static void
 note_words(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint32_t count)
 {
@@ -318,9 +330,8 @@ encode_more(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t
     if (what == PMT_MORE_TIME && count >= 1) {
         encoder->state->ticks = word_at(words, at);
     } else if (what == PMT_MORE_LOST && count >= 2) {
+        pmt_encoder_lost(encoder, word_at(words, at + 1), word_at(words, at));
         encoder->state->ticks = word_at(words, at);
-        encoder->state->lossy = true;
-        put_note(encoder, PMT_NOTE_LOST, word_at(words, at + 1), "", 0);
     } else {
         encoder->state->ticks += first >> 32;
     }

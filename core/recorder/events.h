@@ -52,6 +52,8 @@ typedef struct pmt_encoder_s {
 void pmt_event_state_reset(pmt_event_state_t *state, uint64_t ticks);
 // Encodes the records of a lane that begin at `at` or later, before `stop`; none goes beyond `end`, and what cannot be a record is skipped to there. Returns where to go on.
 uint64_t pmt_encoder_encode(pmt_encoder_t *encoder, const uint64_t *words, uint64_t at, uint64_t stop, uint64_t end);
+// So many events were lost by now, the last at `ticks`; how the lane goes on is not known yet, if it does.
+void pmt_encoder_lost(pmt_encoder_t *encoder, uint64_t events, uint64_t ticks);
 // No event of the record being filled has been encoded: the thread's state is what the next record begins with.
 void pmt_encoder_mark(pmt_encoder_t *encoder);
 // Writes what has been encoded: before anything else of this thread is written, and before another thread's events.

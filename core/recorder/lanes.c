@@ -72,6 +72,7 @@ pmt_lane_begin(pmt_lane_t *lane, pmt_trace_t *trace, pmt_process_t *process, uns
     }
     lane->ring = pmt_lanes_ring(process->lanes, slot);
     lane->words = pmt_lanes_words(process->lanes, slot);
+    lane->faults = pmt_shared_ring(process->shared, slot);
     lane->began = consumer->lane_tail;
     lane->head = lane->last = atomic_load_explicit(&lane->ring->head, memory_order_acquire);
     lane->encoder = (pmt_encoder_t){
@@ -111,6 +112,17 @@ readable(pmt_lane_t *lane, uint64_t place)
     return place < lane->head ? place : lane->head;
 }
 
+// The encoder is to write of the slot's owner, up to now.
+static void
+aim(pmt_lane_t *lane)
+{
+    lane->encoder.thread = (uint64_t)lane->consumer->thread;
+    lane->encoder.latest = pmt_event_clock_units(&lane->process->clock, pmt_event_clock_ticks(&lane->process->clock));
+    if (lane->encoder.latest < lane->encoder.earliest) {
+        lane->encoder.latest = lane->encoder.earliest;
+    }
+}
+
 void
 pmt_lane_advance(pmt_lane_t *lane, uint64_t place)
 {
@@ -126,11 +138,7 @@ pmt_lane_advance(pmt_lane_t *lane, uint64_t place)
         publish(lane, place);
         return;
     }
-    lane->encoder.thread = (uint64_t)lane->consumer->thread;
-    lane->encoder.latest = pmt_event_clock_units(&lane->process->clock, pmt_event_clock_ticks(&lane->process->clock));
-    if (lane->encoder.latest < lane->encoder.earliest) {
-        lane->encoder.latest = lane->encoder.earliest;
-    }
+    aim(lane);
     while (tail < place) {
         uint64_t stop = place - tail > PIECE ? tail + PIECE : place;
         tail = pmt_encoder_encode(&lane->encoder, lane->words, tail, stop, place);
@@ -163,6 +171,34 @@ pmt_lane_reset(pmt_lane_t *lane)
     }
 }
 
+void
+pmt_lane_lost(pmt_lane_t *lane, uint64_t events, uint64_t ticks)
+{
+    if (lane->ring && lane->consumer->thread >= 0 && events) {
+        aim(lane);
+        pmt_encoder_lost(&lane->encoder, events, ticks);
+    }
+}
+
+// Losses behind all that was read, which their thread may never come to tell. They are of the owner that we know: a new one speaks in the other ring before it can lose
+// anything, and whoever tells of losses before us changes their number.
+static bool
+take_losses(pmt_lane_t *lane)
+{
+    uint64_t lost = atomic_load_explicit(&lane->ring->lost, memory_order_acquire);
+    if (PMT_LIKELY(lost == 0) || lane->consumer->thread < 0) {
+        return false;
+    }
+    bool all_read = atomic_load_explicit(&lane->ring->head, memory_order_acquire) == lane->consumer->lane_tail &&
+                    atomic_load_explicit(&lane->faults->head, memory_order_acquire) == atomic_load_explicit(&lane->faults->tail, memory_order_relaxed);
+    uint64_t at = atomic_load_explicit(&lane->ring->lost_at, memory_order_relaxed);
+    if (!all_read || !atomic_compare_exchange_strong_explicit(&lane->ring->lost, &lost, 0, memory_order_acq_rel, memory_order_relaxed)) {
+        return false;
+    }
+    pmt_lane_lost(lane, lost, at);
+    return true;
+}
+
 bool
 pmt_lane_end(pmt_lane_t *lane)
 {
@@ -170,6 +206,7 @@ pmt_lane_end(pmt_lane_t *lane)
         return false;
     }
     pmt_lane_advance(lane, lane->last);
+    bool any = take_losses(lane) || lane->consumer->lane_tail != lane->began;
     pmt_encoder_flush(&lane->encoder);
-    return lane->consumer->lane_tail != lane->began;
+    return any;
 }

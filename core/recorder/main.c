@@ -4,18 +4,14 @@
 //   descriptor 2: the listening socket that the traced process connects to
 //   argument, if any: the bytes that the file may have at most
 // It ends when the launcher has told it how the program ended, or has gone and the traced processes too; a program that traces itself has no launcher, and may stop its trace.
-// Exit status: 0 the trace is complete, 1 it could not
-// be written (the reason went to the launcher), 2 wrong use.
-#define _GNU_SOURCE  // strnlen
+// Exit status: 0 the trace is complete, 1 it could not be written (the reason went to the launcher), 2 wrong use.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/wire.h"
-#include "recorder/trace.h"
-
-enum { CONTROL = 0, OUTPUT = 1, LISTENER = 2, DESCRIPTORS = 3 };
+#include "recorder/recorder.h"
 
 static const uint64_t TICK_NS = 10 * 1000000u;    // between samples
 static const uint64_t FLUSH_NS = 100 * 1000000u;  // a block is written at least this often: the recorder may die with its container
@@ -24,20 +20,8 @@ static const uint64_t GRACE_NS = 100 * 1000000u;        // for the program's chi
 enum { THOROUGH_TICKS = 10 };  // between two looks at the children that other than main threads started
 enum { STRANGERS_MAX = 32 };   // news about processes that are not ours that may wake us between two ticks
 
-typedef struct recorder_s {
-    pmt_trace_t trace;
-    bool control_open;
-    uint64_t told_at;   // when the launcher told the program's end; 0: not yet
-    uint64_t ticks, next_tick, next_flush;
-    uint64_t next_look;   // at processes that have just begun
-    uint64_t next_piece;  // of a residency snapshot
-    uint32_t strangers;   // heard of since the last tick
-    int farewell;  // the connection of a program that has stopped its trace and waits for the file; -1: none
-    char message[PMT_MESSAGE_MAX + 1];
-} recorder_t;
-
-static void
-tick(recorder_t *recorder, uint64_t now)
+void
+pmt_recorder_tick(pmt_recorder_t *recorder, uint64_t now)
 {
     pmt_children_look(&recorder->trace, recorder->ticks++ % THOROUGH_TICKS == 0);
     pmt_sample(&recorder->trace);
@@ -45,244 +29,10 @@ tick(recorder_t *recorder, uint64_t now)
     recorder->next_tick = now + TICK_NS;
 }
 
-// ---- messages ----
-
-static void
-answer(int fd, int err)
-{
-    const uint8_t byte = (uint8_t)err;
-    pmt_prim_send_sigsafe(fd, &byte, 1, NULL, 0);
-}
-
-static void
-on_meta(recorder_t *recorder, size_t size, uint64_t scope)
-{
-    const char *key = recorder->message + 1;
-    size_t key_size = strnlen(key, size - 1);
-    if (key_size < size - 1) {
-        pmt_writer_meta(recorder->trace.writer, scope, key, key + key_size + 1, size - 2 - key_size);
-    }
-}
-
-static pmt_process_t *
-on_hello(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
-{
-    pmt_hello_t hello;
-    if (size != sizeof hello || fd_count != 1) {
-        return NULL;
-    }
-    memcpy(&hello, recorder->message, sizeof hello);
-    return hello.version == PMT_SHARED_VERSION ? pmt_process_greeted(&recorder->trace, &hello, fds[0]) : NULL;
-}
-
-// Takes over the descriptors it needs: true if it did.
-static bool
-on_events(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
-{
-    pmt_events_t events;
-    if (size != sizeof events) {
-        return false;
-    }
-    memcpy(&events, recorder->message, sizeof events);
-    pmt_process_t *process = pmt_process_find(&recorder->trace, events.pid);
-    if (!process) {
-        return false;
-    }
-    if (fd_count == 0 && events.source) {
-        pmt_process_give_up(&recorder->trace, process, &events);
-    } else if (fd_count == 0) {
-        pmt_process_close_events(process, &events);
-    }
-    for (unsigned i = 0; i < fd_count; i++) {
-        pmt_process_add_event(process, fds[i], &events);
-    }
-    return true;
-}
-
-// The process whose hooks have been switched on: the facts that follow are about it. Without a descriptor it has its lanes already, or no hooks could be had.
-static pmt_process_t *
-on_lanes(recorder_t *recorder, size_t size, const int *fds, unsigned fd_count)
-{
-    pmt_lanes_message_t lanes;
-    if (size != sizeof lanes) {
-        return NULL;
-    }
-    memcpy(&lanes, recorder->message, sizeof lanes);
-    pmt_process_t *process = pmt_process_find(&recorder->trace, lanes.pid);
-    if (process && fd_count == 1) {
-        pmt_lanes_attach(&recorder->trace, process, fds[0]);
-    }
-    return process;
-}
-
-// The answer's room is that of the message, which has been read.
-static void
-on_flush(recorder_t *recorder, int fd)
-{
-    pmt_drain(&recorder->trace);
-    pmt_writer_flush(recorder->trace.writer);
-    size_t size = pmt_prim_file_name(OUTPUT, recorder->message + 1, PMT_MESSAGE_MAX - 1);
-    pmt_prim_send_sigsafe(fd, recorder->message, 1 + size, NULL, 0);
-}
-
-static void
-on_name(recorder_t *recorder, size_t size)
-{
-    pmt_name_message_t name;
-    if (size != sizeof name) {
-        return;
-    }
-    memcpy(&name, recorder->message, sizeof name);
-    pmt_process_t *process = pmt_process_find(&recorder->trace, name.pid);
-    if (process && name.size <= sizeof name.name) {
-        pmt_process_expect_thread(process, name.tid, name.name, name.size);
-    }
-}
-
-// While a snapshot is being taken that somebody waits for.
-static void
-breathe(void *context)
-{
-    recorder_t *recorder = context;
-    uint64_t now = pmt_prim_now_ns_sigsafe();
-    pmt_drain(&recorder->trace);
-    if (now >= recorder->next_tick) {
-        tick(recorder, now);
-    }
-}
-
-// To a program that has stopped its trace, or its part of it. `pid`: of a recorder that ends, else 0.
-static void
-say_farewell(int fd, uint32_t pid, int err)
-{
-    pmt_farewell_t farewell = {.kind = PMT_MESSAGE_FAREWELL, .pid = pid, .error = -err};
-    pmt_prim_send_sigsafe(fd, &farewell, sizeof farewell, NULL, 0);
-}
-
-// Answered by one byte; a process that goes on gets a farewell besides, the first one when the file is written: its trace is over then.
-static void
-on_bye(recorder_t *recorder, size_t size, int fd)
-{
-    pmt_bye_t bye;
-    if (size != sizeof bye) {
-        return;
-    }
-    memcpy(&bye, recorder->message, sizeof bye);
-    pmt_process_t *process = pmt_process_find(&recorder->trace, bye.pid);
-    if (process) {
-        pmt_process_close_events(process, NULL);
-        pmt_drain(&recorder->trace);
-        pmt_process_name_threads(&recorder->trace, process);
-        pmt_sample(&recorder->trace);
-        pmt_request_last_snapshot(&recorder->trace, process, &bye, breathe, recorder);
-        process->leaving = true;
-    }
-    answer(fd, 0);
-    if (bye.living && process && process->number == 0) {
-        recorder->farewell = fd;
-    } else if (bye.living) {
-        say_farewell(fd, 0, 0);
-    }
-}
-
-// One connection of a traced process, from first message to last. Waits are bounded by the sockets' time limits.
-static void
-serve(recorder_t *recorder, int fd)
-{
-    pmt_process_t *greeted = NULL;
-    bool refused = false;  // it hears so from the connection's end
-    while (!refused) {
-        int fds[PMT_MESSAGE_FDS];
-        unsigned fd_count = PMT_MESSAGE_FDS;
-        int size = pmt_prim_receive_sigsafe(fd, recorder->message, PMT_MESSAGE_MAX, fds, &fd_count);
-        if (size == -EMFILE && greeted && recorder->message[0] == PMT_MESSAGE_MAPS) {
-            pmt_snapshots_refuse(&recorder->trace, greeted);
-            continue;
-        }
-        if (size <= 0) {
-            break;
-        }
-        bool taken = false;
-        switch (recorder->message[0]) {
-        case PMT_MESSAGE_HELLO:
-            greeted = on_hello(recorder, (size_t)size, fds, fd_count);
-            refused = !greeted;
-            break;
-        case PMT_MESSAGE_META:
-            on_meta(recorder, (size_t)size, greeted ? greeted->number + 1 : 0);
-            break;
-        case PMT_MESSAGE_EVENTS:
-            taken = on_events(recorder, (size_t)size, fds, fd_count);
-            break;
-        case PMT_MESSAGE_LANES:
-            greeted = on_lanes(recorder, (size_t)size, fds, fd_count);
-            break;
-        case PMT_MESSAGE_FLUSH:
-            on_flush(recorder, fd);
-            break;
-        case PMT_MESSAGE_BYE:
-            on_bye(recorder, (size_t)size, fd);
-            break;
-        case PMT_MESSAGE_NAME:
-            on_name(recorder, (size_t)size);
-            break;
-        case PMT_MESSAGE_MAPS:
-            taken = pmt_request_maps(&recorder->trace, recorder->message, (size_t)size, fds, fd_count);
-            break;
-        case PMT_MESSAGE_SNAPSHOT:
-            answer(fd, pmt_request_snapshot(&recorder->trace, recorder->message, (size_t)size, breathe, recorder));
-            break;
-        case PMT_MESSAGE_READY:
-            if (greeted) {
-                pmt_snapshots_take_first(&recorder->trace, greeted, breathe, recorder);
-            }
-            answer(fd, 0);
-            break;
-        default:
-            break;
-        }
-        for (unsigned i = 0; i < fd_count && !taken; i++) {
-            pmt_prim_close_sigsafe(fds[i]);
-        }
-        if (recorder->farewell == fd) {
-            return;
-        }
-    }
-    pmt_prim_close_sigsafe(fd);
-}
-
-static void
-accept_one(recorder_t *recorder)
-{
-    int fd = pmt_prim_accept(LISTENER);
-    if (fd >= 0) {
-        serve(recorder, fd);
-    }
-}
-
-static void
-read_control(recorder_t *recorder)
-{
-    unsigned no_fds = 0;
-    int size = pmt_prim_receive_sigsafe(CONTROL, recorder->message, PMT_MESSAGE_MAX, NULL, &no_fds);
-    if (size <= 0) {
-        recorder->control_open = false;  // the launcher has gone
-    } else if (recorder->message[0] == PMT_MESSAGE_META) {
-        on_meta(recorder, (size_t)size, 0);
-    } else if (recorder->message[0] == PMT_MESSAGE_END && size == (int)sizeof(pmt_end_message_t)) {
-        pmt_end_message_t end;
-        memcpy(&end, recorder->message, sizeof end);
-        recorder->trace.root_end = end.end;
-        recorder->trace.root_value = end.value;
-        recorder->trace.root_end_known = true;
-        recorder->told_at = pmt_prim_now_ns_sigsafe();
-    }
-}
-
 // ---- the loop ----
 
 static void
-look_for_ends(recorder_t *recorder)
+look_for_ends(pmt_recorder_t *recorder)
 {
     for (pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
         if (!process->ended && (process->watch_fd < 0 || pmt_prim_poll(&process->watch_fd, 1, 0))) {
@@ -294,7 +44,7 @@ look_for_ends(recorder_t *recorder)
 
 // The root's end is the launcher's to tell; a launcher that is gone or silent is not waited for. The kernel tells ends a moment after they can be seen.
 static bool
-end_awaited(const recorder_t *recorder, const pmt_process_t *process)
+end_awaited(const pmt_recorder_t *recorder, const pmt_process_t *process)
 {
     if (recorder->trace.kin_told && process->told_end < 0 && !process->replaced && pmt_prim_now_ns_sigsafe() - process->ended_at < TICK_NS) {
         return true;
@@ -305,7 +55,7 @@ end_awaited(const recorder_t *recorder, const pmt_process_t *process)
 
 // What ended processes left in their rings is written, and they are forgotten.
 static void
-close_ended(recorder_t *recorder)
+close_ended(pmt_recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
     bool any = false;
@@ -326,7 +76,7 @@ close_ended(recorder_t *recorder)
 
 // The words that ring when a ring is half full.
 static unsigned
-collect_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned room)
+collect_doorbells(const pmt_recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned room)
 {
     unsigned count = 0;
     for (const pmt_process_t *process = recorder->trace.processes; process && count < room; process = process->next) {
@@ -340,7 +90,7 @@ collect_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Ato
 
 // A lane rings once, when it is half full, and not at all while we are awake.
 static bool
-any_urgent(const recorder_t *recorder)
+any_urgent(const pmt_recorder_t *recorder)
 {
     const pmt_process_t *process = recorder->trace.processes;
     while (process && !pmt_lanes_urgent(process)) {
@@ -350,7 +100,7 @@ any_urgent(const recorder_t *recorder)
 }
 
 static void
-wait_for_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned count, uint64_t timeout, bool listen)
+wait_for_doorbells(const pmt_recorder_t *recorder, _Atomic uint32_t **doorbells, _Atomic uint32_t **asleep, unsigned count, uint64_t timeout, bool listen)
 {
     static _Atomic uint32_t nobody;
     uint32_t seen[PMT_WAIT_MAX];
@@ -375,7 +125,7 @@ wait_for_doorbells(const recorder_t *recorder, _Atomic uint32_t **doorbells, _At
 // Sleeps until there may be something to do. Rings are drained on their doorbells or the next tick; sockets are looked at whenever we are awake. What the
 // kernel tells of processes wakes us, unless too much of it was about others.
 static void
-rest(recorder_t *recorder)
+rest(pmt_recorder_t *recorder)
 {
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t until = recorder->next_look < recorder->next_tick ? recorder->next_look : recorder->next_tick;
@@ -394,13 +144,22 @@ rest(recorder_t *recorder)
 }
 
 static void
-look_at_sockets(recorder_t *recorder)
+accept_one(pmt_recorder_t *recorder)
+{
+    int fd = pmt_prim_accept(LISTENER);
+    if (fd >= 0) {
+        pmt_serve(recorder, fd);
+    }
+}
+
+static void
+look_at_sockets(pmt_recorder_t *recorder)
 {
     int fds[] = {recorder->control_open ? CONTROL : -1, LISTENER};
     unsigned ready;
     while (recorder->farewell < 0 && (ready = pmt_prim_poll(fds, 2, 0)) != 0) {
         if (ready & 1) {
-            read_control(recorder);
+            pmt_read_control(recorder);
         }
         if (ready & 2) {
             accept_one(recorder);
@@ -413,7 +172,7 @@ look_at_sockets(recorder_t *recorder)
 
 // The launcher need not wait for children that outlive the program: the trace goes on without it.
 static void
-let_launcher_go(recorder_t *recorder)
+let_launcher_go(pmt_recorder_t *recorder)
 {
     pmt_going_on_t message = {.kind = PMT_MESSAGE_GOING_ON};
     for (const pmt_process_t *process = recorder->trace.processes; process; process = process->next) {
@@ -425,7 +184,7 @@ let_launcher_go(recorder_t *recorder)
 }
 
 static bool
-finished(recorder_t *recorder, uint64_t now)
+finished(pmt_recorder_t *recorder, uint64_t now)
 {
     if (recorder->farewell >= 0) {
         return true;
@@ -440,7 +199,7 @@ finished(recorder_t *recorder, uint64_t now)
 }
 
 static void
-run(recorder_t *recorder)
+run(pmt_recorder_t *recorder)
 {
     for (;;) {
         rest(recorder);
@@ -453,7 +212,7 @@ run(recorder_t *recorder)
         close_ended(recorder);
         recorder->next_look = pmt_children_look_again(&recorder->trace);
         if (!rung) {
-            tick(recorder, now);
+            pmt_recorder_tick(recorder, now);
         }
         recorder->next_piece = pmt_snapshots_step(&recorder->trace);  // of a fall that the tick has just seen too
         if (now >= recorder->next_flush) {
@@ -469,7 +228,7 @@ run(recorder_t *recorder)
 // ---- start and end ----
 
 static int
-start(recorder_t *recorder)
+start(pmt_recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
     trace->t0 = pmt_prim_now_ns_sigsafe();
@@ -491,7 +250,7 @@ start(recorder_t *recorder)
 }
 
 static int
-finish(recorder_t *recorder)
+finish(pmt_recorder_t *recorder)
 {
     pmt_trace_t *trace = &recorder->trace;
     pmt_drain(trace);
@@ -528,7 +287,7 @@ fail(const pmt_writer_t *writer, int err)
 int
 main(int argc, char **argv)
 {
-    static recorder_t recorder;
+    static pmt_recorder_t recorder;
     uint64_t limit = argc == 2 ? strtoull(argv[1], NULL, 10) : 0;
     if (argc > 2 || (argc == 2 && limit < PMT_WRITER_LIMIT_MIN)) {
         fprintf(stderr, "%s: started by pymemtrace, not by hand\n", argv[0]);
@@ -544,7 +303,7 @@ main(int argc, char **argv)
     int status = err ? fail(recorder.trace.writer, err) : 0;
     pmt_writer_free(recorder.trace.writer);
     if (recorder.farewell >= 0) {
-        say_farewell(recorder.farewell, pmt_prim_pid_sigsafe(), err);
+        pmt_say_farewell(recorder.farewell, pmt_prim_pid_sigsafe(), err);
     }
     return status;
 }

@@ -216,24 +216,22 @@ pmt_process_close_events(pmt_process_t *process, const pmt_events_t *but)
 void
 pmt_process_give_up(pmt_trace_t *trace, pmt_process_t *process, const pmt_events_t *events)
 {
-    static const char *const names[] = {[PMT_RELEASE_MUNMAP] = "munmap", [PMT_RELEASE_MADVISE] = "madvise", [PMT_RELEASE_BRK] = "brk", [PMT_RELEASE_MREMAP] = "mremap"};
-    static const char why[] = "not followed to the end: so often that each signal's cost came to too much of the run time";
-    static const unsigned moves = 1u << PMT_RELEASE_MREMAP;
-    char text[256] = "";
+    static const char moves[] = "mremap not followed to the end: its signals cost more than 1 % of the run time";
+    static const char releases[] = "given up because following the calls cost more than 2 % of the run time";
+    char until[24];
     pmt_process_close_events(process, events);
     if (events->source > PMT_RELEASE_MREMAP) {
         return;
     }
-    process->given_up |= 1u << events->source;
     bool moved = events->source == PMT_RELEASE_MREMAP;
-    unsigned told = moved ? moves : process->given_up & ~moves;
-    for (unsigned i = PMT_RELEASE_MUNMAP; i < PMT_COUNT(names); i++) {
-        size_t size = strlen(text);
-        snprintf(text + size, sizeof text - size, "%s%s", told >> i & 1 ? names[i] : "", told >> i & 1 ? " " : "");
+    if (!moved && process->releases_given_up) {
+        return;  // the three calls go together, with a message each
     }
-    size_t size = strlen(text);
-    snprintf(text + size, sizeof text - size, "%s", why);
-    pmt_writer_meta(trace->writer, process->number + 1, moved ? "moves_reason" : "releases_reason", text, strlen(text));
+    process->releases_given_up |= !moved;
+    uint64_t size = (uint64_t)snprintf(until, sizeof until, "%llu", (unsigned long long)pmt_trace_time(trace, pmt_prim_now_ns_sigsafe()));
+    pmt_writer_meta(trace->writer, process->number + 1, moved ? "moves_until" : "releases_until", until, size);
+    pmt_writer_meta(trace->writer, process->number + 1, moved ? "moves_reason" : "releases_reason", moved ? moves : releases,
+                    moved ? sizeof moves - 1 : sizeof releases - 1);
 }
 
 typedef struct counter_s {

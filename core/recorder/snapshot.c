@@ -8,158 +8,46 @@
 
 #include "base/varint.h"
 #include "format/wire.h"
+#include "recorder/regions.h"
 #include "recorder/trace.h"
 
-enum { SPANS_MAX = 4096, PATH_ROOM = 4096 };
-static const uint64_t GAP = UINT64_C(64) << 20;   // bytes between two mappings that are looked at in one span
 static const uint64_t REACH = UINT64_C(512) << 20;  // bytes of address space in one piece, however empty: the page of zeros is looked at page by page
 static const uint64_t SHARE = 30;                 // a snapshot after a fall of RSS waits until the one before was so small a part of the time
-static const uint64_t FALL_KIB = 1024, FALL_PART = 100;  // a fall: by that much, or that part of the highest
+static const int64_t FALL_KIB = 1024, FALL_PART = 100;  // a fall: by that much, or that part of the highest
+static const int64_t GONE_KIB = 256, GONE_PART = 200;   // the same of what is given back in pieces, between which RSS rises
 static const uint64_t ROLLUP_MAX_KIB = 256 << 10; // smaps_rollup of more keeps the program's memory calls waiting for too long; at the end it does not matter
 static const uint64_t STEP_NS = 200 * 1000u;      // pieces are looked at for so long at a time
 static const uint64_t PAUSE_NS = 100 * 1000u;     // between two steps, or as long as the step took
-
-typedef struct span_s {
-    uint64_t start, end;
-} span_t;
 
 // One that is being taken.
 typedef struct job_s {
     unsigned kind;
     uint64_t since;       // absolute, as the next
     uint64_t next_piece;
-    unsigned count, present;  // spans, and the one at which we are
+    unsigned present;         // the span at which we are
     uint64_t at;              // in it
     uint64_t empty_from, empty_time;  // nothing was found from there to `at`, which is not yet written; empty_time 0: all is
-    bool broken;              // what comes next does not belong to the last span
     bool mapped;              // the mappings have been read
-    span_t spans[SPANS_MAX];
+    pmt_spans_t spans;
 } job_t;
 
 struct pmt_snapshots_s {
     int pagemap, maps, rollup;
-    span_t own[PMT_MAPS_OWN];
+    pmt_span_t own[PMT_MAPS_OWN];
     bool first_due, by_numbers, put_off, running;
     uint64_t next_fall;  // absolute: before that no snapshot follows a fall
-    uint64_t spent_ns;   // of the snapshot that is being taken
+    uint64_t spent_ns;   // by the CPU for the snapshot that is being taken: other load must not put the next one off
     int64_t high_kib;    // highest RSS that the sampler read since the last snapshot
+    int64_t start_kib;   // RSS when it began
     uint64_t taken, skipped, ns;
     job_t job;
 };
 
-// ---- mappings ----
-
-typedef struct reading_s {
-    pmt_trace_t *trace;
-    const pmt_process_t *process;
-    uint64_t page;
-    struct {
-        uint64_t start, end;
-        unsigned kind;
-        char path[PATH_ROOM];
-    } region;  // not yet written; end 0: none
-} reading_t;
-
-static bool
-begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
-// What the kernel does not count as the process's memory: pages of its own and of devices, and those of the huge page pool.
-static bool
-is_uncounted(const char *path)
-{
-    bool device = begins_with(path, "/dev/") && !begins_with(path, "/dev/shm/") && !begins_with(path, "/dev/zero");
-    return device || begins_with(path, "[vvar") || begins_with(path, "[vsyscall]") || begins_with(path, "/anon_hugepage");
-}
-
-// The kernel makes one mapping of neighbours: it may consist of several of ours.
-static bool
-is_own(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
-{
-    uint64_t at = mapping->start;
-    for (unsigned i = 0; i < PMT_MAPS_OWN * PMT_MAPS_OWN && at < mapping->end; i++) {
-        const span_t *own = &snapshots->own[i % PMT_MAPS_OWN];
-        at = at >= own->start && at < own->end ? own->end : at;
-    }
-    return at >= mapping->end || begins_with(mapping->path, "/memfd:pymemtrace") || strstr(mapping->path, "/pymemtrace/_capture.");
-}
-
-static unsigned
-kind_of(const pmt_snapshots_t *snapshots, const pmt_mapping_t *mapping)
-{
-    static const char *const shared[] = {"/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem:"};
-    if (is_own(snapshots, mapping)) {
-        return PMT_REGION_TRACER;
-    }
-    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
-        if (begins_with(mapping->path, shared[i])) {
-            return PMT_REGION_SHARED;
-        }
-    }
-    if (strcmp(mapping->path, "[heap]") == 0) {
-        return PMT_REGION_HEAP;
-    }
-    if (begins_with(mapping->path, "[stack")) {
-        return PMT_REGION_STACK;
-    }
-    return mapping->path[0] == '\0' || begins_with(mapping->path, "[anon:") ? PMT_REGION_ANON : PMT_REGION_FILE;
-}
-
-static void
-write_region(reading_t *reading)
-{
-    if (reading->region.end) {
-        uint64_t first = reading->region.start / reading->page, pages = (reading->region.end - reading->region.start) / reading->page;
-        pmt_writer_region(reading->trace->writer, reading->process->number, first, pages, reading->region.kind, reading->region.path);
-    }
-    reading->region.end = 0;
-}
-
-static void
-add_span(job_t *job, uint64_t start, uint64_t end)
-{
-    span_t *last = job->count ? &job->spans[job->count - 1] : NULL;
-    if (last && ((!job->broken && start - last->end <= GAP) || job->count == SPANS_MAX)) {
-        last->end = end;
-    } else {
-        job->spans[job->count++] = (span_t){start, end};
-    }
-    job->broken = false;
-}
-
-static void
-visit(const pmt_mapping_t *mapping, void *context)
-{
-    reading_t *reading = context;
-    pmt_snapshots_t *snapshots = reading->process->snapshots;
-    uint64_t last_page = UINT64_C(1) << PMT_WIRE_ADDRESS_BITS;
-    if (is_uncounted(mapping->path) || mapping->end / reading->page > last_page || mapping->start >= mapping->end) {
-        snapshots->job.broken = true;
-        return;
-    }
-    add_span(&snapshots->job, mapping->start, mapping->end);
-    unsigned kind = kind_of(snapshots, mapping);
-    if (reading->region.end == mapping->start && reading->region.kind == kind && strcmp(reading->region.path, mapping->path) == 0) {
-        reading->region.end = mapping->end;
-        return;
-    }
-    write_region(reading);
-    reading->region.start = mapping->start;
-    reading->region.end = mapping->end;
-    reading->region.kind = kind;
-    snprintf(reading->region.path, sizeof reading->region.path, "%s", mapping->path);
-}
-
 static int
 read_mappings(pmt_trace_t *trace, pmt_process_t *process)
 {
-    static reading_t reading;
-    reading = (reading_t){.trace = trace, .process = process, .page = pmt_prim_page_size_sigsafe()};
-    int err = pmt_prim_each_mapping_of(process->snapshots->maps, visit, &reading);
-    write_region(&reading);
-    return err;
+    pmt_snapshots_t *snapshots = process->snapshots;
+    return pmt_regions_write(trace->writer, process->number, snapshots->maps, snapshots->own, &snapshots->job.spans);
 }
 
 // ---- pieces ----
@@ -212,10 +100,10 @@ look(pmt_trace_t *trace, pmt_process_t *process)
     static pmt_pages_t pages;
     pmt_snapshots_t *snapshots = process->snapshots;
     job_t *job = &snapshots->job;
-    if (job->present == job->count) {
+    if (job->present == job->spans.count) {
         return 1;
     }
-    const span_t *span = &job->spans[job->present];
+    const pmt_span_t *span = &job->spans.list[job->present];
     job->at = job->at < span->start ? span->start : job->at;
     pages.from = job->at;
     pages.end = span->end - job->at > REACH ? job->at + REACH : span->end;
@@ -234,7 +122,7 @@ look(pmt_trace_t *trace, pmt_process_t *process)
     job->at = pages.to;
     job->present += job->at >= span->end;
     put_piece(trace, process, time, &pages, job->at >= span->end);
-    return job->present == job->count;
+    return job->present == job->spans.count;
 }
 
 // ---- one snapshot ----
@@ -265,10 +153,13 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     atomic_store_explicit(&process->shared->rss_high, high_kib * 1024 / pmt_prim_page_size_sigsafe(), memory_order_relaxed);
     snapshots->job.kind = kind;
     snapshots->job.since = since;
-    snapshots->job.count = snapshots->job.present = 0;
+    snapshots->job.spans.count = snapshots->job.present = 0;
     snapshots->job.at = snapshots->job.next_piece = snapshots->job.empty_time = 0;
-    snapshots->job.broken = snapshots->job.mapped = false;
+    snapshots->job.mapped = false;
     snapshots->high_kib = (int64_t)high_kib;
+    snapshots->start_kib = (int64_t)high_kib;
+    process->risen_since = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    process->risen_pages = 0;
     snapshots->running = true;
     snapshots->put_off = snapshots->first_due = false;
     snapshots->spent_ns = 0;
@@ -279,7 +170,7 @@ static void
 end(pmt_trace_t *trace, pmt_process_t *process, int err)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
-    uint64_t now = pmt_prim_now_ns_sigsafe(), kib[4], rss = read_kib(process, kib), rollup = 0;
+    uint64_t now = pmt_prim_now_ns_sigsafe(), cpu = pmt_prim_cpu_ns(), kib[4], rss = read_kib(process, kib), rollup = 0;
     bool cheap = snapshots->job.kind == PMT_SNAPSHOT_ASKED && rss <= ROLLUP_MAX_KIB;
     if (err == 0 && snapshots->rollup >= 0 && (cheap || snapshots->job.kind == PMT_SNAPSHOT_AT_END)) {
         int64_t exact = pmt_prim_rollup_kib(snapshots->rollup);
@@ -288,9 +179,11 @@ end(pmt_trace_t *trace, pmt_process_t *process, int err)
     pmt_writer_snapshot_end(trace->writer, process->number, pmt_trace_time(trace, now), (unsigned)-err, kib, rollup);
     snapshots->running = false;
     snapshots->taken++;
-    snapshots->spent_ns += pmt_prim_now_ns_sigsafe() - now;
+    snapshots->spent_ns += pmt_prim_cpu_ns() - cpu;
     snapshots->ns += snapshots->spent_ns;
-    snapshots->next_fall = now + SHARE * snapshots->spent_ns;
+    if (snapshots->job.kind == PMT_SNAPSHOT_FELL) {  // others are wanted whatever they cost
+        snapshots->next_fall = now + SHARE * snapshots->spent_ns;
+    }
 }
 
 // The next one says what it would have said, also of the fall.
@@ -318,11 +211,11 @@ static bool
 step(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
-    uint64_t before = pmt_prim_now_ns_sigsafe();
+    uint64_t before = pmt_prim_now_ns_sigsafe(), cpu = pmt_prim_cpu_ns();
     int result = process->ended ? -ESRCH : snapshots->job.mapped ? look_for_a_while(trace, process, before + STEP_NS) : read_mappings(trace, process);
     snapshots->job.mapped = true;
     uint64_t now = pmt_prim_now_ns_sigsafe(), took = now - before;
-    snapshots->spent_ns += took;
+    snapshots->spent_ns += pmt_prim_cpu_ns() - cpu;
     snapshots->job.next_piece = now + (took > PAUSE_NS ? took : PAUSE_NS);
     if (result) {
         end(trace, process, result < 0 ? result : 0);
@@ -446,16 +339,32 @@ pmt_snapshots_step(pmt_trace_t *trace)
     return due;
 }
 
+static bool
+is_part(int64_t kib, int64_t least, int64_t of, int64_t part)
+{
+    return kib >= least && kib >= of / part;
+}
+
+// What was given back since the last snapshot though RSS never fell far: what faults have brought in since then that is not in RSS.
+static bool
+gone_in_pieces(const pmt_process_t *process, int64_t kib)
+{
+    const pmt_snapshots_t *snapshots = process->snapshots;
+    int64_t risen = (int64_t)(process->risen_pages * pmt_prim_page_size_sigsafe() / 1024);
+    return is_part(snapshots->start_kib + risen - kib, GONE_KIB, kib, GONE_PART);
+}
+
 void
 pmt_snapshots_saw_rss(pmt_process_t *process, uint64_t absolute, int64_t kib)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
+    uint64_t none = 0;
     if (!snapshots || !process->shared) {
         return;
     }
     snapshots->high_kib = kib > snapshots->high_kib ? kib : snapshots->high_kib;
-    uint64_t fell = (uint64_t)(snapshots->high_kib - kib), part = (uint64_t)snapshots->high_kib / FALL_PART, none = 0;
-    if (fell >= (part > FALL_KIB ? part : FALL_KIB)) {
+    bool gone = gone_in_pieces(process, kib);
+    if (gone || is_part(snapshots->high_kib - kib, FALL_KIB, snapshots->high_kib, FALL_PART)) {
         atomic_compare_exchange_strong_explicit(&process->shared->fell_at, &none, absolute, memory_order_relaxed, memory_order_relaxed);
     }
 }
@@ -508,7 +417,7 @@ pmt_snapshots_attach(pmt_trace_t *trace, pmt_process_t *process, const pmt_maps_
     snapshots->rollup = has & PMT_MAPS_ROLLUP ? fds[2] : -1;
     snapshots->first_due = true;
     for (unsigned i = 0; i < PMT_MAPS_OWN; i++) {
-        snapshots->own[i] = (span_t){maps->own[i].start, maps->own[i].end};
+        snapshots->own[i] = (pmt_span_t){maps->own[i].start, maps->own[i].end};
     }
     process->snapshots = snapshots;
     return true;

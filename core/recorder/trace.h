@@ -24,6 +24,7 @@ typedef struct pmt_consumer_s {
     uint64_t last_time, last_address;
     uint32_t last_node, last_site;  // 0: none that may be referred to
     uint32_t period;
+    uint32_t fell_to; // RSS in pages as read at the next fault, which found it lower than the one before; 0: it did not
     uint64_t caller;  // instruction that the next fault without Python belongs to; 0: unknown
     bool named;  // by the program; the kernel's name is not asked for
     uint64_t *frames;  // PMT_STACK_MAX: code id << 32 | offset
@@ -68,7 +69,7 @@ typedef struct pmt_process_s {
     bool leaving;  // it said that it is about to tear down
     pmt_event_fd_t *events;
     uint32_t event_count, event_capacity;
-    unsigned given_up;  // a bit for each source that the program has switched off
+    bool releases_given_up;  // by the program: they cost too much
     pmt_modules_t modules;
     uint64_t argv_hash;  // of the arguments as written last; 0: not yet
     pmt_expected_t *expected;
@@ -76,6 +77,7 @@ typedef struct pmt_process_s {
     uint64_t sampled_at;
     int64_t sample[4];  // anon, file, shmem, swap: KiB
     int64_t peak_kib;
+    uint64_t risen_since, risen_pages;  // when the last snapshot began; by what rose since then, as far as told
     struct pmt_process_s *next;
 } pmt_process_t;
 

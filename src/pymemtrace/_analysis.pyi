@@ -36,6 +36,7 @@ class Sample(TypedDict):
 class Result(TypedDict):
     version: tuple[int, int]
     page_size: int
+    rss_lag: int  # bytes: so far the OS's number may be from the truth
     wall_ns: int  # wall clock at time 0, ns since the epoch
     complete: bool  # the trailer was there
     good_bytes: int  # the file is good up to here
@@ -114,6 +115,10 @@ class LineRows(TypedDict):
     events: int
     left_out: int  # hits of lines whose file is not known or that are too many
 
+# What a section shows: lines; C calls; patterns in UTF-8 that end with a NUL each; how many of them are of code that it
+# shows, and then of code that it does not show.
+Choice = tuple[bool, bool, bytes, int, int]
+
 class FormatError(ValueError):
     """The file is not a readable trace. str() is one clear line without the file's name."""
 
@@ -139,8 +144,8 @@ def samples(path: str) -> list[Sample]:
 def calls(path: str, pid: int | None = None) -> Calls:
     """What the event log says of each function, in memory bounded by the functions. Raises as analyze."""
 
-def section_calls(path: str, pid: int, section: int, since: int, until: int) -> Calls:
-    """The same of one section, which the log has between these times (ns); it may have none. Raises as analyze."""
+def section_calls(path: str, pid: int, section: int, since: int, until: int, choice: Choice) -> Calls:
+    """The same of what a section shows; the log has it between these times (ns), or not at all. Raises as analyze."""
 
 def call_tree(path: str, pid: int | None = None) -> CallTree:
     """The exact call tree of a trace with events. Raises as analyze."""
@@ -167,12 +172,12 @@ class Log:
         min_change: int = 0,
         names: bytes | None = None,
         threads: bytes | None = None,
-        section: tuple[int, bool, bool, int] | None = None,
+        section: tuple[int, int, Choice] | None = None,
     ) -> None:
         """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread.
 
-        section: its number, whether it shows lines and C calls, and bytes by which RSS must have moved since the row
-        before (0: all rows). It needs a pid; min_change, names and threads count for nothing.
+        section: its number, bytes by which RSS must have moved since the row before (0: all rows), and what it shows.
+        It needs a pid; min_change, names and threads count for nothing.
         """
 
     def rows(self, most: int) -> list[_LogRow] | None:

@@ -20,6 +20,8 @@ def decorate(function: "Callable[P, R]", block: "Block", name: str) -> "Callable
     """
     if not callable(function):
         raise TypeError(f"{name} decorates functions, not {type(function).__name__}")
+    if isinstance(function, type):  # it would be a class no more
+        raise TypeError(f"{name} decorates functions, not classes")
     import inspect
 
     wrapper: Any

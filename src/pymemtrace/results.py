@@ -13,7 +13,7 @@ from pymemtrace.report import eventrows, load, logtext
 from pymemtrace.report.text import clean
 
 if TYPE_CHECKING:
-    from pymemtrace._analysis import Log
+    from pymemtrace._analysis import Choice, Log
     from pymemtrace.report.model import CallRow
     from pymemtrace.sections import Section
 
@@ -79,11 +79,17 @@ def _trace_of(section: "Section") -> str:
 
 def _open(section: "Section") -> "Log":
     log = load.open_log(_trace_of(section))
-    options = section.options
     since, until = _limits(section, log)
-    wanted = (section.number, options.lines, options.c_calls, options.trigger)
+    wanted = (section.number, section.options.trigger, _choice(section))
     log.select(pid=section.pid, since=since, until=until, section=wanted)
     return log
+
+
+def _choice(section: "Section") -> "Choice":
+    """What it shows: others may have recorded more."""
+    include, exclude = section.options.hooks[4:6]
+    patterns = "".join(f"{pattern}\0" for pattern in (*include, *exclude)).encode()
+    return section.options.lines, section.options.c_calls, patterns, len(include), len(exclude)
 
 
 def _limits(section: "Section", log: "Log") -> tuple[int, int]:
@@ -205,7 +211,7 @@ def summary(section: "Section") -> "list[CallRow]":
         return []
     path = _trace_of(section)
     limits = _limits(section, load.open_log(path))
-    return eventrows.call_rows(load.section_calls(path, section.pid, section.number, *limits))
+    return eventrows.call_rows(load.section_calls(path, section.pid, section.number, *limits, _choice(section)))
 
 
 # ---- the file of rows ----

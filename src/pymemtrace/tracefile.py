@@ -13,6 +13,7 @@ from pymemtrace.report.model import (
     End,
     EndKind,
     Engine,
+    FileRow,
     FunctionRow,
     LineRow,
     LogRow,
@@ -38,6 +39,7 @@ __all__ = [
     "End",
     "EndKind",
     "Engine",
+    "FileRow",
     "FunctionRow",
     "LineRow",
     "LogRow",
@@ -51,11 +53,11 @@ __all__ = [
     "TreeNode",
 ]
 
-_Row = TypeVar("_Row", LineRow, FunctionRow, ModuleRow)
+_Row = TypeVar("_Row", LineRow, FunctionRow, ModuleRow, FileRow)
 
 
 class TraceFile:
-    """One trace file: facts about the run and rows by line, function, module and thread.
+    """One trace file: facts about the run and rows by line, function, module, file and thread.
 
     Sizes are bytes. The file is analysed when the object is made; the rows are built when first asked for. The rows
     sum all processes, or show one process if `pid` is given; `rss`, `end` and `engine` are the root process's.
@@ -170,7 +172,7 @@ class TraceFile:
     def _books(self, number: int) -> At | None:
         if self._moment is None or not self._result["processes"]:
             return None
-        return held.books(self._result, number, self._moment, self.kernel)
+        return held.books(self._result, number, self._moment)
 
     @cached_property
     def whole(self) -> int:
@@ -230,8 +232,13 @@ class TraceFile:
 
     @cached_property
     def by_module(self) -> list[ModuleRow]:
-        """Rows by file; sorted by self."""
+        """Rows by module and its file; sorted by self."""
         return self._with_bytes(rows.module_rows(self._result, modules.names_of(self._result)))
+
+    @cached_property
+    def by_file(self) -> list[FileRow]:
+        """Rows by file; sorted by self."""
+        return self._with_bytes(rows.file_rows(self._result))
 
     @cached_property
     def by_thread(self) -> list[ThreadRow]:

@@ -163,7 +163,7 @@ got_fault(const pmt_record_t *r)
     assert_in_range(got.fault_count, 0, FAULTS_MAX - 1);
     fault_t *fault = &got.faults[got.fault_count++];
     *fault = (fault_t){.thread = r->u.fault.thread, .time = r->time, .address = r->u.fault.address, .rise = r->u.fault.rise, .weight = r->u.fault.weight,
-                       .by_time = r->u.fault.by_time, .async = r->u.fault.async, .tick = r->u.fault.tick};
+                       .by_time = r->u.fault.by_time, .async = r->u.fault.async, .tick = r->u.fault.tick, .fell = r->u.fault.fell, .fell_to = r->u.fault.fell_to};
     assert_true(r->u.fault.site != 0);
     fault->instruction = site_address[r->u.fault.site];
     fault->module = site_module[r->u.fault.site];
@@ -208,6 +208,9 @@ got_record(const pmt_record_t *r)
     case PMT_WIRE_CODE:
         copy_text(got.text[0], sizeof *got.text, r->u.code.file);
         copy_text(got.text[1], sizeof *got.text, r->u.code.name);
+        break;
+    case PMT_WIRE_CODE_MODULE:
+        copy_text(got.module, sizeof got.module, r->u.code_module.module);
         break;
     case PMT_WIRE_CODE_LINES:
         memcpy(got.lines + got.lines_size, r->u.code_lines.piece.data, r->u.code_lines.piece.size);

@@ -55,7 +55,8 @@ typedef struct fault_s {
     uint32_t thread, process;
     uint64_t time, address, rise, weight, instruction, caller;  // caller 0: none
     uint32_t module;
-    bool by_time, async, tick;
+    bool by_time, async, tick, fell;
+    uint64_t fell_to;
     uint32_t depth;
     uint64_t frames[STACK_KEPT];  // the innermost, from the innermost outwards
     uint64_t stack_hash;          // of all
@@ -68,6 +69,7 @@ typedef struct got_s {
     pmt_record_t last[256];                 // the last of each type, texts as below
     char names[NAMES][64];                  // that threads were given
     char text[2][4096];                     // of the last CODE: file, name
+    char module[256];                       // of the last CODE_MODULE
     size_t text_size[2];
     uint8_t lines[4096];                    // of all CODE_LINES
     size_t lines_size;

@@ -142,11 +142,12 @@ texts_beyond_their_record(void **state)
     put_text_record(0, PMT_RAW_CODE, 7, FIELDS(1, (uint64_t)8 << 32 | 1), "filename", 8);
     put_text_record(0, PMT_RAW_CODE, 7, FIELDS(1, UINT64_MAX), "filename", 8);
     put_text_record(0, PMT_RAW_CODE_LINES, 7, FIELDS(9), "filename", 8);
+    put_text_record(0, PMT_RAW_CODE_MODULE, 7, FIELDS(9), "filename", 8);
     put_text_record(0, PMT_RAW_CODE_LINES, 7, FIELDS(UINT64_MAX), "filename", 8);
     put_text_record(0, PMT_RAW_THREAD_NAME, 9, NULL, 0, "a name  ", 8);
     put_text_record(0, PMT_RAW_THREAD_NAME, UINT32_MAX, NULL, 0, "a name  ", 8);
     assert_goes_on(0);
-    assert_int_equal(got.counts[PMT_WIRE_CODE] + got.counts[PMT_WIRE_CODE_LINES] + got.counts[PMT_WIRE_THREAD_NAME], 0);
+    assert_int_equal(got.counts[PMT_WIRE_CODE] + got.counts[PMT_WIRE_CODE_LINES] + got.counts[PMT_WIRE_CODE_MODULE] + got.counts[PMT_WIRE_THREAD_NAME], 0);
 }
 
 // Code ids 0 and 0xffffffff mean something of their own in the file; a record must not bring them in where the reader would refuse them.
@@ -170,6 +171,7 @@ reserved_code_id_of_a_code(void **state)
     put_text_record(0, PMT_RAW_CODE, PMT_CODE_ROOT, FIELDS(1, (uint64_t)4 << 32 | 4), "filename", 8);
     put_text_record(0, PMT_RAW_CODE, PMT_CODE_ELIDED, FIELDS(1, (uint64_t)4 << 32 | 4), "filename", 8);
     put_text_record(0, PMT_RAW_CODE_LINES, PMT_CODE_ROOT, FIELDS(4), "\1\1\1\1", 4);
+    put_text_record(0, PMT_RAW_CODE_MODULE, PMT_CODE_ROOT, FIELDS(4), "main", 4);
     put_text_record(0, PMT_RAW_CODE_LINES, PMT_CODE_ELIDED, FIELDS(4), "\1\1\1\1", 4);
     assert_goes_on(0);
 }

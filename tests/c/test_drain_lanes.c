@@ -114,6 +114,70 @@ a_slot_changes_hands_amid_its_lane(void **state)
 }
 
 static void
+lose(unsigned slot, uint64_t events, uint64_t at)
+{
+    atomic_store(&pmt_lanes_ring(lanes, slot)->lost_at, at);
+    atomic_store(&pmt_lanes_ring(lanes, slot)->lost, events);
+}
+
+// Nobody else tells what a thread loses at its very end.
+static void
+the_last_losses_of_a_thread(void **state)
+{
+    put_thread(0, TID, 20);
+    say(0, PMT_EVENT_CALL, 1);
+    lose(0, 7, trace.t0 + 800);
+    ASSERT_LOG("call 1, note 6 7");
+    assert_int_equal(atomic_load(&pmt_lanes_ring(lanes, 0)->lost), 0);
+    // It was not the end: differences go on from the last word.
+    assert_int_equal(process->consumers[0].events.ticks, trace.t0 + 80);
+    say(0, PMT_EVENT_RETURN, 1);
+    ASSERT_LOG("call 1, note 6 7, return");
+}
+
+static void
+losses_that_are_told_already(void **state)
+{
+    put_thread(0, TID, 20);
+    say(0, PMT_EVENT_CALL, 1);
+    lose(0, 7, trace.t0 + 800);
+    drain_lanes();
+    say_more(0, PMT_MORE_LOST, FIELDS(trace.t0 + 900, 0));
+    say_more(0, PMT_MORE_STACK, NULL, 0);
+    ASSERT_LOG("call 1, note 6 7, drop 1");
+}
+
+// What the slot's next owner tells is the last one's; what the lane tells then is of the next, if we have heard of it.
+static void
+losses_of_a_thread_whose_slot_is_taken(void **state)
+{
+    put_thread(0, TID, 20);
+    say(0, PMT_EVENT_CALL, 1);
+    put(0, PMT_RAW_THREAD, 0, TID + 1, FIELDS(trace.t0 + 900, lane_head(0), 5, trace.t0 + 800));
+    say(0, PMT_EVENT_CALL, 2);
+    lose(0, 3, trace.t0 + 1000);
+    ASSERT_LOG("call 1, note 6 5, call 2, note 6 3");
+    assert_int_equal(logged.open[0], 1);
+    assert_int_equal(logged.threads[1], 1);
+}
+
+// The slot's next owner comes while the lane is drained: what is lost then may be its own.
+static void
+losses_wait_for_what_the_other_ring_tells(void **state)
+{
+    pmt_lane_t lane;
+    put_thread(0, TID, 20);
+    say(0, PMT_EVENT_CALL, 1);
+    drain_lanes();
+    pmt_lane_begin(&lane, &trace, process, 0);
+    put(0, PMT_RAW_THREAD, 0, TID + 1, FIELDS(trace.t0 + 900, lane_head(0), 0, 0));
+    lose(0, 3, trace.t0 + 1000);
+    assert_false(pmt_lane_end(&lane));
+    say(0, PMT_EVENT_CALL, 2);
+    ASSERT_LOG("call 1, call 2, note 6 3");
+}
+
+static void
 events_without_a_thread_are_skipped(void **state)
 {
     say(0, PMT_EVENT_CALL, 1);
@@ -331,6 +395,10 @@ main(void)
         LANE_TEST(faults_without_a_place_come_when_they_come),
         LANE_TEST(threads_have_frames_and_numbers_of_their_own),
         LANE_TEST(a_slot_changes_hands_amid_its_lane),
+        LANE_TEST(the_last_losses_of_a_thread),
+        LANE_TEST(losses_that_are_told_already),
+        LANE_TEST(losses_of_a_thread_whose_slot_is_taken),
+        LANE_TEST(losses_wait_for_what_the_other_ring_tells),
         LANE_TEST(events_without_a_thread_are_skipped),
         LANE_TEST(many_laps),
         LANE_TEST(a_full_lane),

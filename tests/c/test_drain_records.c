@@ -112,6 +112,7 @@ texts(void **state)
     put_text_record(0, PMT_RAW_CODE, 7, FIELDS(33, (uint64_t)10 << 32 | 3), names, 13);
     put_text_record(0, PMT_RAW_CODE_LINES, 7, FIELDS(3), "\1\2\3", 3);
     put_text_record(0, PMT_RAW_CODE_LINES, 7, FIELDS(9), "\4\5\6\7\x80\xff\0\1\2", 9);
+    put_text_record(0, PMT_RAW_CODE_MODULE, 7, FIELDS(9), "package.m", 9);
     put_text_record(0, PMT_RAW_THREAD_NAME, 6, NULL, 0, "worker", 6);
     drain();
     read_back();
@@ -119,10 +120,29 @@ texts(void **state)
     assert_int_equal(got.last[PMT_WIRE_CODE].u.code.first_line, 33);
     assert_string_equal(got.text[0], "/a/caf\xed\xb3\xa9.py");
     assert_string_equal(got.text[1], "A.f");
+    assert_string_equal(got.module, "package.m");
     assert_int_equal(got.lines_size, 12);
     assert_memory_equal(got.lines, "\1\2\3\4\5\6\7\x80\xff\0\1\2", 12);
     assert_string_equal(got.names[0], "worker");
     assert_true(process->consumers[0].named);
+}
+
+// The kernel's name stands until Python's is known.
+static void
+two_names(void **state)
+{
+    static const uint64_t kernels[2] = {0x6c656e72656b};  // "kernel"
+    put_thread(0, TID, 20);
+    put(0, PMT_RAW_THREAD_NAME, 1, 6, kernels, 1);
+    drain();
+    assert_false(process->consumers[0].named);
+    put_thread(1, TID + 1, 21);
+    put_text_record(1, PMT_RAW_THREAD_NAME, 6, NULL, 0, "Python", 6);
+    put(1, PMT_RAW_THREAD_NAME, 1, 6, kernels, 1);
+    drain();
+    read_back();
+    assert_string_equal(got.names[0], "kernel");
+    assert_string_equal(got.names[1], "Python");
 }
 
 static void
@@ -189,6 +209,25 @@ releases(void **state)
     ASSERT_STACK(0, FRAME(2, 20), FRAME(1, 10));
 }
 
+static void
+what_rss_fell_to(void **state)
+{
+    put_thread(0, TID, 20);
+    put(0, PMT_RAW_FELL, 0, 700, NULL, 0);
+    put_fault(0, 0, 1, 50, 0x1000, 0);
+    put_fault(0, 0, 1, 51, 0x2000, 0);  // it is of one fault
+    put(0, PMT_RAW_FELL, 0, 600, NULL, 0);  // of a fault that found no room
+    put(0, PMT_RAW_LOST, 0, 1, FIELDS(52));
+    put_fault(0, 0, 1, 53, 0x3000, 0);
+    drain();
+    read_back();
+    assert_int_equal(got.fault_count, 3);
+    assert_true(got.faults[0].fell);
+    assert_int_equal(got.faults[0].fell_to, 700);
+    assert_false(got.faults[1].fell);
+    assert_false(got.faults[2].fell);
+}
+
 int
 main(void)
 {
@@ -198,9 +237,11 @@ main(void)
         DRAIN_TEST(flags_and_weights),
         DRAIN_TEST(extreme_fields),
         DRAIN_TEST(texts),
+        DRAIN_TEST(two_names),
         DRAIN_TEST(texts_that_fill_their_record),
         DRAIN_TEST(moves),
         DRAIN_TEST(releases),
+        DRAIN_TEST(what_rss_fell_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

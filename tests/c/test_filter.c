@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "capture/filter.h"
+#include "base/filter.h"
 
 static const pmt_filter_names_t method = {"/home/me/src/pack/mod.py", "pack.mod", "Class.method"};
 

@@ -55,6 +55,7 @@ definitions(void **state)
     pmt_writer_code(writer, 0, 1, 0, "", 0, "", 0);
     pmt_writer_code_lines(writer, 1, UINT32_MAX - 1, "\xff\x00\x80", 3);
     pmt_writer_code_lines(writer, 0, 1, "", 0);
+    pmt_writer_code_module(writer, 1, UINT32_MAX - 1, "package.module", 14);
     pmt_writer_module(writer, 1, MAX, MAX - 1, MAX - 2, "/lib/libc.so.6");
     pmt_writer_mark(writer, 1, MAX, PMT_MARK_END, MAX - 1);
     pmt_writer_period(writer, 1, MAX, MAX - 1);
@@ -106,6 +107,10 @@ definitions(void **state)
     assert_memory_equal(r.u.code_lines.piece.data, "\xff\x00\x80", 3);  // bytes, not text
     r = next(reader, PMT_WIRE_CODE_LINES);
     assert_int_equal(r.u.code_lines.piece.size, 0);
+    r = next(reader, PMT_WIRE_CODE_MODULE);
+    assert_int_equal(r.u.code_module.process, 1);
+    assert_int_equal(r.u.code_module.id, UINT32_MAX - 1);
+    assert_text(r.u.code_module.module, "package.module");
     r = next(reader, PMT_WIRE_MODULE);
     assert_int_equal(r.u.module.process, 1);
     assert_int_equal(r.u.module.start, MAX);
@@ -221,7 +226,7 @@ faults(void **state)
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = PMT_FAULT_SAME_SITE, .rise = 1, .node = 1});
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_ASYNC | PMT_FAULT_CALLER, .rise = 1, .caller = 1});
     pmt_writer_fault(writer, &(pmt_fault_fields_t){.more = PMT_FAULT_CALLER, .rise = MAX, .node = 1, .caller = 0});
-    pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_TICK, .rise = 7});
+    pmt_writer_fault(writer, &(pmt_fault_fields_t){.flags = same, .more = PMT_FAULT_TICK | PMT_FAULT_FELL, .rise = 7, .fell_to = MAX});
     pmt_reader_t *reader = turn_over(writer, fd);
 
     for (int i = 0; i < 3; i++) {
@@ -257,10 +262,11 @@ faults(void **state)
     r = next(reader, PMT_WIRE_FAULT);
     assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, MAX, 1, 0, 1);
     assert_int_equal(r.u.fault.caller, 0);
-    assert_false(r.u.fault.async || r.u.fault.tick);
+    assert_false(r.u.fault.async || r.u.fault.tick || r.u.fault.fell);
     r = next(reader, PMT_WIRE_FAULT);
     assert_fault(&r, 0, 1004, (uint64_t)INT64_MAX, 7, 1, 0, 1);
     assert_true(r.u.fault.tick && !r.u.fault.async && !r.u.fault.by_time);
+    assert_true(r.u.fault.fell && r.u.fault.fell_to == MAX);
     assert_end(reader, false);
 }
 

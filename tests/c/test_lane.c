@@ -390,6 +390,63 @@ the_last_losses_are_told_at_the_end(void **state)
     assert_int_equal(got[got_count - 1].words, 0);
 }
 
+// A consumer that has read all takes what was lost behind it, as the thread may never come back; if it does it tells the rest.
+static void
+losses_are_told_once(void **state)
+{
+    open_lanes((pmt_lanes_options_t){.drop = true, .rss_never = true});
+    forget();
+    while (put(0, false)) {
+    }
+    for (uint32_t i = 1; i < 10; i++) {
+        assert_false(put(i, false));
+    }
+    pmt_lane_ring_t *ring = pmt_lane_mine->ring;
+    uint64_t at = atomic_load(&ring->lost_at);
+    assert_true(at >= pmt_lane_mine->last && at <= pmt_lane_now());
+    assert_int_equal(atomic_exchange(&ring->lost, 0), 10);
+    assert_false(put(10, false));
+    drain();
+    size_t before = got_count;
+    assert_true(put(11, false));
+    drain();
+    assert_int_equal(got[before].what, PMT_MORE_LOST);
+    assert_int_equal(got[before].more[1], 1);
+    assert_int_equal(got[before + 1].what, PMT_MORE_STACK);
+    assert_int_equal(got[before + 2].payload, 11);
+    assert_int_equal(lost(), 11);
+}
+
+static void *
+lose_some(void *context)
+{
+    while (put(0, false)) {
+    }
+    assert_false(put(1, false));
+    return NULL;
+}
+
+// Its slot's next owner tells what a thread lost at its very end.
+static void
+a_thread_that_has_ended_leaves_its_losses(void **state)
+{
+    pthread_t thread;
+    open_lanes((pmt_lanes_options_t){.drop = true, .rss_never = true});
+    assert_int_equal(pthread_create(&thread, NULL, lose_some, NULL), 0);
+    pthread_join(thread, NULL);
+    pmt_lane_ring_t *lane = pmt_lanes_ring(pmt_session.lanes, 0);
+    pmt_ring_t *ring = pmt_shared_ring(pmt_session.shared, 0);
+    const uint64_t *words = pmt_shared_words(pmt_session.shared, 0);
+    uint64_t from = atomic_load(&ring->head);
+    pmt_event_adopt_thread();
+    assert_int_equal(words[from] & 0xff, PMT_RAW_THREAD);
+    assert_int_equal(words[from] >> 16 & 0xffff, 5);
+    assert_int_equal(words[from + 2], atomic_load(&lane->head));
+    assert_int_equal(words[from + 3], 2);
+    assert_int_equal(words[from + 4], atomic_load(&lane->lost_at));
+    assert_int_equal(atomic_load(&lane->lost), 0);
+}
+
 // The lane does not tell of a loss for every event while it is nearly full.
 static void
 goes_on_when_half_empty(void **state)
@@ -501,6 +558,8 @@ main(void)
         TEST(a_slow_consumer_is_waited_for),
         TEST(losses_are_told_where_they_are),
         TEST(the_last_losses_are_told_at_the_end),
+        TEST(losses_are_told_once),
+        TEST(a_thread_that_has_ended_leaves_its_losses),
         TEST(goes_on_when_half_empty),
         TEST(a_dead_recorder_costs_one_second),
         TEST(a_deep_stack_is_told_in_pieces),

@@ -212,3 +212,11 @@ def test_a_trace_is_readable_up_to_the_kill(tmp_path: Path) -> None:
         assert done.status == 0, done.stderr
         assert json.loads(done.stdout)["functions"], attempt
         trace.unlink()
+
+
+@pytest.mark.parametrize("verb", ["log", "calls"])
+def test_nothing_was_let_through(tmp_path: Path, verb: str) -> None:
+    trace = traced(tmp_path, PROGRAMS[0], "--calls", "--include", "no.such.module")
+    done = harness.cli(verb, trace)
+    harness.assert_one_line(done)
+    assert "--include and --exclude" in done.stderr

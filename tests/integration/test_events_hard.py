@@ -4,6 +4,7 @@ that stops or dies. The program's output is what it is bare, and what the log sa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -288,6 +289,50 @@ def test_forks_amid_calls_and_threads(tmp_path: Path) -> None:
     assert_nested([row for row in rows if row["pid"] == root])
 
 
+FORKS_AT_ONCE = """
+import os
+def work():
+    memory = bytearray(1 << 20)
+    for _ in range(200):
+        len("abc")
+for _ in range(5):
+    pids = []
+    for _ in range(4):
+        pid = os.fork()
+        if not pid:
+            work()
+            os._exit(7)
+        pids.append(pid)
+    for pid in pids:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "options", [("--calls",), ("--calls", "--include", "__main__"), ("--lines", "--exclude", "json")]
+)
+def test_forks_at_once(options: tuple[str, ...], tmp_path: Path) -> None:
+    program, trace = write(tmp_path, FORKS_AT_ONCE), tmp_path / "events.pmt"
+    done = harness.run(harness.pymemtrace("run", "-q", "-o", trace, *options, program))
+    assert (done.status, done.stdout) == (0, "done\n"), done.stderr
+    rows = log(trace)
+    by_process = {pid: [row for row in rows if row["pid"] == pid] for pid in {row["pid"] for row in rows}}
+    assert len(by_process) == 21
+    for mine in by_process.values():
+        assert (mine[0]["kind"], mine[0]["function"] or mine[0].get("text")) == ("mark", "start")
+        assert sum(row["change"] for row in mine) == mine[-1]["rss"] - mine[0]["rss"]
+
+
+def test_the_head_says_that_sections_differ(tmp_path: Path) -> None:
+    sections = "with pymemtrace.Profile(c_calls=False): f()\nwith pymemtrace.Trace(rss='every'): f()\n"
+    program, trace = write(tmp_path, "import pymemtrace\ndef f(): pass\n" + sections), tmp_path / "events.pmt"
+    assert harness.run(harness.pymemtrace("run", "-q", "-o", trace, program)).status == 0
+    head = harness.cli("log", trace).stdout[:1500]
+    assert "in some sections lines too, in some sections without C calls" in head
+    assert "in some sections read at each event" in head
+
+
 ENDS = {
     "exec": """
 import os, sys
@@ -483,6 +528,63 @@ def test_the_recorder_is_stopped(tmp_path: Path, options: tuple[str, ...]) -> No
     assert after["call", "again"] == after["return", "again"] == 1
     assert after["call", "f"] == after["return", "f"] == 1000
     assert rows[-1]["depth"] == 0
+
+
+ENDING = """
+import os, sys, threading, time
+
+def f():
+    pass
+
+def ending():
+    for _ in range(300_000):
+        f()
+
+def again():
+    for _ in range(1000):
+        f()
+
+def in_a_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+print("ready", flush=True)
+sys.stdin.readline()
+in_a_thread(ending)
+AFTER
+print("done", flush=True)
+END
+"""
+
+
+@pytest.mark.parametrize("after", ["", "time.sleep(0.1); in_a_thread(again)"], ids=["the last", "slot taken"])
+@pytest.mark.parametrize("end", ["sys.stdin.readline()", "os.kill(os.getpid(), 9)"], ids=["exit", "kill"])
+def test_losses_at_a_threads_very_end(tmp_path: Path, after: str, end: str) -> None:
+    """Nobody comes to tell of them: neither the thread, nor, if it is killed, the process."""
+    program, trace = write(tmp_path, ENDING.replace("AFTER", after).replace("END\n", end)), tmp_path / "events.pmt"
+    command = harness.pymemtrace("run", "-q", "-o", trace, "--calls", "--drop", program)
+    process = harness.popen(command, stdin=subprocess.PIPE)
+    harness.answer(process, b"ready")
+    time.sleep(0.2)
+    [recorder] = harness.holders(trace)
+    os.kill(recorder, signal.SIGSTOP)
+    count(process)
+    with contextlib.suppress(ProcessLookupError):  # the launcher wakes it when the program has ended
+        os.kill(recorder, signal.SIGCONT)
+    time.sleep(0.5)
+    process.communicate(b"\n", timeout=30)
+    rows, found = log(trace), counters(trace)
+    lost = [row for row in rows if row["kind"] == "lost"]
+    assert found["events_lost"] > 400_000
+    assert 0 <= found["events_lost"] - sum(row["events"] for row in lost) <= 1
+    [at_the_end] = [row for row in lost if row["events"] > 400_000]
+    thread = [row for row in rows if row["tid"] == at_the_end["tid"] and row["t"] <= at_the_end["t"]]
+    assert at_the_end["tid"] != at_the_end["pid"] and {"ending", "f"} <= {row["function"] for row in thread}
+    calls_of_f = sum(row["kind"] == "call" and row["function"] == "f" for row in thread)
+    assert 2 * calls_of_f <= 600_000 - at_the_end["events"] + 200
+    if not after:
+        assert thread[-1] == at_the_end
 
 
 def test_the_recorder_is_killed(tmp_path: Path) -> None:

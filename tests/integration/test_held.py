@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from integration import harness
-from integration.harness import assert_one_line, cli
+from integration.harness import PAGE, TARGETS, assert_one_line, cli
+from oracle import pmt
 
 MIB = 1 << 20
 PARTS = ("before_start", "owned", "file", "shared", "kernel", "tracer", "unexplained")
@@ -66,6 +67,7 @@ def test_the_books_close(when: str) -> None:
     assert sum(row["self"] for row in report["by_line"]) == held["owned"]
     assert sum(row["self"] for row in report["by_function"]) == held["owned"]
     assert sum(row["self"] for row in report["by_module"]) == held["owned"]
+    assert sum(row["self"] for row in report["by_file"]) == held["owned"]
     assert sum(row["bytes"] for row in report["by_thread"]) == held["owned"]
     assert all(row["total"] for row in report["by_line"])
     assert abs(held["unexplained"]) <= 0.01 * held["rss"] + held["error_band"]
@@ -90,6 +92,12 @@ def test_seconds() -> None:
     assert total(later, "keep") == pytest.approx(64 * MIB, rel=0.01)
     assert_books_close(later["at"])
     assert later["at"]["kind"] == "time"
+
+
+def test_a_fault_says_what_rss_fell_to() -> None:
+    trace = pmt.decode(traced("--exact"))
+    falls = [fault.fell_to for fault in trace.faults if fault.fell_to is not None]
+    assert falls[-1] * PAGE == pytest.approx(sum(trace.snapshots[-1].kib[:3]) << 10, abs=MIB)  # of 32 MiB given back
 
 
 def test_threads() -> None:
@@ -143,10 +151,29 @@ def test_timeline_adds_up() -> None:
     rows = list(csv.DictReader(io.StringIO(cli("timeline", path, "--points", "50", "--csv").stdout)))
     assert [int(row["rss"]) for row in rows] == [point["rss"] for point in found["points"]]
     assert "[1] touch " in cli("timeline", path, "--by", "function").stdout
+    by_file = asked(path, "--points", "50", "--by", "file", verb="timeline")
+    assert by_file["owners"][0] == str(TARGETS / "held.py")
+    assert sum(by_file["points"][-1]["owners"]) == sum(found["points"][-1]["owners"])
+
+
+def test_by_file() -> None:
+    path = traced("--exact")
+    text = cli("report", path, "--by", "file", "--full-paths").stdout
+    assert "Resident by file" in text
+    assert str(TARGETS / "held.py") in text
+    assert "Resident by line" not in text
+    assert "Resident by file" not in cli("report", path).stdout, "the table of modules names the files"
+
+
+@pytest.mark.parametrize("engine", ["faults", "timer"])
+def test_nobody_looks_while_memory_grows(engine: str) -> None:
+    found = pmt.decode(traced("--engine", engine, arguments=("--slowly",)).read_bytes()).snapshots
+    names = [snapshot.name for snapshot in found]
+    assert names[: names.index("both")] == ["", "first"]
 
 
 def test_the_timer_says_what_it_cannot_know() -> None:
-    path = traced("--engine", "timer")
+    path = traced("--engine", "timer", arguments=("--slowly",))
     report = asked(path)
     assert_books_close(report["at"])
     assert report["at"]["exact"] == 0

@@ -85,6 +85,17 @@ def test_every_report_says_where_the_details_end() -> None:
     assert "left out: what was touched after" in cli("report", "--at", "end", path).stdout
 
 
+def test_a_log_without_a_head_says_where_the_details_end(tmp_path: Path) -> None:
+    program, path = tmp_path / "calls.py", tmp_path / "x.pmt"
+    program.write_text("for _ in range(300_000): len('a')")
+    assert cli("run", "-q", "--calls", "--max-size=64KiB", "-o", path, program).status == 0
+    for style in "--json", "--csv":
+        done = cli("log", path, style)
+        assert done.status == 0
+        assert "details end after" in done.stderr
+        assert "details end" not in done.stdout
+
+
 def test_a_limit_that_is_not_reached() -> None:
     found = trace("hello.py", user=any_user(), options=("--max-size", "1G")).report
     assert found["left_out"] is None
@@ -254,6 +265,23 @@ def test_without_dev_shm() -> None:
     assert (done.status, done.stderr) == (3, "")
     found = report(path)
     assert_pages(sum(r["self"] for r in found["by_function"] if r["function"] == "touch"), done.truth["pages"])
+
+
+def test_without_proc() -> None:
+    """The program runs as ever; its user and whoever reads the trace are told the cause and what helps."""
+    path = new_folder("root") / "x.pmt"
+    command = pymemtrace("run", "-o", path, TARGETS / "endings.py", "exit_3")
+    done = in_a_world_of_its_own("mount -t tmpfs none /proc", command)
+    cause = "/proc is not mounted: RSS cannot be read; mount -t proc proc /proc"
+    assert done.status == 3
+    assert f"pymemtrace: nothing is recorded: {cause}" in done.stderr.splitlines()
+    said = [cli(verb, path).stdout for verb in ("info", "report")]
+    for shown in (done.stderr, *said):
+        assert cause in shown
+        assert "paranoid" not in shown
+        assert "still running" not in shown
+    found = json.loads(cli("report", "--json", path).stdout)
+    assert (found["engine"]["reason"], found["end"]) == (cause, {"kind": "exit", "value": None})
 
 
 def test_a_home_that_cannot_be_written() -> None:

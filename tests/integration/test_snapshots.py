@@ -36,17 +36,19 @@ from integration.harness import (
     users,
 )
 from oracle import pmt
+from oracle.records import Trace
+from oracle.residency_records import Snapshot
 
 each_user = pytest.mark.parametrize("user", users())
 START, FELL, ASKED, END = 1, 2, 3, 4
 
 
-def resident(way: str, user: str = "", *options: str) -> tuple[Traced, pmt.Trace]:
+def resident(way: str, user: str = "", *options: str) -> tuple[Traced, Trace]:
     traced = trace("resident.py", way, user=user or any_user(), options=options)
     return traced, pmt.decode(traced.path.read_bytes())
 
 
-def pages_of(snapshot: pmt.Snapshot) -> dict[int, int]:
+def pages_of(snapshot: Snapshot) -> dict[int, int]:
     """The state of each page that was looked at and is there."""
     pages = {}
     for piece in snapshot.residents:
@@ -58,12 +60,12 @@ def pages_of(snapshot: pmt.Snapshot) -> dict[int, int]:
     return pages
 
 
-def named(trace_: pmt.Trace, name: str) -> pmt.Snapshot:
+def named(trace_: Trace, name: str) -> Snapshot:
     [found] = [snapshot for snapshot in trace_.snapshots if snapshot.name == name]
     return found
 
 
-def reason(trace_: pmt.Trace) -> str | None:
+def reason(trace_: Trace) -> str | None:
     return trace_.processes[0].meta.get("snapshots_reason")
 
 
@@ -120,10 +122,9 @@ def test_after_each_fall() -> None:
     for told in traced.truth["fell"]:
         at = told - found.t0
         after = [snapshot for snapshot in falls if at <= snapshot.since <= at + 50_000_000]
-        assert after, (at, [snapshot.since for snapshot in falls])
-        assert after[0].time <= at + 100_000_000
-        assert after[0].since <= after[0].time
-        assert after[0].kib[0] < (48 << 10)
+        assert all(snapshot.since <= snapshot.time <= at + 100_000_000 for snapshot in after)
+        # The first may have been taken while the kernel was still taking pages back.
+        assert any(snapshot.kib[0] < (48 << 10) for snapshot in after), (at, [snapshot.since for snapshot in falls])
     assert len(falls) <= 12
 
 
@@ -283,7 +284,7 @@ class Waiting:
         answer(self.process, b"ready")
         [self.pid] = booted(self.process.pid)
 
-    def end(self) -> pmt.Trace:
+    def end(self) -> Trace:
         self.process.communicate(timeout=30)
         assert self.process.returncode == 0
         return pmt.decode(self.path.read_bytes())

@@ -77,6 +77,10 @@ def code_lines(process: int, ident: int, piece: bytes) -> bytes:
     return cold(0x46, u(process), u(ident), text(piece))
 
 
+def code_module(process: int, ident: int, name: str) -> bytes:
+    return cold(0x58, u(process), u(ident), text(name))
+
+
 def module(process: int, start: int, size: int, offset: int, path: str) -> bytes:
     return cold(0x47, u(process), u(start), u(size), u(offset), text(path))
 
@@ -206,13 +210,14 @@ def fault(
     more: int | None = None,
     caller: int | None = None,
     rss: int | None = None,
+    fell_to: int | None = None,
 ) -> bytes:
     """Deltas of time and address; what is None is left out and its flag set."""
     flags = (rise is None) * ONE | (node is None) * SAME_NODE | (site is None) * SAME_SITE
     flags |= by_time * BY_TIME | (more is not None) * MORE
     out = bytes([0x20 | flags]) + (b"" if more is None else bytes([more])) + s(time) + s(address)
     out += b"".join(u(value) for value in (rise, node, site, caller) if value is not None)
-    return out + (b"" if rss is None else s(rss))
+    return out + (b"" if rss is None else s(rss)) + (b"" if fell_to is None else u(fell_to))
 
 
 # The file
@@ -263,6 +268,8 @@ REFUSED = {
     "CODE of undefined process": ROOTED + code(1, 1, 1, "f", "n"),
     "CODE of process beyond 32 bits": ROOTED + code(1 << 32, 1, 1, "f", "n"),
     "CODE_LINES of undefined process": ROOTED + code_lines(1, 1, b""),
+    "CODE_MODULE of undefined process": ROOTED + code_module(1, 1, "m"),
+    "CODE_MODULE of code id 0": ROOTED + code_module(0, 0, "m"),
     "MODULE of undefined process": ROOTED + module(1, 0, 1, 0, "m"),
     "MARK of undefined process": ROOTED + mark(1, 0, 1, 0),
     "PERIOD of undefined process": ROOTED + period(1, 0, 1),
@@ -318,6 +325,7 @@ REFUSED |= {
     "EVENTS whose times are too long": ROOTED + events(0, b"\x0c", b"\0", b"\1", times_size=3),
     "NOTE of undefined thread": ROOTED + note(1, 0, 1, 0, "x"),
     "FAULT without its RSS": ROOTED + fault(0, 0, 1, 1, 0, more=8),
+    "FAULT without what RSS fell to": ROOTED + fault(0, 0, 1, 1, 0, more=16),
 }
 SPACE = 1 << 52
 REFUSED |= {

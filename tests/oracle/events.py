@@ -10,17 +10,24 @@ from __future__ import annotations
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oracle.pmt import Code, Event, Fault, Mark, Note, Trace, line_of
+from oracle.frames import line_of
+from oracle.records import Code, Event, Fault, Mark, Note, Trace
 
 KINDS = dict(
     enumerate(("call", "return", "yield", "resume", "throw", "unwind", "c_call", "c_return", "c_raise", "line"), 1)
 )
 BEGIN, END = (1, 4, 5, 7, 12), (2, 3, 6, 8, 9)
 SECTION = {2: "begins", 3: "ends", 4: "is suspended", 5: "goes on"}
+
+
+HIDDEN = -1  # a depth: the section does not show the row
+
+# Whether a section leaves a frame out: its code, whether it is C's, whether the one around it is left out.
+Hides = Callable[[Code | None, bool, bool], bool]
 
 
 class Row(NamedTuple):
@@ -44,18 +51,19 @@ class _Frame:
     code: int
     called: bool
     line: int = 0
+    hidden: bool = False
 
 
 @dataclass
 class _Rows:
-    """The rows of one thread, or the marks of all processes, in order."""
+    """The rows of one thread, or the marks of one process, in order."""
 
     frames: list[_Frame] = field(default_factory=list)
     rss: int = 0
     latest: int = 0
 
     def depth(self) -> int:
-        return sum(frame.called for frame in self.frames[:-1])
+        return sum(frame.called for frame in [frame for frame in self.frames if not frame.hidden][:-1])
 
 
 def _code(trace: Trace, process: int, ident: int) -> Code | None:
@@ -78,7 +86,7 @@ def _row(trace: Trace, process: int, tid: int, time: int, depth: int, kind: str,
     )
 
 
-def _event_row(trace: Trace, state: _Rows, event: Event) -> Row | None:
+def _event_row(trace: Trace, state: _Rows, event: Event, hides: Hides | None) -> Row | None:
     thread = trace.threads[event.thread]
     kind, extra = event.kind, None
     if kind == 11:
@@ -88,7 +96,9 @@ def _event_row(trace: Trace, state: _Rows, event: Event) -> Row | None:
         del state.frames[-event.value :]
         return None
     if kind in BEGIN:
-        state.frames.append(_Frame(event.value, kind != 12))
+        around = bool(state.frames) and state.frames[-1].hidden
+        hidden = hides is not None and hides(_code(trace, thread.process, event.value), kind == 7, around)
+        state.frames.append(_Frame(event.value, kind != 12, hidden=hidden))
         if kind == 12:
             return None
     if kind == 10:
@@ -99,6 +109,7 @@ def _event_row(trace: Trace, state: _Rows, event: Event) -> Row | None:
     frame, depth = state.frames[-1], state.depth()
     if kind in END:
         state.frames.pop()
+    depth = HIDDEN if frame.hidden else depth
     code = _code(trace, thread.process, frame.code)
     line = frame.line or (code.first_line if code else 0)
     return _row(
@@ -131,12 +142,12 @@ def _fault_row(trace: Trace, state: _Rows, fault: Fault) -> Row | None:
     )
 
 
-def _streams(trace: Trace) -> list[list[tuple[int, Row]]]:
-    """(process, row) by thread, the marks of the processes first. Times do not fall."""
-    states = [_Rows() for _ in range(len(trace.threads) + 1)]
+def _streams(trace: Trace, hides: Hides | None) -> list[list[tuple[int, Row]]]:
+    """(process, row) of the marks of each process, then by thread. Times do not fall."""
+    states = [_Rows() for _ in range(len(trace.processes) + len(trace.threads))]
     streams: list[list[tuple[int, Row]]] = [[] for _ in states]
     for item in trace.history:
-        number = 0 if isinstance(item, Mark) else item.thread + 1
+        number = item.process if isinstance(item, Mark) else len(trace.processes) + item.thread
         state = states[number]
         process = item.process if isinstance(item, Mark) else trace.threads[item.thread].process
         if isinstance(item, Mark):
@@ -146,7 +157,7 @@ def _streams(trace: Trace) -> list[list[tuple[int, Row]]]:
             pid = trace.processes[process].pid
             row = _row(trace, process, pid, item.time, 0, "mark", None, 0, rss=item.rss, extra=text)
         elif isinstance(item, Event):
-            row = _event_row(trace, state, item)
+            row = _event_row(trace, state, item, hides)
         elif isinstance(item, Fault):
             row = _fault_row(trace, state, item)
         else:
@@ -167,9 +178,9 @@ def _note_row(trace: Trace, state: _Rows, note: Note) -> Row:
     return _row(trace, thread.process, thread.tid, note.time, state.depth(), "mark", None, 0, rss=state.rss, extra=text)
 
 
-def log(trace: Trace, pid: int | None = None) -> list[Row]:
+def log(trace: Trace, pid: int | None = None, hides: Hides | None = None) -> list[Row]:
     """All rows in the order of time; at the same time in the order of their threads."""
-    streams = _streams(trace)
+    streams = _streams(trace, hides)
     merged = heapq.merge(*([(r.t, n, p, r) for p, r in rows] for n, rows in enumerate(streams)), key=lambda x: x[:2])
     rss: dict[int, int] = {}
     found = []
@@ -198,12 +209,18 @@ def with_change(rows: list[Row], least: int) -> list[Row]:
     return found
 
 
-def section(trace: Trace, pid: int, number: int, lines: bool, c_calls: bool, least: int) -> list[Row]:
-    """A section's rows: while it is on, what moved RSS by `least` since the row before, marks and losses."""
+def section(trace: Trace, pid: int, number: int, lines: bool, c_calls: bool, least: int, files: set[str]) -> list[Row]:
+    """A section's rows: while it is on, what moved RSS by `least` since the row before, marks and losses. Without the
+    code of these files, and the C functions that it calls.
+    """
+
+    def hides(code: Code | None, is_c: bool, around: bool) -> bool:
+        return (around or not c_calls) if is_c else code is not None and code.file in files
+
     found: list[Row] = []
     begun = on = False
     shown = 0
-    for row in log(trace, pid):
+    for row in log(trace, pid, hides):
         what = (
             re.match(r"section (\d+) (begins|ends|is suspended|goes on)", str(row.extra))
             if row.kind == "mark"
@@ -215,7 +232,7 @@ def section(trace: Trace, pid: int, number: int, lines: bool, c_calls: bool, lea
         if own:
             begun = begun or what[2] == "begins"
             on = begun and what[2] in ("begins", "goes on", "ends")
-        elif not on or (row.kind == "line" and not lines) or (row.kind.startswith("c_") and not c_calls):
+        elif not on or row.depth == HIDDEN or (row.kind == "line" and not lines):
             continue
         if not begun or (row.kind not in ("mark", "lost") and abs(row.rss - shown) < least):
             continue

@@ -72,7 +72,7 @@ class Writer:
         self.file = bytearray(header(page_size=page_size, minor=minor, features=features))
         self.sequence = 0
         self.records = bytearray()
-        # What was written. Node parents count from 0 over all resets, -1 for node 0, as in pmt.Trace
+        # What was written. Node parents count from 0 over all resets, -1 for node 0, as in records.Trace
         self.processes: list[tuple[int, int, int]] = []
         self.threads: list[tuple[int, int, int, str]] = []
         self.nodes: list[tuple[int, int, int, int]] = []  # parent, process, code, offset
@@ -188,6 +188,7 @@ class Writer:
         caller: int = 0,
         tick: bool = False,
         rss: int | None = None,
+        fell_to: int | None = None,
     ) -> None:
         """A FAULT of the batch's thread. `short`: fields that may be left out; `more`: a byte of further flags."""
         state = self._states[self._batch]
@@ -199,6 +200,8 @@ class Writer:
             more = (more or 0) | 4
         if rss is not None:
             more = (more or 0) | 8
+        if fell_to is not None:
+            more = (more or 0) | 16
         self.raw(
             fault(
                 time - state.time,
@@ -210,16 +213,17 @@ class Writer:
                 more=more,
                 caller=caller or None,
                 rss=None if rss is None else rss - state.rss,
+                fell_to=fell_to,
             )
         )
         state.rss = state.rss if rss is None else rss
         state.time, state.address, state.node, state.site = time, address, node, site
         self.faults.append(
-            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick, rss)
+            (time, self._batch, address, rise, node - 1, site, state.weight, by_time, late, caller, tick, rss, fell_to)
         )
 
     def events(self, thread: int, items: list[tuple[int, int, int]]) -> None:
-        """An EVENTS record of (time in ns, kind, value): values as in pmt.Event, all of them absolute."""
+        """An EVENTS record of (time in ns, kind, value): values as in records.Event, all of them absolute."""
         state = self._states[thread]
         kinds, times, values = bytearray(), bytearray(), bytearray()
         for time, kind, value in items:
@@ -406,6 +410,7 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
                     more=rng.choice((None, None, None, 0, 0x80)),
                     caller=rng.choice((0, 0, len(w.sites))),
                     tick=rng.randrange(7) == 0,
+                    fell_to=rng.choice((None, None, rng.randrange(90_000))),
                 )
     for record in late_codes:
         w.raw(record)

@@ -1,8 +1,9 @@
-"""Memory that comes and goes in known steps: held.py [--child]
+"""Memory that comes and goes in known steps: held.py [--child] [--slowly]
 
 keep: 64 MiB, of which half is given back before the end. pass_by: 48 MiB, gone after the snapshot "both". work: 16 MiB
 in a thread of its own.
 --child: a child writes 8 MiB of what keep touched, and touches 4 MiB itself.
+--slowly: keep takes 0.3 s instead of 0.03, longer than ticks of the timer engine are apart on a loaded machine.
 """
 
 import mmap
@@ -14,6 +15,7 @@ import time
 import pymemtrace
 
 MIB = 1 << 20
+WRITES = 400 if "--slowly" in sys.argv else 1  # of a page
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
@@ -25,7 +27,8 @@ def fresh(size):
 
 def touch(memory, size):
     for at in range(0, size, mmap.PAGESIZE):
-        memory[at] = 1
+        for _ in range(WRITES):
+            memory[at] = 1
 
 
 def keep():

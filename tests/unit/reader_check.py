@@ -9,27 +9,30 @@ from typing import Any, TypeVar
 from reader_child import Outcome
 
 from oracle import pmt
+from oracle.frames import Frame
+from oracle.records import Trace
+from oracle.sums import Cost, TreeNode, aggregate, summarize
 
 K = TypeVar("K")
 
 
-def costly(costs: Mapping[K, pmt.Cost]) -> dict[K, pmt.Cost]:
+def costly(costs: Mapping[K, Cost]) -> dict[K, Cost]:
     """Without the rows in which everything is 0: to list them or not is free."""
-    return {key: cost for key, cost in costs.items() if cost != pmt.Cost()}
+    return {key: cost for key, cost in costs.items() if cost != Cost()}
 
 
-def rows(listed: Iterable[tuple[Any, ...]], width: int) -> dict[Any, pmt.Cost]:
+def rows(listed: Iterable[tuple[Any, ...]], width: int) -> dict[Any, Cost]:
     """Rows of a key of `width` values, self, total, faults, by_time."""
-    costs = {row[0] if width == 1 else tuple(row[:width]): pmt.Cost(*row[width:]) for row in listed}
+    costs = {row[0] if width == 1 else tuple(row[:width]): Cost(*row[width:]) for row in listed}
     assert len(costs) == len(list(listed)), "a key stands twice"
     return costly(costs)
 
 
-def by_instruction(costs: Mapping[tuple[str, int], pmt.Cost]) -> dict[tuple[str, int], pmt.Cost]:
+def by_instruction(costs: Mapping[tuple[str, int], Cost]) -> dict[tuple[str, int], Cost]:
     """Without a module the meaning of the offset is free: such rows are joined."""
-    joined: dict[tuple[str, int], pmt.Cost] = {}
+    joined: dict[tuple[str, int], Cost] = {}
     for (path, offset), cost in costs.items():
-        own = joined.setdefault((path, offset if path else 0), pmt.Cost())
+        own = joined.setdefault((path, offset if path else 0), Cost())
         own.self += cost.self
         own.total += cost.total
         own.faults += cost.faults
@@ -37,7 +40,7 @@ def by_instruction(costs: Mapping[tuple[str, int], pmt.Cost]) -> dict[tuple[str,
     return costly(joined)
 
 
-def check_tree(result: dict[str, Any], frames: list[pmt.Frame], expected: list[pmt.TreeNode]) -> None:
+def check_tree(result: dict[str, Any], frames: list[Frame], expected: list[TreeNode]) -> None:
     """Nodes without a frame (process roots, if listed) count as their parent; nodes without a fault are free."""
     tree = result["tree"]
     assert tree[0][1] == -1
@@ -47,13 +50,13 @@ def check_tree(result: dict[str, Any], frames: list[pmt.Frame], expected: list[p
         busy[tree[index][0]] |= busy[index]
     places = {(node.parent, node.frame): index for index, node in enumerate(expected)}
     place_of: list[int] = [0]
-    found = [pmt.Cost() for _ in expected]
+    found = [Cost() for _ in expected]
     for index, (parent, frame, own, total, faults) in enumerate(tree):
         place = place_of[parent] if index else 0
         if frame >= 0 and place >= 0:
             place = places.get((place, frames[frame]), -1)
             assert place >= 0 or not busy[index], f"unknown tree node {frames[frame]}"
-            assert place < 0 or found[place] == pmt.Cost(), "a frame stands twice below one parent"
+            assert place < 0 or found[place] == Cost(), "a frame stands twice below one parent"
         if index:
             place_of.append(place)
         if place >= 0:
@@ -61,14 +64,14 @@ def check_tree(result: dict[str, Any], frames: list[pmt.Frame], expected: list[p
             found[place].faults += faults
             if frame >= 0 or index == 0:
                 found[place].total = total
-    assert found == [pmt.Cost(node.cost.self, node.cost.total, node.cost.faults) for node in expected]
+    assert found == [Cost(node.cost.self, node.cost.total, node.cost.faults) for node in expected]
 
 
-def check_processes(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> None:
+def check_processes(result: dict[str, Any], trace: Trace, pid: int | None) -> None:
     if pid is None:
         assert len(result["processes"]) == len(trace.processes)
     entries = [entry for entry in result["processes"] if pid in (None, entry["pid"])]
-    chosen = [(p, s) for p, s in zip(trace.processes, pmt.summarize(trace), strict=True) if pid in (None, p.pid)]
+    chosen = [(p, s) for p, s in zip(trace.processes, summarize(trace), strict=True) if pid in (None, p.pid)]
     for entry, (process, own) in zip(entries, chosen, strict=True):
         assert (entry["pid"], entry["parent"], entry["start_ns"]) == (process.pid, process.parent, process.time)
         assert (entry["meta"], entry["counters"], entry["end"]) == (process.meta, process.counters, process.end)
@@ -79,12 +82,12 @@ def check_processes(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -
         assert entry["period_changes"] == max(len(own.periods) - 1, 0)
 
 
-def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: pmt.Trace | None = None) -> None:
+def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: Trace | None = None) -> None:
     """The result is the oracle's."""
     assert (outcome.kind, outcome.samples_kind) == ("ok", "ok"), outcome
     result = outcome.value
     trace = trace or pmt.decode(data)
-    expected = pmt.aggregate(trace, pid)
+    expected = aggregate(trace, pid)
 
     assert result["version"] == trace.version
     assert (result["page_size"], result["wall_ns"]) == (trace.page_size, trace.wall_ns)
@@ -105,7 +108,7 @@ def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: pmt.Trac
             out and (out.time, out.faults, out.pages * trace.page_size, out.error, out.events)
         )
 
-    frames = [pmt.Frame(*frame) for frame in result["frames"]]
+    frames = [Frame(*frame) for frame in result["frames"]]
     assert len(set(frames)) == len(frames), "a frame stands twice"
     assert rows([(frames[line[0]], *line[1:]) for line in result["lines"]], 1) == costly(expected.lines)
     for table in ("lines", "functions", "files"):

@@ -63,7 +63,7 @@ def result(**changes: Any) -> dict[str, Any]:
             "command": "app.py\0--size\0" + "1 000",
             "python": "3.12.4",
             "implementation": "CPython",
-            "kernel": "6.8.0",
+            "kernel": "Linux 6.8.0",
             "pymemtrace": "0.1.0",
             "cwd": "/app",
             "user": "1000",

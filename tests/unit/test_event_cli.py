@@ -32,7 +32,11 @@ def story(folder: Path) -> bytes:
     """work() calls grow() (+100 pages) and shrink() (-90), by lines; then an exception, a mark, a loss."""
     w = synth.Writer()
     app = str(folder / "app.py")
-    w.raw(encode.meta(0, "command", "app.py") + encode.meta(0, "kernel", "6.1.0") + encode.meta(0, "cwd", str(folder)))
+    w.raw(
+        encode.meta(0, "command", "app.py")
+        + encode.meta(0, "kernel", "Linux 6.1.0")
+        + encode.meta(0, "cwd", str(folder))
+    )
     p = w.process(7, 1, 0)
     for key, value in (
         ("events", "lines"),
@@ -110,7 +114,7 @@ def test_log_text(trace: Path) -> None:
     out = run("log", trace)
     assert all(line.isprintable() for line in out.splitlines())
     assert "12 events; rows of kind `lost` stand where they are missing" in out
-    assert "this kernel's figure lags by up to 64 pages a CPU" in out
+    assert "this kernel's figure lags by up to 256.0 KiB" in out
     lines = out.splitlines()
     grown = next(line for line in lines if "+400" in line)
     assert grown.split() == ["0.000001", "7", "4400", "+400", "return", "grow", "/gone/lib.py:9"]

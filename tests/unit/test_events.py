@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from oracle import encode, events, pmt, synth
+from oracle.cursor import FormatError
+from oracle.records import Code, Event, Trace
 
 pytest.importorskip("pymemtrace")
 
@@ -61,16 +63,16 @@ def plain(data: bytes) -> tuple[bytes, int | None, dict[str, Any]]:
     return data, None, {}
 
 
-def check_calls(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> None:
+def check_calls(result: dict[str, Any], trace: Trace, pid: int | None) -> None:
     found = {row[:3]: events.Sums(*row[3:]) for row in result["functions"]}
     assert len(found) == len(result["functions"])
     assert found == events.calls(trace, pid)
     assert pid is not None or result["events"] == sum(
-        isinstance(item, pmt.Event) and item.kind != 11 for item in trace.history
+        isinstance(item, Event) and item.kind != 11 for item in trace.history
     )
 
 
-def check_tree(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> None:
+def check_tree(result: dict[str, Any], trace: Trace, pid: int | None) -> None:
     """By names: the result has no code ids. Siblings of one name are added up."""
     paths: list[tuple[Any, ...]] = []
     found: dict[tuple[Any, ...], list[int]] = {}
@@ -80,7 +82,7 @@ def check_tree(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> Non
             found[paths[-1]] = [a + b for a, b in zip(found.get(paths[-1], [0] * 5), numbers, strict=True)]
     expected: dict[tuple[Any, ...], list[int]] = {}
     for path, sums in events.tree(trace, pid).items():
-        codes = [trace.codes.get(key, pmt.Code(0, "", "")) for key in path]
+        codes = [trace.codes.get(key, Code(0, "", "")) for key in path]
         named = tuple((code.file, code.first_line, code.name) for code in codes)
         numbers = [sums.calls, sums.time, sums.growth, sums.release, sums.touched]
         expected[named] = [a + b for a, b in zip(expected.get(named, [0] * 5), numbers, strict=True)]
@@ -88,7 +90,7 @@ def check_tree(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> Non
     assert result["left_out"] == 0
 
 
-def check_lines(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> None:
+def check_lines(result: dict[str, Any], trace: Trace, pid: int | None) -> None:
     found = {row[:2]: row[2:] for row in result["lines"]}
     assert len(found) == len(result["lines"])
     assert found == {
@@ -96,7 +98,7 @@ def check_lines(result: dict[str, Any], trace: pmt.Trace, pid: int | None) -> No
     }
 
 
-def check(outcome: list[Outcome], data: bytes, pid: int | None = None) -> pmt.Trace:
+def check(outcome: list[Outcome], data: bytes, pid: int | None = None) -> Trace:
     assert [kind for kind, _ in outcome] == ["ok"] * 4, outcome
     trace = pmt.decode(data)
     calls, tree, lines, log = (value for _, value in outcome)
@@ -168,19 +170,33 @@ def test_other_filters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("wanted", [(True, True, 0), (False, True, 0), (True, False, 1), (False, False, 20_000)])
-def test_sections(tmp_path: Path, number: int, wanted: tuple[bool, bool, int]) -> None:
+@pytest.mark.parametrize(
+    ("include", "exclude", "left_out"),
+    [([], [], set()), ([], ["a.py"], {"a.py"}), (["b.p?"], [], {"a.py", "<builtins>"})],
+    ids=["all", "exclude", "include"],
+)
+def test_sections(
+    tmp_path: Path,
+    number: int,
+    wanted: tuple[bool, bool, int],
+    include: list[str],
+    exclude: list[str],
+    left_out: set[str],
+) -> None:
+    lines, c_calls, least = wanted
+    patterns = "".join(f"{pattern}\0" for pattern in include + exclude).encode()
+    choice = (lines, c_calls, patterns, len(include), len(exclude))
     cases: list[tuple[bytes, int | None, dict[str, Any]]] = []
     for seed in range(40):
         writer = synth.event_trace(seed, rounds=10)
         pid = writer.processes[0][0]
-        cases.append((writer.finish(1 << 40), pid, {"section": (number, *wanted)}))
+        cases.append((writer.finish(1 << 40), pid, {"section": (number, least, choice)}))
     lengths = []
     for (data, pid, _), outcome in zip(cases, run(tmp_path, cases), strict=True):
         assert pid is not None
         trace = pmt.decode(data)
-        lines, c_calls, least = wanted
         pages = -(-least // trace.page_size) * trace.page_size
-        expected = events.section(trace, pid, number, lines, c_calls, pages)
+        expected = events.section(trace, pid, number, lines, c_calls, pages, left_out)
         assert outcome[3] == ("ok", [tuple(row) for row in expected])
         lengths.append(len(expected))
     assert sum(length > 5 for length in lengths) > 10
@@ -193,6 +209,7 @@ def test_sections_by_function(tmp_path: Path) -> None:
     main, other = w.thread(p, 7), w.thread(p, 8)
     for ident, name in ((1, "main"), (2, "inner"), (3, "other")):
         w.raw(encode.code(p, ident, ident, "s.py", name))
+    w.raw(encode.code_module(p, 2, "package.inside"))
     w.events(main, [(8, 11, 100), (16, 1, 1), (24, 1, 2), (32, 2, 0), (40, 11, 105)])
     w.note(main, 48, 2, 1, "")
     w.events(main, [(56, 1, 2), (64, 11, 110), (72, 2, 0), (80, 1, 2)])
@@ -205,8 +222,9 @@ def test_sections_by_function(tmp_path: Path) -> None:
     w.events(other, [(8, 11, 100), (16, 1, 3), (64, 1, 3), (72, 2, 0), (120, 1, 3), (176, 2, 0), (300, 2, 0)])
     path = tmp_path / "case.pmt"
     path.write_bytes(w.finish(10_000))
-    code = "import sys; from pymemtrace import _analysis as a; number = int(sys.argv[2])\n"
-    code += "print(a.section_calls(sys.argv[1], 7, number, 0, 9999))"
+    code = "import sys; from pymemtrace import _analysis as a; number, patterns = int(sys.argv[2]), sys.argv[3:]\n"
+    code += "choice = True, True, ''.join(f'{p}\\0' for p in patterns).encode(), 0, len(patterns)\n"
+    code += "print(a.section_calls(sys.argv[1], 7, number, 0, 9999, choice))"
     command = [sys.executable, "-c", code, str(path)]
     found = ast.literal_eval(subprocess.check_output([*command, "1"], text=True, timeout=60))
     sums = {row[2]: events.Sums(*row[3:]) for row in found["functions"]}
@@ -216,6 +234,12 @@ def test_sections_by_function(tmp_path: Path) -> None:
     assert sums["main"] == events.Sums(0, 40, 80, 0, 8 * page, 4 * page, 4 * page, 0, 0, 5 * page)
     assert sums["other"] == events.Sums(1, 80, 80)
     assert ast.literal_eval(subprocess.check_output([*command, "2"], text=True, timeout=60))["functions"] == []
+    # What is left out is part of the function that called it.
+    for pattern in ("inner", "package", "package.ins*"):
+        found = ast.literal_eval(subprocess.check_output([*command, "1", pattern], text=True, timeout=60))
+        rest = {row[2]: events.Sums(*row[3:]) for row in found["functions"]}
+        assert rest["main"].time == rest["main"].time_self == 80 and rest["main"].largest == 5 * page
+        assert rest == {"main": rest["main"], "other": sums["other"]}
 
 
 def test_tangled_events(tmp_path: Path) -> None:
@@ -224,7 +248,7 @@ def test_tangled_events(tmp_path: Path) -> None:
     files["too deep"] = encode.build(*encode.TOO_DEEP)
     outcomes = run(tmp_path, [plain(data) for data in files.values()])
     for (name, data), outcome in zip(files.items(), outcomes, strict=True):
-        with pytest.raises(pmt.FormatError):
+        with pytest.raises(FormatError):
             pmt.decode(data)
         for kind, value in outcome:
             assert kind == "format" and value.startswith("an EVENTS record is corrupt"), (name, kind, value)

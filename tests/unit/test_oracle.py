@@ -12,10 +12,15 @@ from types import CodeType, ModuleType
 import pytest
 
 from oracle import encode, pmt, synth
+from oracle.cursor import FormatError
+from oracle.frames import LEFT_OUT_FRAME, Frame, line_of, line_runs
+from oracle.records import Fault, Process, Trace
+from oracle.residency_records import Allocator, Move, Release, Resident
+from oracle.sums import Cost, TreeNode, aggregate
 from pymemtrace._analysis import pack_lines
 
 
-def decoded(*records: bytes) -> pmt.Trace:
+def decoded(*records: bytes) -> Trace:
     return pmt.decode(encode.build(b"".join(records)))
 
 
@@ -42,8 +47,8 @@ def test_decode_finds_what_was_written(seed: int) -> None:
 
 def test_random_traces_cover_the_format() -> None:
     faults = [fault for seed in range(40) for fault in synth.random_trace(seed).faults]
-    assert any(f.by_time and f.rise > 1 for f in map(pmt.Fault._make, faults))
-    assert any(f.late for f in map(pmt.Fault._make, faults))
+    assert any(f.by_time and f.rise > 1 for f in map(Fault._make, faults))
+    assert any(f.late for f in map(Fault._make, faults))
     assert {0, 1, 2, 512} <= {fault[3] for fault in faults}
     assert {1, 2, 16, 1_000} <= {fault[6] for fault in faults}
     assert any(synth.random_trace(seed).sequence > 20 for seed in range(40))
@@ -77,35 +82,35 @@ def test_small_trace() -> None:
 def test_small_trace_aggregated() -> None:
     """Every number by hand."""
     page = 4096
-    result = pmt.aggregate(pmt.decode(synth.small_trace()))
+    result = aggregate(pmt.decode(synth.small_trace()))
     outer, inner, start = (
-        pmt.Frame("app.py", 10, "größe", 10),
-        pmt.Frame("lib.py", 34, "f", 30),
-        pmt.Frame("app.py", 10, "größe", 10),
+        Frame("app.py", 10, "größe", 10),
+        Frame("lib.py", 34, "f", 30),
+        Frame("app.py", 10, "größe", 10),
     )
     assert result.lines == {
-        inner: pmt.Cost(17 * page, 17 * page, 2, 15 * page),
-        outer: pmt.Cost(2 * page, 19 * page, 1, 0),
+        inner: Cost(17 * page, 17 * page, 2, 15 * page),
+        outer: Cost(2 * page, 19 * page, 1, 0),
     }
     assert result.functions == {
-        ("lib.py", 30, "f"): pmt.Cost(17 * page, 17 * page, 2, 15 * page),
-        ("app.py", 10, "größe"): pmt.Cost(2 * page, 19 * page, 1, 0),
+        ("lib.py", 30, "f"): Cost(17 * page, 17 * page, 2, 15 * page),
+        ("app.py", 10, "größe"): Cost(2 * page, 19 * page, 1, 0),
     }
     assert result.files.keys() == {"app.py", "lib.py"}
     assert result.threads == {
-        0: pmt.Cost(19 * page, 19 * page, 3, 15 * page),
-        1: pmt.Cost(3 * page, 3 * page, 4, 0),
+        0: Cost(19 * page, 19 * page, 3, 15 * page),
+        1: Cost(3 * page, 3 * page, 4, 0),
     }
     assert result.tree == [
-        pmt.TreeNode(-1, None, pmt.Cost(3 * page, 22 * page, 4, 0)),
-        pmt.TreeNode(0, start, pmt.Cost(2 * page, 19 * page, 1, 0)),
-        pmt.TreeNode(1, inner, pmt.Cost(17 * page, 17 * page, 2, 15 * page)),
+        TreeNode(-1, None, Cost(3 * page, 22 * page, 4, 0)),
+        TreeNode(0, start, Cost(2 * page, 19 * page, 1, 0)),
+        TreeNode(1, inner, Cost(17 * page, 17 * page, 2, 15 * page)),
     ]
-    assert result.native == {("", 0x1234): pmt.Cost(3 * page, 3 * page, 4, 0)}
+    assert result.native == {("", 0x1234): Cost(3 * page, 3 * page, 4, 0)}
     assert result.sites == {
-        ("/lib/libc.so.6", 0x2234): pmt.Cost(17 * page, 17 * page, 2, 15 * page),
-        ("", 0x1234): pmt.Cost(3 * page, 3 * page, 4, 0),
-        ("", 0): pmt.Cost(2 * page, 2 * page, 1, 0),
+        ("/lib/libc.so.6", 0x2234): Cost(17 * page, 17 * page, 2, 15 * page),
+        ("", 0x1234): Cost(3 * page, 3 * page, 4, 0),
+        ("", 0): Cost(2 * page, 2 * page, 1, 0),
     }
     assert (result.touched_kernel, result.touched_tracer) == (7 * page, 7 * page)
     assert (result.touched_total, result.touched_by_time) == ((22 + 14 + 8) * page, 15 * page)
@@ -114,31 +119,31 @@ def test_small_trace_aggregated() -> None:
 
 def test_one_process_alone() -> None:
     trace = pmt.decode(synth.small_trace())
-    child = pmt.aggregate(trace, 101)
+    child = aggregate(trace, 101)
     assert child.lines == {}
     assert child.threads.keys() == {1}
     assert (child.touched_total, child.touched_kernel, child.touched_tracer) == (5 * 4096, 0, 2 * 4096)
     with pytest.raises(ValueError, match="102"):
-        pmt.aggregate(trace, 102)
+        aggregate(trace, 102)
 
 
 def test_total_counts_a_frame_once_a_stack() -> None:
     depth = 20_000
     trace = pmt.decode(synth.deep_trace(depth))
     assert len(trace.nodes) == 1 + depth + 3
-    result = pmt.aggregate(trace)
-    even, odd = pmt.Frame("deep.py", 11, "even", 10), pmt.Frame("deep.py", 21, "odd", 20)
+    result = aggregate(trace)
+    even, odd = Frame("deep.py", 11, "even", 10), Frame("deep.py", 21, "odd", 20)
     assert result.lines == {
-        even: pmt.Cost(2 * 4096, 11 * 4096, 1, 0),
-        odd: pmt.Cost(9 * 4096, 9 * 4096, 2, 0),
-        pmt.LEFT_OUT_FRAME: pmt.Cost(0, 2 * 4096, 0, 0),
+        even: Cost(2 * 4096, 11 * 4096, 1, 0),
+        odd: Cost(9 * 4096, 9 * 4096, 2, 0),
+        LEFT_OUT_FRAME: Cost(0, 2 * 4096, 0, 0),
     }
     assert len(result.tree) == 1 + depth + 2
 
 
 def test_by_time_of_a_fault_without_rise() -> None:
     for rise, expected in ((0, 0), (1, 0), (2, 4096)):
-        result = pmt.aggregate(decoded(encode.ROOTED, encode.fault(0, 0, rise, 1, 0, by_time=True)))
+        result = aggregate(decoded(encode.ROOTED, encode.fault(0, 0, rise, 1, 0, by_time=True)))
         assert result.touched_by_time == expected
 
 
@@ -149,7 +154,7 @@ def test_code_of_each_process_is_its_own() -> None:
         w.raw(encode.code(index, 1, 5, "x.py", name))
         w.batch(w.thread(index, 10 + index))
         w.fault(0, 0, 1, w.node(w.root(index), 1, 0))
-    names = [frame.name for frame in pmt.aggregate(pmt.decode(w.finish())).lines]
+    names = [frame.name for frame in aggregate(pmt.decode(w.finish())).lines]
     assert names == ["first", "second"]
 
 
@@ -168,7 +173,7 @@ def test_every_cut_of_a_trace_is_read_up_to_its_last_whole_block() -> None:
     ends = [64, *(end for _, end in pmt.decode(data).blocks)]
     for length in range(len(data)):
         if length < 64:
-            with pytest.raises(pmt.FormatError):
+            with pytest.raises(FormatError):
                 pmt.decode(data[:length])
         else:
             trace = pmt.decode(data[:length])
@@ -192,7 +197,7 @@ def test_every_flipped_bit_is_noticed() -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         try:
             trace = pmt.decode(bytes(flipped))
-        except pmt.FormatError:
+        except FormatError:
             refused += 1
         else:
             assert not trace.complete
@@ -206,7 +211,7 @@ def test_every_flipped_bit_is_noticed() -> None:
     ids=str,
 )
 def test_header_refused(changes: dict[str, typing.Any]) -> None:
-    with pytest.raises(pmt.FormatError):
+    with pytest.raises(FormatError):
         pmt.decode(encode.header(**changes))
 
 
@@ -217,7 +222,7 @@ def test_header_accepted() -> None:
 
 @pytest.mark.parametrize("records", encode.REFUSED.values(), ids=encode.REFUSED.keys())
 def test_records_refused(records: bytes) -> None:
-    with pytest.raises(pmt.FormatError):
+    with pytest.raises(FormatError):
         decoded(records)
 
 
@@ -232,13 +237,13 @@ def test_block_refused() -> None:
         encode.stored_block(0, len(encode.ROOTED), frame, b"QBLK"),
         encode.stored_block(0, len(encode.ROOTED), b"?" + frame[1:]),
     ):
-        with pytest.raises(pmt.FormatError):
+        with pytest.raises(FormatError):
             pmt.decode(encode.header() + bad)
 
 
 def test_fields_to_come_are_ignored() -> None:
     more = encode.cold(0x41, encode.u(7), encode.u(1), encode.u(0), b"\xff\xff")
-    assert decoded(more).processes == [pmt.Process(7, 1, 0)]
+    assert decoded(more).processes == [Process(7, 1, 0)]
 
 
 # Line tables
@@ -262,12 +267,12 @@ def test_lines_are_cpythons(module: ModuleType) -> None:
     assert len(objects) > 20
     for code in objects:
         packed = pack_lines(code.co_linetable)
-        runs = list(pmt.line_runs(packed, code.co_firstlineno))
+        runs = list(line_runs(packed, code.co_firstlineno))
         assert len({end for _, end, _ in runs}) == len(runs)
         ours = [line for start, end, line in runs for _ in range(start, end, 2)]
         assert ours == [line or 0 for line, *_ in code.co_positions()]
         assert ours == [line or 0 for start, end, line in code.co_lines() for _ in range(start, end, 2)]
-        assert pmt.line_of(packed, code.co_firstlineno, len(ours) * 2) == 0
+        assert line_of(packed, code.co_firstlineno, len(ours) * 2) == 0
 
 
 def test_lines_of_every_kind_of_run() -> None:
@@ -275,22 +280,22 @@ def test_lines_of_every_kind_of_run() -> None:
     for _ in range(200):
         first = rng.randint(1, 1000)
         table, lines = encode.random_linetable(rng, first, 30)
-        assert [pmt.line_of(table, first, 2 * unit) for unit in range(len(lines))] == lines
+        assert [line_of(table, first, 2 * unit) for unit in range(len(lines))] == lines
 
 
 def test_lines_of_a_bad_table() -> None:
     table = encode.line_run(1, 1) + encode.line_run(2, None) + encode.line_run(1, -2)
-    assert [pmt.line_of(table, 5, offset) for offset in (0, 1, 2, 5, 6, 8)] == [6, 6, 0, 0, 4, 0]
-    assert pmt.line_of(b"", 5, 0) == 0
-    assert pmt.line_of(encode.line_run(1, 3)[:-1], 5, 0) == 0
+    assert [line_of(table, 5, offset) for offset in (0, 1, 2, 5, 6, 8)] == [6, 6, 0, 0, 4, 0]
+    assert line_of(b"", 5, 0) == 0
+    assert line_of(encode.line_run(1, 3)[:-1], 5, 0) == 0
 
 
 def test_a_cut_table_is_packed_up_to_the_cut() -> None:
     code = compile("a = 1\nb = 2\n\nc = [x for x in\n  range(3)]\n", "f", "exec")
     table = code.co_linetable
-    whole = list(pmt.line_runs(pack_lines(table), 1))
+    whole = list(line_runs(pack_lines(table), 1))
     for length in range(len(table)):
-        part = list(pmt.line_runs(pack_lines(table[:length]), 1))
+        part = list(line_runs(pack_lines(table[:length]), 1))
         assert part == [] or (part[:-1] == whole[: len(part) - 1] and part[-1][2] == whole[len(part) - 1][2])
     assert pack_lines(b"\x00" + table) == b""
 
@@ -301,9 +306,9 @@ def test_residency() -> None:
     assert (first.process, first.kind, first.end, first.error) == (0, 1, 14, 0)
     assert (first.kib, first.rollup) == ((8, 4, 0, 8), None)
     assert [region.path for region in first.regions] == ["[heap]", "/dev/shm/a b"]
-    assert first.residents == [pmt.Resident(12, 16, ((4, 1), (512, 2), (3, 0), (1, 3), (2, 4)))]
+    assert first.residents == [Resident(12, 16, ((4, 1), (512, 2), (3, 0), (1, 3), (2, 4)))]
     assert (second.process, second.name, second.end, second.error, second.rollup) == (1, "loaded", 15, 62, 7)
     assert (open_.end, open_.since) == (None, 25)
-    assert trace.moves == [pmt.Move(0, 20, 16, 4096, 10)]
-    assert trace.releases == [pmt.Release(0, 21, 0, 2, 4096, 5, 4)]
-    assert trace.allocators == [pmt.Allocator(0, 15, "pymalloc_arenas", 1 << 20)]
+    assert trace.moves == [Move(0, 20, 16, 4096, 10)]
+    assert trace.releases == [Release(0, 21, 0, 2, 4096, 5, 4)]
+    assert trace.allocators == [Allocator(0, 15, "pymalloc_arenas", 1 << 20)]

@@ -79,7 +79,9 @@ def test_tiny_traces(reader: Reader) -> None:
         encode.build(root + encode.sample(0, 5, 10, 20, 30, 40), encode.sample(0, 5, -10, -20, -30, -40)),
         encode.build(root + encode.fault(5, 5, 0, 1, 0, by_time=True)),
         encode.build(root + encode.fault(5, -5, 1, 1, 0, by_time=True) + bytes.fromhex("26904e804002")),
-        encode.build(root + encode.fault(5, 1 << 63, 2, 1, 0, more=0xFF, caller=0, rss=0) + encode.fault(-2, 1 << 63)),
+        encode.build(
+            root + encode.fault(5, 1 << 63, 2, 1, 0, more=0xFF, caller=0, rss=0, fell_to=0) + encode.fault(-2, 1 << 63)
+        ),
     ]
     for data, outcome in zip(files, reader.run_bytes(files), strict=True):
         check(outcome, data)

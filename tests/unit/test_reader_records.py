@@ -8,6 +8,8 @@ from reader_check import check
 from reader_child import Reader, refused
 
 from oracle import encode, pmt, synth
+from oracle.cursor import FormatError
+from oracle.records import Trace
 
 
 def test_records_refused(reader: Reader) -> None:
@@ -64,7 +66,7 @@ def test_records_of_doubt(reader: Reader) -> None:
         if outcome.kind == "ok" and "64 bits" not in name:
             try:
                 trace = pmt.decode(encode.build(records))
-            except pmt.FormatError:
+            except FormatError:
                 continue
             check(outcome, b"", trace=trace)
         else:
@@ -139,7 +141,7 @@ def damaged(rng: random.Random, records: bytes) -> bytes:
     return bytes(data)
 
 
-def modest(trace: pmt.Trace) -> bool:
+def modest(trace: Trace) -> bool:
     """No number in it is so large that 64-bit sums could run over."""
     limit = 1 << 40
     numbers = [n for fault in trace.faults for n in (abs(fault.time), fault.rise, fault.weight)]
@@ -168,7 +170,7 @@ def test_damaged_records(reader: Reader, seed: int) -> None:
         assert outcome.kind == "ok" or refused(outcome), (number, outcome)
         try:
             trace = pmt.decode(data)
-        except pmt.FormatError as error:
+        except FormatError as error:
             assert outcome.kind == "format", (number, error)
             continue
         if outcome.kind == "ok" and modest(trace):

@@ -1,5 +1,6 @@
 """The rows and JSON of a report, from analysis results made by hand."""
 
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from report_fakes import MIB, PAGE, empty, install, process, result, trace_file,
 
 import pymemtrace
 from pymemtrace.errors import PymemtraceError, TraceFileError, UsageError
-from pymemtrace.report import header, json_report, tree
+from pymemtrace.report import facts, header, held, json_report, tree
 from pymemtrace.tracefile import TraceFile
 
 
@@ -30,7 +31,7 @@ def document(trace: TraceFile) -> Any:
 def test_books_close_for_every_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trace = load(monkeypatch, tmp_path, result())
     rest = trace.touched.kernel + trace.touched.tracer
-    for rows in (trace.by_line, trace.by_function, trace.by_module):
+    for rows in (trace.by_line, trace.by_function, trace.by_module, trace.by_file):
         assert sum(row.self_bytes for row in rows) + rest == trace.touched.total
 
 
@@ -66,6 +67,16 @@ def test_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     }
 
 
+def test_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = load(monkeypatch, tmp_path, result()).by_file
+    assert [(row.file, row.self_bytes, row.total_bytes, row.faults) for row in rows] == [
+        ("/app/app.py", 6 * MIB, 10 * MIB, 1536),
+        ("/lib/python/json/decoder.py", 3 * MIB, 3 * MIB, 768),
+        ("[unknown]", MIB + 2 * PAGE, MIB + 2 * PAGE, 258),
+        ("/usr/lib/libblas.so", MIB, MIB, 256),
+    ]
+
+
 @pytest.mark.parametrize(
     ("argv", "shown"),
     [
@@ -90,7 +101,7 @@ def test_json_follows_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert found["schema"] == 1
     assert found["quantity"] == "touched"
     assert found["command"] == ["app.py", "--size", "1 000"]
-    assert (found["python"], found["kernel"]) == ("3.12.4", "6.8.0")
+    assert (found["python"], found["kernel"]) == ("3.12.4", "Linux 6.8.0")
     assert found["engine"] == {"name": "faults", "reason": None, "period": 1, "period_changes": 0}
     assert found["end"] == {"kind": "exit", "value": 0}
     assert found["duration_s"] == 2.0
@@ -99,6 +110,7 @@ def test_json_follows_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert set(found["by_line"][0]) >= {"file", "line", "function", "self", "total", "faults"}
     assert set(found["by_function"][0]) >= {"file", "first_line", "function", "self", "total", "faults"}
     assert set(found["by_module"][0]) >= {"module", "file", "self", "total", "faults"}
+    assert set(found["by_file"][0]) == {"file", "self", "total", "faults", "by_time"}
     assert [(t["pid"], t["tid"], t["name"], t["bytes"]) for t in found["by_thread"]] == [
         (100, 100, "MainThread", 10 * MIB),
         (100, 101, "worker", 2 * MIB),
@@ -141,6 +153,32 @@ def test_end(
 ) -> None:
     trace = load(monkeypatch, tmp_path, result(processes=[process(end=end)], complete=complete))
     assert (trace.end.kind, trace.end.value) == expected
+
+
+def test_a_program_that_nobody_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trace = load(monkeypatch, tmp_path, empty(processes=[], meta={"problem": "no room"}))
+    assert (trace.end.kind, trace.end.value) == ("exit", None)
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({}, None),
+        ({"moves_reason": "no register"}, None),  # nobody asked for releases
+        ({"moves_reason": "", "releases_reason": ""}, None),
+        ({"moves_reason": "", "releases_reason": "no register"}, (None, "no register")),
+        ({"moves_reason": "no register", "releases_reason": "no register"}, (None, "no register")),
+        ({"moves_reason": "", "releases_reason": "dear", "releases_until": "7"}, (7, "dear")),
+        ({"moves_reason": "dear", "moves_until": "5", "releases_reason": ""}, (5, "dear")),
+        (
+            {"moves_reason": "a", "moves_until": "5", "releases_reason": "b", "releases_until": "7"},
+            (5, "b; a"),
+        ),
+        ({"moves_reason": "not one", "releases_reason": "dear", "releases_until": "7"}, (None, "dear; not one")),
+    ],
+)
+def test_until_when_releases_are_recorded(meta: dict[str, str], expected: tuple[int | None, str] | None) -> None:
+    assert facts.releases_until(meta) == expected
 
 
 def test_a_trace_cut_before_its_first_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -258,3 +296,15 @@ def test_trace_is_found_in_the_package() -> None:
     assert "TraceFile" in dir(pymemtrace)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = pymemtrace.nothing
+
+
+def test_a_last_snapshot_that_is_not_whole() -> None:
+    """What is not known is said, but not of moments before the last whole one."""
+    answer = result(at_ns=2_000_000_000)
+    answer["snapshots"] = [(0, 1, 0, 1_000_000, 0, ""), (0, 2, 900_000_000, 1_000_000_000, 0, "")]
+    assert "not whole" not in str(held.not_known(answer, 0))
+    answer["snapshots"].append((0, 4, 1_900_000_000, 1_950_000_000, errno.ETIME, ""))
+    assert "the snapshot at the end is not whole" in str(held.not_known(answer, 0))
+    assert "after 1.000 s is not known" in str(held.not_known(answer, 0))
+    answer["at_ns"] = 500_000_000
+    assert "at the end is not whole" not in str(held.not_known(answer, 0))

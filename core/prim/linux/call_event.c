@@ -14,6 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "prim/linux/perf.h"
 #include "prim/prim.h"
 
 #ifndef MADV_DONTNEED_LOCKED
@@ -98,23 +99,12 @@ pmt_prim_call_find(enum pmt_call_e call)
 int
 pmt_prim_call_event_open_sigsafe(uint32_t tid, uint64_t instruction, uint64_t cookie)
 {
-    struct perf_event_attr attr;
-    memset(&attr, 0, sizeof attr);
-    attr.size = sizeof attr;
+    struct perf_event_attr attr = pmt_perf_signals(1, cookie);
     attr.type = PERF_TYPE_BREAKPOINT;
     attr.bp_type = HW_BREAKPOINT_X;
     attr.bp_addr = instruction;
     attr.bp_len = sizeof(long);
-    attr.sample_period = 1;
-    attr.sig_data = cookie;
-    attr.sigtrap = 1;
-    attr.remove_on_exec = 1;
-    attr.inherit = 1;
-    attr.inherit_thread = 1;
-    attr.exclude_hv = 1;
-    attr.exclude_kernel = 1;
-    int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return pmt_perf_open_sigsafe(&attr, tid);
 }
 
 void

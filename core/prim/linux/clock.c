@@ -20,6 +20,12 @@ pmt_prim_now_ns_sigsafe(void)
 }
 
 uint64_t
+pmt_prim_cpu_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t
 pmt_prim_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
 #include "prim/linux/handler.h"
+#include "prim/linux/perf.h"
 #include "prim/prim.h"
 
 // The kernel's siginfo for SIGTRAP/TRAP_PERF; glibc names these fields only in newer releases.
@@ -150,24 +150,12 @@ pmt_prim_trap_restore(void)
 int
 pmt_prim_fault_event_open_sigsafe(uint32_t tid, uint64_t period, uint64_t cookie, bool off)
 {
-    struct perf_event_attr attr;
-    memset(&attr, 0, sizeof attr);
-    attr.size = sizeof attr;
+    struct perf_event_attr attr = pmt_perf_signals(period, cookie);
     attr.type = PERF_TYPE_SOFTWARE;
     attr.config = PERF_COUNT_SW_PAGE_FAULTS;
-    attr.sample_period = period;
     attr.sample_type = PERF_SAMPLE_ADDR;  // else the signal carries no address
-    attr.sig_data = cookie;
-    attr.sigtrap = 1;
     attr.disabled = off;
-    attr.remove_on_exec = 1;
-    attr.inherit = 1;
-    attr.inherit_thread = 1;
-    attr.exclude_hv = 1;
-    // Not in the kernel, even where that is allowed: writing a signal frame can fault, after a fork it does, and each such fault would be followed by a signal of its own.
-    attr.exclude_kernel = 1;
-    int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return pmt_perf_open_sigsafe(&attr, tid);
 }
 
 void

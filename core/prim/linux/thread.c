@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,6 +125,13 @@ pmt_prim_tracer_pid(void)
     pmt_prim_file_text("/proc/self/status", text, sizeof text);
     const char *line = strstr(text, "\nTracerPid:");
     return line ? atoi(line + strlen("\nTracerPid:")) : 0;
+}
+
+void
+pmt_prim_own_name_sigsafe(char out[PMT_THREAD_NAME_KERNEL])
+{
+    memset(out, 0, PMT_THREAD_NAME_KERNEL);
+    syscall(SYS_prctl, PR_GET_NAME, out, 0, 0, 0);
 }
 
 void

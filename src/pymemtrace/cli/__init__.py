@@ -90,11 +90,12 @@ def _report_verb(words: list[str]) -> int:
 def _parser(chosen: str) -> "ArgumentParser":
     """The parser with the chosen verb's options; the other verbs need only their names."""
     import importlib
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from argparse import RawDescriptionHelpFormatter
 
     from pymemtrace import __version__
+    from pymemtrace.cli.parser import Parser
 
-    parser = ArgumentParser(
+    parser = Parser(
         prog="pymemtrace", description=_DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"pymemtrace {__version__}")

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the log."""
-    from pymemtrace.report import eventlog, header, logtext
+    from pymemtrace.report import eventlog, facts, header, logtext
     from pymemtrace.tracefile import TraceFile
 
     trace = TraceFile(args.trace, args.pid)
@@ -95,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         from pymemtrace.report.console import show
 
         show([*eventlog.head(trace), Text("")])
+    elif facts.left_out(trace.result):
+        print(f"pymemtrace: not all is in the log: {facts.left_out(trace.result)}", file=sys.stderr)
     sys.stdout.flush()
     out = sys.stdout.buffer
     out.write({logtext.PLAIN: logtext.PLAIN_HEADER, logtext.CSV: logtext.CSV_HEADER, logtext.JSON: b""}[style])

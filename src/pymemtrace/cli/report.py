@@ -6,9 +6,9 @@ import sys
 HELP = "show which lines, functions, modules and threads hold the memory"
 DESCRIPTION = """\
 Show who holds the memory when RSS is highest, or at another moment (--at), by
-line, function, module and thread.
+line, function, module and thread; --by file by source file.
 
-  self    resident bytes that this line (function, module) touched last, itself
+  self    resident bytes that this line (function, ...) touched last, itself
   total   the same with everything it called
   share   self as part of RSS
   faults  page faults of it in the whole run
@@ -28,6 +28,7 @@ examples:
   pymemtrace report app.pmt --at end              what was not given back
   pymemtrace report app.pmt --touched             what was touched in the whole run
   pymemtrace report app.pmt --by function -n 40   one table, 40 rows
+  pymemtrace report app.pmt --by file --full-paths -n 0
   pymemtrace report app.pmt -n 0 --full-paths | grep numpy
   pymemtrace report app.pmt --json | python -m json.tool
 
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--releases", action="store_true", help="which lines gave memory back (run --releases exact)")
     parser.add_argument(
-        "--by", choices=("line", "function", "module", "thread", "process"), help="show only this table"
+        "--by", choices=("line", "function", "module", "file", "thread", "process"), help="show only this table"
     )
 
 
@@ -96,6 +97,6 @@ def run(args: argparse.Namespace) -> int:
     if args.releases:
         show(tables.releases(trace, tables.TableOptions((), args.top, args.full_paths)))
         return 0
-    kinds = (args.by,) if args.by else tables.KINDS
+    kinds = (args.by,) if args.by else tables.DEFAULT_KINDS
     show(tables.report(trace, tables.TableOptions(kinds, args.top, args.full_paths)))
     return 0

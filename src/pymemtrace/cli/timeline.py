@@ -5,7 +5,7 @@ import sys
 
 from pymemtrace.cli.report import row_count
 
-HELP = "show RSS over time, and which lines, functions or modules held it"
+HELP = "show RSS over time, and which lines, functions, modules or files held it"
 DESCRIPTION = """\
 Show RSS over time: what was there before the start, what has an owner, pages of
 files, shared memory, the kernel's and the tracer's, with the container's use, and
@@ -35,7 +35,9 @@ def points(text: str) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `timeline`."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
-    parser.add_argument("--by", choices=("line", "function", "module"), default="line", help="owners (default: line)")
+    parser.add_argument(
+        "--by", choices=("line", "function", "module", "file"), default="line", help="owners (default: line)"
+    )
     parser.add_argument("-n", "--top", type=row_count, default=3, metavar="N", help="owners, 0: all (default: 3)")
     parser.add_argument("--points", type=points, default=20, metavar="N", help="points in time (default: 20)")
     parser.add_argument("--pid", type=row_count, help="only this process (default: the sum of all)")

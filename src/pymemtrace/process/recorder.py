@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 
-CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/main.c
+CONTROL, OUTPUT, LISTENER = 0, 1, 2  # the recorder's descriptors, core/recorder/recorder.h
 META, END, GOING_ON = b"K", b"X", b"G"  # messages, core/format/records.h
 EXIT, SIGNAL = 0, 1
 

@@ -1,6 +1,5 @@
 """What a trace says about its event log, and why there is none: shared by the verbs that show it."""
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,18 @@ from pymemtrace.report import facts, header
 from pymemtrace.report.console import pairs
 from pymemtrace.report.json_report import SCHEMA
 from pymemtrace.report.text import clean
-from pymemtrace.report.units import count, duration
+from pymemtrace.report.units import count, duration, size
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import ProcessRow
     from pymemtrace.tracefile import TraceFile
 
-_WORDS = {"calls": "calls and returns", "lines": "calls, returns and lines"}
-# From this kernel on /proc/PID/statm is exact; before, each CPU keeps up to so many pages to itself.
-_EXACT_FROM = (6, 16)
-_PAGES_A_CPU = 64
+_WORDS = {
+    "calls": "calls and returns",
+    "lines": "calls, returns and lines",
+    "mixed": "calls and returns, in some sections lines too",
+}
+_C_CALLS = {"no": ", without C calls", "mixed": ", in some sections without C calls"}
 _META = (("what", ""), ("c_calls", "_c"), ("rss", "_rss"), ("hooks", "_hooks"))
 
 
@@ -28,6 +29,10 @@ def require(trace: "TraceFile") -> None:
     """Raise UsageError unless calls were recorded."""
     if trace.result["has_events"]:
         return
+    if any("events" in p.meta for p in trace.processes):
+        raise UsageError(
+            f"{trace.path}: this trace holds no calls: no code ran that --include and --exclude let through"
+        )
     reasons = [p.meta["events_reason"] for p in trace.processes if p.meta.get("events_reason")]
     why = f" ({reasons[0]})" if reasons else ""
     raise UsageError(f"{trace.path}: this trace holds no calls{why}; record them with `pymemtrace run --calls`")
@@ -106,7 +111,7 @@ def process_facts(process: "ProcessRow") -> list[tuple[str, str]]:
 
 def _what(process: "ProcessRow") -> str:
     words = _WORDS.get(process.meta.get("events", ""), "events")
-    return words + (", without C calls" if process.meta.get("events_c") == "no" else "")
+    return words + _C_CALLS.get(process.meta.get("events_c", ""), "")
 
 
 def _recorded(trace: "TraceFile") -> str:
@@ -122,10 +127,10 @@ def _exactness(trace: "TraceFile") -> str:
         period = trace.engine.period
         which = f"signalled page fault (down to one in {period})" if period and period > 1 else "page fault"
         text = f"read at each {which} and after 20 us of running code; rows between repeat the last value"
-    version = re.match(r"(\d+)\.(\d+)", trace.kernel)
-    if version and (int(version[1]), int(version[2])) < _EXACT_FROM:
-        return f"{text}; this kernel's figure lags by up to {_PAGES_A_CPU} pages a CPU"
-    return text
+    if len(modes) > 1 or "mixed" in modes:
+        text = f"in some sections read at each event, else {text}"
+    lag = trace.result["rss_lag"]
+    return f"{text}; this kernel's figure lags by up to {size(lag)}" if lag else text
 
 
 def json_head(trace: "TraceFile") -> dict[str, Any]:

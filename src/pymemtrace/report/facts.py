@@ -83,6 +83,8 @@ def last_image(result: "Result", process: "Process | None") -> "Process | None":
 def end_of(result: "Result", process: "Process | None") -> tuple[str, int | None]:
     """How a process ended: "exit" (status, None if unknown), "signal" (number), "running" or "truncated" (None)."""
     process = last_image(result, process)
+    if process is None and problem(result):
+        return "exit", None  # it ran, and nobody looked
     if process is None or process["end"] is None:
         return ("running" if result["complete"] else "truncated"), None
     kind, value, _time = process["end"]
@@ -216,6 +218,20 @@ def why_empty(result: "Result") -> str | None:
         ran = duration(result["duration_ns"])
         return f"No growth was seen at a tick in {ran}: the program ran too short or touched no new memory."
     return f"No faults were recorded in {duration(result['duration_ns'])}: the program touched no new memory."
+
+
+def releases_until(meta: dict[str, str]) -> tuple[int | None, str] | None:
+    """Until when all of a process's releases are recorded, ns (None: from the start not, or not all), and why.
+
+    None: all are, or they were not asked for. A shrinking mremap is a release too, and is seen as moves are.
+    """
+    if "releases_reason" not in meta:
+        return None
+    whats = [what for what in ("releases", "moves") if meta.get(f"{what}_reason")]
+    untils = [meta.get(f"{what}_until", "") for what in whats]
+    reasons = dict.fromkeys(meta[f"{what}_reason"] for what in whats)
+    until = min(int(text) for text in untils) if whats and all(text.isdecimal() for text in untils) else None
+    return (until, "; ".join(reasons)) if whats else None
 
 
 def native_name(path: str, symbol: str | None) -> str:

@@ -1,5 +1,6 @@
 """Who holds the memory at a moment: the books of each process, made from the analysis (see _analysis.pyi)."""
 
+import errno
 import os
 from typing import TYPE_CHECKING, Literal
 
@@ -10,8 +11,6 @@ if TYPE_CHECKING:
     from pymemtrace._analysis import At as Asked
     from pymemtrace._analysis import Held, Result
 
-_EXACT_FROM = (6, 16)  # from this kernel on RSS as /proc/PID/statm has it does not lag
-_LAG_PAGES = 64  # a CPU, before it
 _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 Kind = Literal["peak", "end", "time", "name"]
@@ -53,7 +52,7 @@ def require(result: "Result", at: "Asked | None", path: str) -> None:
     raise UsageError(f"{path}: no snapshot {str(at[-1])!r} in this trace; {known}. Or give peak, end or seconds")
 
 
-def books(result: "Result", number: int, at: "Asked", kernel: str) -> At | None:
+def books(result: "Result", number: int, at: "Asked") -> At | None:
     """What process `number` held; None: not asked for."""
     if not result.get("held"):
         return None
@@ -71,24 +70,11 @@ def books(result: "Result", number: int, at: "Asked", kernel: str) -> At | None:
         kernel=hidden,
         tracer=tracer,
         unexplained=0 if rss is None else rss - known,
-        error_band=error_band(kernel, result["page_size"], cpus(result)),
+        error_band=result["rss_lag"],
         exact=exact,
         fill=fill,
         by_time=by_time,
     )
-
-
-def error_band(kernel: str, page_size: int, cpus: int) -> int:
-    """By how many bytes the OS's number may lag on a machine with so many CPUs."""
-    parts = kernel.split("-")[0].split(".")[:2]
-    version = tuple(int(part) for part in parts if part.isdecimal())
-    return 0 if version >= _EXACT_FROM else _LAG_PAGES * page_size * cpus
-
-
-def cpus(result: "Result") -> int:
-    """The CPUs of the machine that the trace was made on; 1 where an older trace does not say."""
-    text = result["processes"][0]["meta"].get("cpus", "")
-    return int(text) if text.isdecimal() else 1
 
 
 def not_known(result: "Result", number: int) -> str | None:
@@ -111,6 +97,12 @@ def not_known(result: "Result", number: int) -> str | None:
     last = max((end for _process, _kind, _time, end, error, _name in mine if end and not error), default=0)
     if at is not None and at > last and not any(kind == _AT_END for _process, kind, *_rest in mine):
         return f"no snapshot at the end (the process was gone): what went after {last / 1e9:.3f} s is not known"
+    cut = any(kind == _AT_END and error == errno.ETIME for _process, kind, _time, _end, error, _name in mine)
+    if cut and at is not None and at > last:
+        return (
+            "the snapshot at the end is not whole (there was no more time: the program's exit waits 200 ms at most): "
+            f"of the pages that it did not reach, what went after {last / 1e9:.3f} s is not known"
+        )
     errors = [os.strerror(error) for _process, _kind, _time, _end, error, _name in mine if error]
     if errors:
         return f"{len(errors)} of {len(mine)} residency snapshots are not whole ({errors[-1]})"

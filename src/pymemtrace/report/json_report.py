@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pymemtrace.report import facts
-from pymemtrace.report.model import At, FunctionRow, LineRow, ModuleRow, TreeNode
+from pymemtrace.report.model import At, FileRow, FunctionRow, LineRow, ModuleRow, TreeNode
 
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
@@ -35,6 +35,7 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
                 "rss": asdict(p.rss),
                 "at": _at(p.at),
                 "end": asdict(p.end),
+                "releases": _releases(p.meta),
             }
             for p in trace.processes
         ],
@@ -45,6 +46,7 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
             {"file": r.file, "first_line": r.first_line, "function": r.function, **_sums(r)} for r in trace.by_function
         ],
         "by_module": [{"module": r.module, "file": r.file, **_sums(r)} for r in trace.by_module],
+        "by_file": [{"file": r.file, **_sums(r)} for r in trace.by_file],
         "by_thread": [
             {"pid": r.pid, "tid": r.tid, "name": r.name, "bytes": r.bytes, "faults": r.faults} for r in trace.by_thread
         ],
@@ -157,6 +159,14 @@ def _left_out(trace: "TraceFile") -> dict[str, Any] | None:
     }
 
 
+def _releases(meta: dict[str, str]) -> dict[str, Any] | None:
+    """Until when releases are recorded (None: to the end, or none; `reason` tells), and why; None: not asked for."""
+    if "releases_reason" not in meta:
+        return None
+    until, reason = facts.releases_until(meta) or (None, None)
+    return {"until_s": None if until is None else until / 1e9, "reason": reason}
+
+
 def _process(process: Any) -> dict[str, Any]:
     fields = asdict(process)
     meta = fields["meta"]
@@ -165,5 +175,5 @@ def _process(process: Any) -> dict[str, Any]:
     return fields
 
 
-def _sums(row: LineRow | FunctionRow | ModuleRow) -> dict[str, int]:
+def _sums(row: LineRow | FunctionRow | ModuleRow | FileRow) -> dict[str, int]:
     return {"self": row.self_bytes, "total": row.total_bytes, "faults": row.faults, "by_time": row.by_time}

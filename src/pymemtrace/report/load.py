@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, LineRows, Log, Releases, Result, Sample, Timeline
+    from pymemtrace._analysis import At, Calls, CallTree, Choice, LineRows, Log, Releases, Result, Sample, Timeline
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
@@ -42,12 +42,12 @@ def releases(path: str, pid: int | None = None) -> "Releases":
     return found
 
 
-def section_calls(path: str, pid: int, section: int, since: int, until: int) -> "Calls":
-    """The event log of one section by function. Raises TraceFileError."""
+def section_calls(path: str, pid: int, section: int, since: int, until: int, choice: "Choice") -> "Calls":
+    """What a section shows of its event log, by function. Raises TraceFileError."""
     reader = _reader()
     _require_file(path)
     try:
-        found: Calls = reader.section_calls(path, pid, section, since, until)
+        found: Calls = reader.section_calls(path, pid, section, since, until, choice)
     except (reader.FormatError, OSError) as exc:
         raise _unreadable(path, exc) from exc
     return found

@@ -119,6 +119,17 @@ class ModuleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRow:
+    """All code of a source file, or all native code of a library that ran without a Python frame."""
+
+    file: str
+    self_bytes: int
+    total_bytes: int
+    faults: int
+    by_time: int
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadRow:
     pid: int
     tid: int

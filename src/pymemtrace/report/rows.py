@@ -1,7 +1,7 @@
 """Turns the C analysis (see _analysis.pyi) into a report's rows.
 
 Stacks without a Python frame become rows too: native code, by library and nearest symbol. So the sum of self over
-the rows by line (or by function, or by module), the kernel's and the tracer's pages is the total, exactly.
+the rows by line (or by function, module or file), the kernel's and the tracer's pages is the total, exactly.
 """
 
 from collections.abc import Iterable
@@ -83,6 +83,19 @@ def module_rows(result: "Result", names: NamesModules) -> list[model.ModuleRow]:
         _add(sums.setdefault(key, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
     rows = [model.ModuleRow(module, file, *values) for (module, file), values in sums.items()]
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.module, r.file))
+    return rows
+
+
+def file_rows(result: "Result") -> list[model.FileRow]:
+    """Rows by file, the most self bytes first; native code is its library's, and of no known library together with
+    Python code of no known file."""
+    sums: dict[str, list[int]] = {}
+    for file, *values in result["files"]:
+        _add(sums.setdefault(file or UNKNOWN, [0, 0, 0, 0]), tuple(values))
+    for n in native_rows(result, None):
+        _add(sums.setdefault(n.file, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
+    rows = [model.FileRow(file, *values) for file, values in sums.items()]
+    rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The tables of `pymemtrace report`: by line, function, module, thread and process."""
+"""The tables of `pymemtrace report`: by line, function, module, file, thread and process."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.text import Text
 from pymemtrace.report import facts, header, load
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.text import Shortener, clean, label, location
-from pymemtrace.report.units import count, share, size
+from pymemtrace.report.units import count, duration, share, size
 
 if TYPE_CHECKING:
     from pymemtrace.report.model import ProcessRow
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 _Row = TypeVar("_Row")
 
-KINDS = ("line", "function", "module", "thread", "process")
+KINDS = ("line", "function", "module", "file", "thread", "process")
+# Modules are listed with their files: a table of files beside that of modules says nothing new.
+DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != "file")
+_GAPS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
     """kinds: which tables, of KINDS; top: rows of each, 0 for all; full_paths: do not shorten file names."""
 
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = DEFAULT_KINDS
     top: int = 15
     full_paths: bool = False
 
@@ -56,10 +59,11 @@ def releases(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
     """Everything that `pymemtrace report --releases` prints, in order."""
     parts: list[RenderableType] = [*header.head(trace), *header.process_lines(trace), Text("")]
     found = load.releases(trace.path, trace.pid)
+    gaps = _release_gaps(trace)
     if not found["count"]:
-        reasons = [p.meta["releases_reason"] for p in trace.processes if p.meta.get("releases_reason")]
-        why = reasons[0] if reasons else "record them with `pymemtrace run --releases exact`"
-        return [*parts, Text(clean(f"No releases in this trace: {why}"), style="yellow")]
+        asked = any("releases_reason" in p.meta for p in trace.processes)
+        hint = "" if asked else ": record them with `pymemtrace run --releases exact`"
+        return [*parts, Text(f"No releases in this trace{hint}", style="yellow"), *gaps]
     shorten = header.shortener(trace, options.full_paths)
     rows = sorted(found["lines"], key=lambda r: (-r[4], r))
     table = rows_table(["released", "share", "calls", "function", "file:line"], 3)
@@ -69,7 +73,25 @@ def releases(trace: "TraceFile", options: TableOptions) -> list[RenderableType]:
     native = found["bytes"] - sum(r[4] for r in rows)
     calls = count(found["count"], "call")
     note = f"released {size(found['bytes'])} in {calls}, {size(native)} of it without a Python frame"
-    return [*parts, table, Text(""), Text(note, style="bold")]
+    return [*parts, table, Text(""), Text(note, style="bold"), *gaps]
+
+
+def _release_gaps(trace: "TraceFile") -> list[Text]:
+    """Which processes' releases are not all recorded: from when on, and why."""
+    texts = []
+    for process in trace.processes:
+        gap = facts.releases_until(process.meta) if trace.pid in (None, process.pid) else None
+        if gap:
+            until, why = gap
+            how = (
+                "releases not recorded, or not all"
+                if until is None
+                else f"releases recorded in full until {duration(until)}"
+            )
+            of = f"process {process.pid}: " if len(trace.processes) > 1 else ""
+            texts.append(Text(clean(f"{of}{how}: {why}"), style="yellow"))
+    hidden = len(texts) - _GAPS_SHOWN
+    return texts if hidden <= 0 else [*texts[:_GAPS_SHOWN], Text(f"and so {hidden:,} more", style="yellow")]
 
 
 def _by_line(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
@@ -90,6 +112,12 @@ def _by_module(trace: "TraceFile", options: TableOptions, shorten: Shortener) ->
     rows = trace.by_module
     cells = [(*_numbers(r, trace), label(r.module), _place(r.file, None, shorten)) for r in _top(rows, options)]
     return _table("module", ["module", "file"], cells, rows, trace)
+
+
+def _by_file(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
+    rows = trace.by_file
+    cells = [(*_numbers(r, trace), _place(r.file, None, shorten)) for r in _top(rows, options)]
+    return _table("file", ["file"], cells, rows, trace)
 
 
 def _by_thread(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
@@ -121,6 +149,7 @@ _TABLES: dict[str, Callable[["TraceFile", TableOptions, Shortener], list[Rendera
     "line": _by_line,
     "function": _by_function,
     "module": _by_module,
+    "file": _by_file,
     "thread": _by_thread,
     "process": _by_process,
 }

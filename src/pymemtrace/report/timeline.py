@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PARTS = ("before_start", "file", "shared", "kernel", "tracer", "exact", "fill", "by_time")
 NATIVE = "<native code>"
 REST = "all others"
-KINDS = ("line", "function", "module")
+KINDS = ("line", "function", "module", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ def _names(trace: "TraceFile", by: str) -> Callable[["Line"], str]:
     names = modules.names_of(trace.result)
     if by == "module":
         return lambda row: names(row[0])
+    if by == "file":
+        return lambda row: row[0] or UNKNOWN
     if by == "line":
         return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[1] or None)}"
     return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[3] or None)}"

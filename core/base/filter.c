@@ -1,5 +1,5 @@
 // Patterns (filter.h).
-#include "capture/filter.h"
+#include "base/filter.h"
 
 #include <stdio.h>
 #include <string.h>

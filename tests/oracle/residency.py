@@ -1,0 +1,551 @@
+"""Who holds which page: recomputed page by page from a decoded trace, to check the C analysis.
+
+Written from the rules of docs/format.md and of the requirement, not from core/analyze. Each page is one entry of a
+dict, everything happens in the order of time, and what was resident when is a list of lives. For small traces only.
+
+The rules. A fault with a rise gives its page to the stack that ran, and with a rise of 512 pages of its own the whole
+block of 2 MiB. One that stands for several takes what lies between it and its thread's last, if that is about as far as
+RSS rose. The other pages of a rise are the owner's *credit*: pages whose address is not known. A snapshot says which
+pages are there. One that is gone died when RSS was seen to fall. One that is there without an owner is its who touched
+the naturally aligned window around it, else its owned neighbour's; each uses up credit of its owner, or of others if
+that has none, the youngest first. What is then left over of the credit died too; credit since the last snapshot counts
+by time, as long as RSS has room for it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from oracle.credits import Credits, Owner
+from oracle.frames import instruction
+from oracle.gone import UNSEEN, Gone, Missed
+from oracle.records import Fault, Trace
+from oracle.residency_records import Move, Region, Resident, Snapshot
+
+HUGE_PAGES = 512
+MAP_PAGES = 1 << 29  # of a map of the analysis
+BEFORE, TRACER, FILE, SHARED, KERNEL = "before_start", "tracer", "file", "shared", "kernel"
+START, FELL = 1, 2  # kinds of snapshots
+ANONYMOUS, HUGE, MAPPED = 1, 2, 3  # states of a page that is there
+SHARED_REGION, TRACER_REGION = 4, 5
+EXACT, FILL, BY_TIME = "exact", "fill", "by_time"
+FOREVER = 1 << 63
+
+
+class Life(NamedTuple):
+    """One page's (or a credit's) time in memory. `owner` is an Owner, or the name of a category without one."""
+
+    owner: Owner | str
+    how: str
+    birth: int
+
+
+@dataclass
+class History:
+    """What was resident when. `pages` is the map at the end of the trace."""
+
+    pages: dict[int, Life] = field(default_factory=dict)
+    lives: Counter[tuple[Life, int]] = field(default_factory=Counter)  # (life, death) -> pages
+
+    def at(self, time: int) -> Counter[tuple[Owner | str, str]]:
+        """(owner or category, how it was found) -> pages at a time."""
+        found: Counter[tuple[Owner | str, str]] = Counter()
+        for (life, death), pages in self.lives.items():
+            if life.birth <= time < death:
+                found[life.owner, life.how] += pages
+        return found
+
+
+def history(trace: Trace, process: int = 0) -> History:
+    """The lives of all pages of one process."""
+    walk = _Walk(trace, process)
+    for _, _, step in sorted(_steps(trace, process), key=lambda each: each[:2]):
+        walk.step(step)
+    return walk.finish()
+
+
+# In the order of time
+
+
+class _Begin(NamedTuple):
+    snapshot: Snapshot
+
+
+class _Look(NamedTuple):
+    piece: Resident
+
+
+class _End(NamedTuple):
+    snapshot: Snapshot
+
+
+class _Rss(NamedTuple):
+    time: int
+    pages: int
+
+
+_Step = Fault | Move | _Begin | _Look | _End | _Rss
+
+
+def _steps(trace: Trace, process: int) -> Iterator[tuple[int, int, _Step]]:
+    """(time, order among those of one time, what)"""
+    mine = {number for number, thread in enumerate(trace.threads) if thread.process == process}
+    for touch in [*trace.faults, *trace.moves]:
+        if touch.thread in mine:
+            yield touch.time, 0, touch
+    readings = [
+        *(_Rss(s.time, _pages(trace, s.anon + s.file + s.shmem)) for s in trace.samples if s.process == process),
+        *(_Rss(mark.time, mark.rss) for mark in trace.marks if mark.process == process),
+        *(_Rss(f.time, f.fell_to) for f in trace.faults if f.thread in mine and f.fell_to is not None),
+    ]
+    highest = trace.processes[process].counters.get("rss_peak_pages", 0)
+    if highest > max(
+        (reading.pages for reading in readings), default=0
+    ):  # a signal handler's, of which no record tells
+        readings.append(_Rss(trace.processes[process].counters["rss_peak_ns"], highest))
+    for reading in readings:
+        yield reading.time, 4, reading
+    for snapshot in trace.snapshots:
+        if snapshot.process == process:
+            yield from _steps_of(trace, snapshot)
+
+
+def _steps_of(trace: Trace, snapshot: Snapshot) -> Iterator[tuple[int, int, _Step]]:
+    yield snapshot.time, 1, _Begin(snapshot)
+    for piece in snapshot.residents:
+        yield piece.time, 2, _Look(piece)
+    if snapshot.end is not None:
+        yield snapshot.end, 3, _End(snapshot)
+        kib = sum(snapshot.kib[:3]) if snapshot.rollup is None else snapshot.rollup
+        yield snapshot.end, 4, _Rss(snapshot.end, _pages(trace, kib))
+
+
+def _pages(trace: Trace, kib: int) -> int:
+    return kib * 1024 // trace.page_size
+
+
+class _Walk:
+    def __init__(self, trace: Trace, process: int) -> None:
+        self.trace, self.process = trace, process
+        self.start = trace.processes[process].time if process else 0  # the first is there when the trace begins
+        self.stacks = _stacks(trace)
+        self.lag = _lag(trace)
+        self.result = History()
+        self.pages = self.result.pages
+        self.asked: dict[int, Life] = {}  # pages of faults that raised nothing: theirs, if they are there
+        self.windows: dict[tuple[int, int], tuple[int, Life]] = {}  # (size, first page) -> of the last fault that wide
+        self.last: dict[int, tuple[int, int]] = {}  # of each thread the last fault with a rise: page, time
+        self.quiet: set[int] = set()  # threads that faulted without a rise since
+        self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
+        self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
+        self.credits = Credits()
+        self.missed = Gone()
+        self.snapshot: Snapshot | None = None  # being taken
+        self.orphans = 0  # pages that it found, anonymous and without a neighbour, and that still are nobody's
+        self.debt = 0  # pages that it gave to owners without credit: others' faults brought them in
+        self.unpaid: list[tuple[int, Life]] = []  # the orphans, and those of the debt that are a neighbour's
+
+    def step(self, step: _Step) -> None:
+        if isinstance(step, Fault):
+            self.fault(step)
+        elif isinstance(step, Move):
+            self.move(step)
+        elif isinstance(step, _Begin):
+            self.begin(step.snapshot)
+        elif isinstance(step, _Look):
+            self.look(step.piece)
+        elif isinstance(step, _End):
+            self.settle(step.snapshot)
+            self.orphans, self.debt, self.unpaid = 0, 0, []
+        else:
+            self.read(step)
+
+    def finish(self) -> History:
+        end = self.trace.processes[self.process].end
+        death = end[2] + 1 if end else FOREVER  # at its end it still has them
+        if self.snapshot:
+            self.missed.settle(min(self.snapshot.since, self.snapshot.time), self.snapshot.time)
+        for life in self.pages.values():
+            self.result.lives[life, death] += 1
+        self.miss_credits(FOREVER, death)
+        self.missed.settle(death, death)
+        return self.result
+
+    # Touches
+
+    def fault(self, fault: Fault) -> None:
+        owner = self.owner(fault)
+        page = fault.address // self.trace.page_size
+        alone = fault.by_time or fault.weight > 1  # what else came in says nothing about the pages around this one
+        if fault.tick or fault.address == 0:
+            self.credits.lend(owner, fault.time, fault.rise)
+        elif fault.rise == 0:
+            self.quiet.add(fault.thread)
+            self.touch_quietly(page, owner, fault.time)
+        elif fault.rise >= HUGE_PAGES and not alone:
+            first = page - page % HUGE_PAGES
+            for each in range(first, first + HUGE_PAGES):
+                self.own(each, owner, fault.time)
+            self.credits.lend(owner, fault.time, fault.rise - HUGE_PAGES)
+        else:
+            given = self.passed(fault, page, owner)
+            life = self.own(page, owner, fault.time)
+            if fault.rise > 1 and not alone:
+                size = _window(fault.rise)
+                self.windows[size, page - page % size] = (page, life)
+            self.credits.lend(owner, fault.time, fault.rise - 1 - given)
+
+    def passed(self, fault: Fault, page: int, owner: Owner) -> int:
+        """How many pages the thread came through since its last signal that looked like others', or like it was before.
+
+        It goes through memory if it got at least half as far as RSS rose, and not farther.
+        """
+        several = fault.weight > 1 or fault.thread in self.quiet  # signals, or RSS lagged and shows theirs now
+        self.quiet.discard(fault.thread)
+        if several:
+            self.reach[owner] = max(self.reach[owner], min(fault.rise, MAP_PAGES))
+        last, when = self.last.get(fault.thread, (page, 0))
+        self.last[fault.thread] = (page, fault.time)
+        far = abs(page - last)
+        if not several or not when or not far <= fault.rise <= 2 * far:
+            return 0
+        between = range(min(page, last) + 1, max(page, last))
+        stale = [each for each in between if (old := self.pages.get(each)) and self.looks_old(old, when)]
+        for each in stale:
+            self.own(each, owner, fault.time)
+            self.pages[each] = self.pages[each]._replace(how=FILL)
+        return len(stale)
+
+    def looks_old(self, life: Life, before: int) -> bool:
+        return life.owner == KERNEL or (life.birth < before and life.owner != TRACER)
+
+    def touch_quietly(self, page: int, owner: Owner, time: int) -> None:
+        old = self.pages.get(page)
+        if old and old == Life(BEFORE, EXACT, self.start):
+            self.end(page, time)  # a copy on write: it is this one's now (not of a file: that would be a rise)
+            self.pages[page] = Life(owner, EXACT, time)
+        elif not old:
+            self.asked[page] = Life(owner, EXACT, time)
+
+    def owner(self, fault: Fault) -> Owner:
+        rootless = self.trace.nodes[fault.node].code == 0
+        place = instruction(self.trace, fault.caller or fault.site) if rootless else None
+        return Owner(self.stacks[fault.node], fault.thread, place)
+
+    def own(self, page: int, owner: Owner, time: int) -> Life:
+        """It came in: what was there had gone by then."""
+        self.come_in(page, Life(owner, EXACT, time))
+        return self.pages[page]
+
+    def come_in(self, page: int, life: Life) -> None:
+        old = self.pages.get(page)
+        if old and old.owner == KERNEL:  # was there already, and nobody knew whose it was
+            found_now = self.snapshot is not None and old.birth == self.snapshot.time
+            self.orphans -= found_now
+            self.result.lives[old, old.birth if found_now else life.birth] += 1
+        else:
+            self.gone(page, life.birth)
+        self.asked.pop(page, None)
+        self.pages[page] = life
+
+    def end(self, page: int, time: int) -> None:
+        """The page's life ends, if it has one; not before its birth."""
+        self.asked.pop(page, None)
+        old = self.pages.pop(page, None)
+        if old:
+            self.result.lives[old, max(time, old.birth)] += 1
+
+    def move(self, move: Move) -> None:
+        old = range(move.old, move.old + move.pages)
+        shift = move.new - move.old
+        taken = [{each + shift: book.pop(each) for each in _within(book, old)} for book in (self.pages, self.asked)]
+        for each in self.known(range(move.new, move.new + move.pages)):
+            self.end(each, move.time)
+        self.pages.update(taken[0])
+        self.asked.update(taken[1])
+
+    def known(self, span: range) -> list[int]:
+        return [*_within(self.pages, span), *_within(self.asked, span)]
+
+    # Snapshots
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Where nothing is mapped nothing is left. (Without any region they could not be read.)"""
+        self.snapshot, self.orphans, self.debt, self.unpaid = snapshot, 0, 0, []
+        self.fell = max(self.fell, snapshot.since if snapshot.kind == FELL else 0)
+        if snapshot.end is None or snapshot.error or not snapshot.regions:
+            return
+        for page in [*self.pages, *self.asked]:
+            if not _region_of(page, snapshot.regions):
+                self.gone(page, UNSEEN)
+
+    def gone(self, page: int, looked: int) -> None:
+        self.asked.pop(page, None)
+        life = self.pages.pop(page, None)
+        if life:
+            self.miss(life, 1, looked)
+
+    def miss(self, life: Life, pages: int, looked: int) -> None:
+        categories = [BEFORE, FILE, SHARED, KERNEL, TRACER]
+        rank = categories.index(life.owner) if life.owner in categories else 8 + [EXACT, FILL, BY_TIME].index(life.how)
+        self.missed.add(Missed(life.birth, rank, looked, pages, partial(self.bury, life)))
+
+    def bury(self, life: Life, death: int, pages: int) -> None:
+        self.result.lives[life, max(death, life.birth)] += pages
+
+    def miss_credits(self, limit: int, looked: int) -> None:
+        """What no found page has used up of those born up to a time."""
+        for credit in self.credits.oldest_first(limit):
+            self.miss(Life(credit.owner, BY_TIME, credit.birth), credit.pages, looked)
+            self.credits.use(credit, credit.pages)
+
+    def look(self, piece: Resident) -> None:
+        if not self.snapshot:
+            return
+        found: list[tuple[int, int]] = []
+        page = piece.first
+        for pages, state in piece.runs:
+            span = range(page, page + pages)
+            if state in (ANONYMOUS, HUGE, MAPPED):
+                found += ((each, state) for each in span if each not in self.pages)
+            else:
+                for each in self.known(span):
+                    self.gone(each, piece.time)
+            page += pages
+        for run in _contiguous(found):
+            for part, region in _by_region(run, self.snapshot.regions):
+                self.found(part, region, self.snapshot)
+
+    def found(self, run: list[tuple[int, int]], region: Region | None, snapshot: Snapshot) -> None:
+        """Pages of one region, side by side, that are there and have no owner."""
+        start = snapshot.kind == START
+        if region and region.kind == TRACER_REGION:
+            self.name(run, TRACER, self.start if start else snapshot.since)
+            return
+        if start:
+            mapped = [entry for entry in run if entry[1] == MAPPED]
+            rest = [entry for entry in run if entry[1] != MAPPED and not self.asked_for(entry[0])]
+            self.name(mapped, BEFORE, self.start, FILE)
+            self.name(rest, BEFORE, self.start)
+            return
+        rest = [entry for entry in run if not self.asked_for(entry[0])]
+        for part in _contiguous([entry for entry in rest if not self.around(entry[0])]):
+            self.fill(part, region, snapshot)
+
+    def name(self, run: list[tuple[int, int]], name: str, birth: int, how: str = EXACT) -> None:
+        for page, _ in run:
+            self.asked.pop(page, None)
+            self.pages[page] = Life(name, how, birth)
+
+    def asked_for(self, page: int) -> bool:
+        life = self.asked.pop(page, None)
+        if life:
+            self.give([page], life)
+        return life is not None
+
+    def around(self, page: int) -> bool:
+        """It came along with the fault whose window it is in, the smallest one, if that fault's page is still its."""
+        for bits in range(1, HUGE_PAGES.bit_length()):
+            size = 1 << bits
+            origin, life = self.windows.get((size, page - page % size), (0, None))
+            if life and self.pages.get(origin) == life:
+                self.give([page], life)
+                return True
+        return False
+
+    def give(self, pages: Iterable[int], life: Life) -> None:
+        """Pages that nobody was known to have: part of this owner's credit; without it others' brought them in."""
+        for page in pages:
+            assert isinstance(life.owner, Owner)
+            self.pages[page] = life
+            self.debt += self.spend(life.owner, life.birth) is None
+
+    def spend(self, owner: Owner, birth: int) -> int | None:
+        assert self.snapshot
+        return self.credits.spend(owner, birth, self.snapshot.time)
+
+    def give_filled(self, pages: Iterable[int], of: Life) -> None:
+        """The same; they came in when the credit did, as RSS had them from then on."""
+        for page in sorted(pages):
+            assert isinstance(of.owner, Owner)
+            birth = self.spend(of.owner, of.birth)
+            self.pages[page] = life = Life(of.owner, FILL, of.birth if birth is None else birth)
+            if birth is None:
+                self.debt += 1
+                self.unpaid.append((page, life))
+
+    def fill(self, run: list[tuple[int, int]], region: Region | None, snapshot: Snapshot) -> None:
+        """The run is its owned neighbours'."""
+        pages = [page for page, _ in run]
+        below, above = self.neighbour(pages[0] - 1, region), self.neighbour(pages[-1] + 1, region)
+        if below and above:
+            self.share(pages, below, above)
+        elif below or above:
+            self.give_filled(pages, below or above)  # type: ignore[arg-type]
+        else:
+            for page, state in run:
+                category = _category(state, region)
+                orphan = category == KERNEL
+                self.pages[page] = life = Life(category, EXACT, snapshot.time if orphan else snapshot.since)
+                self.orphans += orphan
+                self.unpaid += [(page, life)] if orphan else []
+
+    def share(self, pages: list[int], below: Life, above: Life) -> None:
+        """Who came later has as much as its credit, at its end; then the other; what is left is the later one's."""
+        upper = above.birth > below.birth
+        later, earlier = (above, below) if upper else (below, above)
+        from_later = pages[::-1] if upper else pages
+        count = min(self.credits.of(later.owner), len(pages))
+        self.give_filled(from_later[:count], later)
+        rest = from_later[count:]
+        count = len(rest) - min(self.credits.of(earlier.owner), len(rest))
+        self.give_filled(rest[count:], earlier)
+        self.give_filled(rest[:count], later)
+
+    def neighbour(self, page: int, region: Region | None) -> Life | None:
+        inside = region is not None and region.first <= page < region.first + region.pages
+        life = self.pages.get(page) if inside else None
+        return life if life and isinstance(life.owner, Owner) else None
+
+    # Credit
+
+    def settle(self, snapshot: Snapshot) -> None:
+        """What credit is left has gone, unless it is younger than the snapshot, or not all was looked at."""
+        assert snapshot.end is not None
+        if snapshot.kind != START:
+            self.between()
+            self.pay(snapshot)
+            if not snapshot.error:
+                self.miss_credits(snapshot.time, UNSEEN)
+        self.snapshot = None
+        self.missed.settle(min(snapshot.since, snapshot.time), snapshot.time)
+
+    def pay(self, snapshot: Snapshot) -> None:
+        """Pages without credit of their owner used up others', the youngest; or RSS has not risen for them yet."""
+        assert snapshot.end is not None
+        credits = [credit for credit in reversed(self.credits.oldest_first(snapshot.time)) for _ in range(credit.pages)]
+        still = [(page, life) for page, life in self.unpaid if self.pages.get(page) == life]
+        orphans = [page for page, life in still if life.owner == KERNEL]
+        adopted = credits[: min(len(orphans), self.orphans)]
+        for page, credit in zip(orphans, adopted, strict=False):
+            self.pages[page] = Life(credit.owner, BY_TIME, credit.birth)
+        paying = credits[len(adopted) :][: max(0, self.debt - self.lag)]
+        filled = [(page, life) for page, life in still if life.owner != KERNEL]
+        for (page, life), credit in zip(filled, paying, strict=False):
+            self.pages[page] = life._replace(birth=credit.birth)
+        for credit in adopted + paying:
+            self.credits.use(credit, 1)
+        for page in orphans[len(adopted) :]:
+            self.pages[page] = Life(KERNEL, EXACT, snapshot.end)
+
+    def between(self) -> None:
+        """Between two pages of an owner with credit what is older than both, and than the last fall, is its too."""
+        last: dict[Owner, int] = {}
+        gaps: list[tuple[Owner, int, int]] = []
+        for page, life in sorted(self.pages.items()):
+            if not isinstance(life.owner, Owner) or life.how != EXACT or not self.credits.of(life.owner):
+                continue
+            below = last.get(life.owner, page)
+            if 1 < page - below <= self.reach[life.owner]:
+                gaps.append((life.owner, below, page))
+            last[life.owner] = page
+        births = {page: life.birth for page, life in self.pages.items()}
+        for owner, below, above in gaps:
+            low, high = sorted((births[below], births[above]))
+            for page in range(below + 1, above):
+                old = self.pages.get(page)
+                if (
+                    old
+                    and old.owner != owner
+                    and self.looks_old(old, min(low, self.fell))
+                    and self.spend(owner, high) is not None
+                ):
+                    self.come_in(page, Life(owner, FILL, high))
+
+    def read(self, reading: _Rss) -> None:
+        """What is known to be there and has no room in RSS has gone."""
+        self.fell = reading.time if reading.pages < self.rss else self.fell
+        self.rss = reading.pages
+        # What the snapshot being taken has found so far without knowing whose it is, has credit too.
+        known = len(self.pages) + self.credits.pages - self.orphans - self.debt
+        self.missed.ebb(reading.time, known - reading.pages - self.lag)
+
+
+def _lag(trace: Trace) -> int:
+    """By how many pages RSS may lag: 64 a CPU before Linux 6.16."""
+    system, _, release = trace.meta.get("kernel", "").partition(" ")
+    numbers = [int(number) for number in re.findall(r"\d+", release)[:2]]
+    lags = system == "Linux" and len(numbers) == 2 and numbers < [6, 16]
+    return 64 * int(trace.processes[0].meta.get("cpus", 1)) if lags else 0
+
+
+def _stacks(trace: Trace) -> list[int]:
+    """For each node the first that is the same stack: after a NODE_RESET it is defined again."""
+    first: dict[tuple[int, int, int, int], int] = {}
+    same: list[int] = []
+    for number, node in enumerate(trace.nodes):
+        key = (same[node.parent] if node.parent >= 0 else -1, node.process, node.code, node.offset)
+        same.append(first.setdefault(key, number))
+    return same
+
+
+def _within(book: dict[int, Life], span: range) -> list[int]:
+    """The pages of a span that a book has; it may be much wider than the book."""
+    if len(span) < len(book):
+        return [page for page in span if page in book]
+    return [page for page in book if page in span]
+
+
+def _window(rise: int) -> int:
+    """How many pages the block around a fault has that brought in so many."""
+    size = 1
+    while size < min(rise, HUGE_PAGES):
+        size *= 2
+    return size
+
+
+def _category(state: int, region: Region | None) -> str:
+    """Pages without a stack."""
+    if region and region.kind == SHARED_REGION:
+        return SHARED
+    return FILE if state == MAPPED else KERNEL
+
+
+def _contiguous(entries: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Runs of pages side by side."""
+    run: list[tuple[int, int]] = []
+    for entry in entries:
+        if run and entry[0] != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append(entry)
+    if run:
+        yield run
+
+
+def _region_of(page: int, regions: list[Region]) -> Region | None:
+    """`regions` stand in the order of their addresses."""
+    place = bisect_right(regions, page, key=lambda region: region.first) - 1
+    return regions[place] if place >= 0 and page < regions[place].first + regions[place].pages else None
+
+
+def _by_region(
+    run: list[tuple[int, int]], regions: list[Region]
+) -> Iterator[tuple[list[tuple[int, int]], Region | None]]:
+    """The run cut where one region ends and the next begins."""
+    part: list[tuple[int, int]] = []
+    region: Region | None = None
+    for entry in run:
+        at = _region_of(entry[0], regions)
+        if part and at is not region:
+            yield part, region
+            part = []
+        part.append(entry)
+        region = at
+    yield part, region
