@@ -10,7 +10,7 @@ enum {
     PMT_PERIOD_SHARE = 1000,              // and one part in so many of the faults so far
     PMT_PERIOD_FREE_SIGNALS = 10000,      // recorded one by one whatever they cost
     PMT_PERIOD_BUDGET_PERMILLE = 20,      // of run time that tracing may cost before the period widens
-    PMT_PERIOD_FAR = 4,                   // times the budget: it widens in larger steps
+    PMT_PERIOD_FAR = 4,                   // times the budget: it widens in one step
     PMT_PERIOD_CHECK_NS = 5 * 1000 * 1000,
     PMT_PERIOD_REST_NS = 20 * 1000 * 1000,// between two changes
 };

@@ -28,13 +28,13 @@ static const struct {
     {2, {MANY, LATE, 20000001, SECOND}, 4},
     {PMT_PERIOD_MAX / 2, {MANY, LATE, 20000001, SECOND}, PMT_PERIOD_MAX},
     {PMT_PERIOD_MAX, {MANY, LATE, SECOND, SECOND}, PMT_PERIOD_MAX},
-    // far over it: in larger steps
-    {1, {MANY, LATE, 80000001, SECOND}, 4},
-    {2, {MANY, LATE, SECOND, SECOND}, 8},
-    {1, {UINT64_MAX, LATE, UINT64_MAX, SECOND}, 4},
-    {1, {MANY, LATE, 1, 0}, 4},  // no time has passed: any cost is too much
-    {1, {MANY, LATE, 1, 999}, 4},
-    {SHARP / 2, {MANY, 0, SECOND, SECOND}, SHARP},
+    // far over it: in one step
+    {1, {MANY, LATE, 80000001, SECOND}, PMT_PERIOD_MAX},
+    {2, {MANY, LATE, SECOND, SECOND}, PMT_PERIOD_MAX},
+    {1, {UINT64_MAX, LATE, UINT64_MAX, SECOND}, PMT_PERIOD_MAX},
+    {1, {MANY, LATE, 1, 0}, PMT_PERIOD_MAX},  // no time has passed: any cost is too much
+    {1, {MANY, LATE, 1, 999}, PMT_PERIOD_MAX},
+    {1, {MANY, 0, SECOND, SECOND}, SHARP},
     {SHARP / 4, {MANY, 0, SECOND, SECOND}, SHARP},
     // not so wide among the first faults
     {SHARP / 2, {MANY, 0, SECOND, SECOND}, SHARP},

@@ -94,6 +94,8 @@ def test_a_log_without_a_head_says_where_the_details_end(tmp_path: Path) -> None
         assert done.status == 0
         assert "details end after" in done.stderr
         assert "details end" not in done.stdout
+    for verb in "calls", "lines", "tree":
+        assert json.loads(cli(verb, path, "--json").stdout)["left_out"]["events"] > 1000, verb
 
 
 def test_a_limit_that_is_not_reached() -> None:

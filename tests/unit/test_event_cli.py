@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from oracle import encode, events, pmt, synth
 
-pytest.importorskip("pymemtrace")
+units = pytest.importorskip("pymemtrace.report.units")
 
 KIB = 1024
 SOURCE = "def work():\n    grow()\n    shrink()\n\n\nwork()\n"
@@ -169,6 +170,21 @@ def test_calls(trace: Path) -> None:
     out = run("calls", trace, "--sort", "largest")
     assert out.index(" work ") < out.index(" grow ") < out.index(" shrink ")
     assert "invalid choice" in run("calls", trace, "--sort", "colour", status=2)
+
+
+@pytest.mark.parametrize("column", ["growth", "self-growth", "release", "self-release", "touched", "self-touched"])
+def test_calls_show_the_column_they_are_sorted_by(trace: Path, column: str) -> None:
+    heading, *rows = run("calls", trace, "--sort", column).partition("by " + column)[2].strip().splitlines()
+    names = heading.split()
+    assert len(rows) >= 3
+    assert column in names
+    kind, _, alone = column.rpartition("-")[::-1]
+    field = kind + ("_self" if alone else "")
+    values = {row["function"]: row[field] for row in json.loads(run("calls", "--json", trace))["functions"]}
+    for row in rows:
+        cells = re.split(r"  +", row.strip())
+        size = cells[names.index(column)]
+        assert size == units.size(values[cells[names.index("function")]]), row
 
 
 def test_lines(trace: Path) -> None:

@@ -15,10 +15,8 @@ from pymemtrace.report.units import count, duration, size
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
-_HEAD = (
-    f"{'calls':>12}  {'time':>9}  {'self':>9}  {'change':>10}  {'self':>10}  {'growth':>10}  {'release':>10}  "
-    f"{'largest':>10}  {'touched':>10}  function  file:line"
-)
+# Of these the table shows what the function did itself, or with its callees, as here, unless sorted by the other.
+_ONE_EACH = ("self-growth", "self-release", "touched")
 _FIELDS = {
     "calls": "calls",
     "time": "time_ns",
@@ -57,7 +55,8 @@ def report(trace: "TraceFile", options: CallsOptions) -> list[RenderableType]:
     rows = in_order(trace.calls, options.sort)
     shown = rows[: options.top] if options.top else rows
     shorten = header.shortener(trace, options.full_paths)
-    lines = [_line(row, label(shorten(row.file))) for row in shown]
+    columns = _columns(options.sort)
+    lines = [_line(row, columns, label(shorten(row.file))) for row in shown]
     extent = f"{len(rows):,}" if len(shown) == len(rows) else f"the top {len(shown):,} of {len(rows):,}"
     title = Text(f"Functions ({extent}) by {options.sort}", style="bold underline")
     parts: list[RenderableType] = [
@@ -66,7 +65,7 @@ def report(trace: "TraceFile", options: CallsOptions) -> list[RenderableType]:
         Text(""),
         title,
         Text(""),
-        Text(_HEAD, style="bold"),
+        Text(_heading(columns), style="bold"),
         *lines,
     ]
     left_out = trace.result["left_out"]
@@ -79,12 +78,25 @@ def report(trace: "TraceFile", options: CallsOptions) -> list[RenderableType]:
     return parts
 
 
-def _line(row: CallRow, file: str) -> Text:
+def _columns(sort: str) -> tuple[str, str, str]:
+    """Which of growth, release and touched are shown: one each, that which the rows are sorted by."""
+    return tuple(sort if sort.endswith(kind.removeprefix("self-")) else kind for kind in _ONE_EACH)
+
+
+def _heading(columns: tuple[str, str, str]) -> str:
+    growth, release, touched = columns
+    return (
+        f"{'calls':>12}  {'time':>9}  {'self-time':>9}  {'change':>10}  {'self-change':>11}  {growth:>12}  {release:>12}  "
+        f"{'largest':>10}  {touched:>12}  function  file:line"
+    )
+
+
+def _line(row: CallRow, columns: tuple[str, str, str], file: str) -> Text:
     """One line, never folded: names are long, and stand last."""
+    growth, release, touched = (size(getattr(row, _FIELDS[column])) for column in columns)
     numbers = (
         f"{row.calls:>12,}  {duration(row.time_ns):>9}  {duration(row.time_self_ns):>9}  {signed(row.change):>10}  "
-        f"{signed(row.change_self):>10}  {size(row.growth_self):>10}  {size(row.release_self):>10}  "
-        f"{size(row.largest):>10}  {size(row.touched):>10}  "
+        f"{signed(row.change_self):>11}  {growth:>12}  {release:>12}  {size(row.largest):>10}  {touched:>12}  "
     )
     return Text.assemble(numbers, (label(row.function), "bold"), "  ", (location(file, row.first_line), "cyan"))
 

@@ -85,6 +85,6 @@ def json_object(trace: "TraceFile", nodes: list[CallNode]) -> dict[str, Any]:
     """The object of `pymemtrace tree --json` of a trace with events: `nodes` is flat, parents before children."""
     return {
         **eventlog.json_head(trace),
-        "left_out": trace.call_tree_left_out,
+        "without_node": trace.call_tree_left_out,
         "nodes": [{**node._asdict(), "change": node.change} for node in nodes],
     }

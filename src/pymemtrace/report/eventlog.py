@@ -8,7 +8,7 @@ from rich.text import Text
 from pymemtrace.errors import UsageError
 from pymemtrace.report import facts, header
 from pymemtrace.report.console import pairs
-from pymemtrace.report.json_report import SCHEMA
+from pymemtrace.report.json_report import SCHEMA, left_out_object
 from pymemtrace.report.text import clean
 from pymemtrace.report.units import count, duration, size
 
@@ -143,4 +143,5 @@ def json_head(trace: "TraceFile") -> dict[str, Any]:
             | {name: p.counters.get(name) for name in ("events", "events_lost", "event_waits", "rss_reads")}
             for p in traced(trace)
         },
+        "left_out": left_out_object(trace),
     }

@@ -40,7 +40,7 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
             for p in trace.processes
         ],
         "lost": trace.lost,
-        "left_out": _left_out(trace),
+        "left_out": left_out_object(trace),
         "by_line": [{"file": r.file, "line": r.line, "function": r.function, **_sums(r)} for r in trace.by_line],
         "by_function": [
             {"file": r.file, "first_line": r.first_line, "function": r.function, **_sums(r)} for r in trace.by_function
@@ -98,7 +98,7 @@ def info_object(trace: "TraceFile", sample_count: int) -> dict[str, Any]:
         "by_thread": [asdict(row) for row in trace.by_thread],
         "samples": sample_count,
         "lost": trace.lost,
-        "left_out": _left_out(trace),
+        "left_out": left_out_object(trace),
         "limit_bytes": None if result["limit_kib"] is None else result["limit_kib"] * 1024,
         "cgroup_peak_bytes": None if result["cgroup_peak_kib"] is None else result["cgroup_peak_kib"] * 1024,
         "functions": len(result["functions"]),
@@ -144,7 +144,7 @@ def _at(at: At | None) -> dict[str, Any] | None:
     return None if at is None else asdict(at)
 
 
-def _left_out(trace: "TraceFile") -> dict[str, Any] | None:
+def left_out_object(trace: "TraceFile") -> dict[str, Any] | None:
     """What the file lacks after `time_s`; None: nothing."""
     found = trace.result["left_out"]
     if found is None:
