@@ -303,8 +303,10 @@ def test_handlers_of_sigtrap_in_a_trace_begun_in_a_thread(earlier: list[str], us
     assert truth["problem"] is None
     assert truth["refused"] == [True] and truth["results"] == [True] * 4
     assert truth["seen"] == ["early"] * len(earlier) + ["own"]
-    rows = [row["total"] for row in program.report("x.pmt")["by_function"] if row["function"] == "inside"]
-    assert_pages(sum(rows), 2000, slack=4)
+    report = program.report("x.pmt")
+    rows = [row["total"] for row in report["by_function"] if row["function"] == "inside"]
+    # The thread that began may still be ending: what came in with it, by time, can be here.
+    assert_pages(sum(rows), 2000, slack=4 + report["touched"]["by_time"] // PAGE)
 
 
 def test_a_program_that_closes_all_descriptors() -> None:
