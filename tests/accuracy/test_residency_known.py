@@ -14,7 +14,8 @@ LIKE_OTHERS: list[Case] = [
     ("stages.py", ""),
     ("stages.py", "first,second,third"),
     ("stages.py", "third,first,fourth,second"),
-    *(("touched_part.py", percent, "up") for percent in ("25", "75", "100")),
+    *(("touched_part.py", percent, "up") for percent in ("0", "25", "75", "100")),
+    ("touched_part.py", "50", "down"),
     ("huge.py", "never"),
     ("kernel_only.py", "populate"),
 ]

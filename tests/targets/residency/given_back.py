@@ -1,15 +1,17 @@
 """Half of an array is given back with madvise, and with `again` a quarter of it touched anew.
 
-given_back.py half|again|every_other
+given_back.py half|again|every_other [seconds that the peak lasts]
 """
 
 import mmap
 import sys
+import time
 
 from _truth import MIB, PAGE, address_of, forget, fresh, held, moment, show, touch
 
 SIZE = 64 * MIB
 way = sys.argv[1]
+lasts = float(sys.argv[2]) if sys.argv[2:] else 0
 
 
 def grow():
@@ -17,6 +19,7 @@ def grow():
     touch(memory, 0, SIZE)
     held("grow", address_of(memory), SIZE)
     moment()
+    time.sleep(lasts)
     return memory
 
 
