@@ -135,6 +135,7 @@ def test_log_choices(trace: Path) -> None:
     assert kinds("--since", "0.0000016", "--until", "0.00000175") == ["unwind", "mark"]
     assert kinds("--pid", "7") == kinds()
     assert "no thread 'nobody'" in run("log", trace, "--thread", "nobody", status=2)
+    assert "--since 2 is later than --until 1" in run("log", trace, "--since", "2", "--until", "1", status=2)
     assert "no process 9" in run("log", trace, "--pid", "9", status=2)
 
 

@@ -81,11 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the log."""
+    from pymemtrace.errors import UsageError
     from pymemtrace.report import eventlog, facts, header, logtext
     from pymemtrace.tracefile import TraceFile
 
     trace = TraceFile(args.trace, args.pid)
     eventlog.require(trace)
+    if args.since is not None and args.until is not None and args.since > args.until:
+        raise UsageError(f"--since {args.since:g} is later than --until {args.until:g}: no row can be shown")
     choice = logtext.Choice(args.pid, args.min_change, args.thread, args.function, args.since, args.until)
     log = trace.open_log(choice)
     style = logtext.JSON if args.json else logtext.CSV if args.csv else logtext.PLAIN
