@@ -78,20 +78,20 @@ def report(trace: "TraceFile", options: CallsOptions) -> list[RenderableType]:
     return parts
 
 
-def _columns(sort: str) -> tuple[str, str, str]:
+def _columns(sort: str) -> tuple[str, ...]:
     """Which of growth, release and touched are shown: one each, that which the rows are sorted by."""
     return tuple(sort if sort.endswith(kind.removeprefix("self-")) else kind for kind in _ONE_EACH)
 
 
-def _heading(columns: tuple[str, str, str]) -> str:
+def _heading(columns: tuple[str, ...]) -> str:
     growth, release, touched = columns
     return (
-        f"{'calls':>12}  {'time':>9}  {'self-time':>9}  {'change':>10}  {'self-change':>11}  {growth:>12}  {release:>12}  "
-        f"{'largest':>10}  {touched:>12}  function  file:line"
+        f"{'calls':>12}  {'time':>9}  {'self-time':>9}  {'change':>10}  {'self-change':>11}  "
+        f"{growth:>12}  {release:>12}  {'largest':>10}  {touched:>12}  function  file:line"
     )
 
 
-def _line(row: CallRow, columns: tuple[str, str, str], file: str) -> Text:
+def _line(row: CallRow, columns: tuple[str, ...], file: str) -> Text:
     """One line, never folded: names are long, and stand last."""
     growth, release, touched = (size(getattr(row, _FIELDS[column])) for column in columns)
     numbers = (
