@@ -277,7 +277,7 @@ def test_lines_are_cpythons(module: ModuleType) -> None:
 
 def test_lines_of_every_kind_of_run() -> None:
     rng = random.Random(1)
-    for _ in range(200):
+    for _ in range(50):
         first = rng.randint(1, 1000)
         table, lines = encode.random_linetable(rng, first, 30)
         assert [line_of(table, first, 2 * unit) for unit in range(len(lines))] == lines
