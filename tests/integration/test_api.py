@@ -305,8 +305,8 @@ def test_handlers_of_sigtrap_in_a_trace_begun_in_a_thread(earlier: list[str], us
     assert truth["seen"] == ["early"] * len(earlier) + ["own"]
     report = program.report("x.pmt")
     rows = [row["total"] for row in report["by_function"] if row["function"] == "inside"]
-    # The thread that began may still be ending: what came in with it, by time, can be here.
-    assert_pages(sum(rows), 2000, slack=4 + report["touched"]["by_time"] // PAGE)
+    # The thread that began may still be ending: some of what came in with it, by time, can be here.
+    assert_pages(sum(rows), 2000, slack=4 + min(report["touched"]["by_time"] // PAGE, 32))
 
 
 def test_a_program_that_closes_all_descriptors() -> None:
