@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -50,7 +51,9 @@ def test_out_of_memory(group: Path) -> None:
     found = report(path)
     assert found["end"] == {"kind": "signal", "value": signal.SIGKILL}
     touched = sum(row["self"] for row in found["by_function"] if row["function"] == "touch")
-    assert 0.7 * LIMIT < touched <= LIMIT
-    assert found["rss"]["peak"] >= touched
-    assert touched // PAGE < 60_000
+    # No upper bound but the program's own: a fault that the group refuses is taken again, and the kernel counts each try.
+    assert 0.7 * LIMIT < touched < 60_000 * PAGE
+    peak = json.loads(cli("report", path, "--json").stdout)
+    held = sum(row["self"] for row in peak["by_function"] if row["function"] == "touch")
+    assert 0.7 * LIMIT < held <= min(LIMIT, peak["rss"]["peak"])
     assert f"{LIMIT >> 20}.0 MiB" in cli("report", path).stdout, "the limit is shown"
