@@ -51,9 +51,10 @@ def test_out_of_memory(group: Path) -> None:
     found = report(path)
     assert found["end"] == {"kind": "signal", "value": signal.SIGKILL}
     touched = sum(row["self"] for row in found["by_function"] if row["function"] == "touch")
-    # No upper bound but the program's own: a fault that the group refuses is taken again, and the kernel counts each try.
+    # The group's limit is no bound from above: now and then the kernel lets the process have a third more before it
+    # kills it (its own log has said 158 MB of anonymous memory here), and it counts a fault that it refuses each time.
     assert 0.7 * LIMIT < touched < 60_000 * PAGE
     peak = json.loads(cli("report", path, "--json").stdout)
     held = sum(row["self"] for row in peak["by_function"] if row["function"] == "touch")
-    assert 0.7 * LIMIT < held <= min(LIMIT, peak["rss"]["peak"])
+    assert 0.7 * LIMIT < held <= peak["rss"]["peak"]
     assert f"{LIMIT >> 20}.0 MiB" in cli("report", path).stdout, "the limit is shown"
