@@ -44,7 +44,7 @@ CASES: list[Case] = [
     ("file_part.py", "private"),
     ("file_part.py", "shared"),
     ("in_pieces.py",),
-    ("cache.py", "12"),
+    ("cache.py", "8"),
     ("threads.py",),
     ("forks.py",),
     ("huge.py", "always"),

@@ -96,7 +96,7 @@ def test_attach_and_detach(way: str, user: str) -> None:
                 f"tracing process {program.pid} into {name}",
                 f"next: pymemtrace detach {program.pid}",
             ]
-            time.sleep(0.5)
+            time.sleep(0.3)
             done = program.cli("detach", str(program.pid))
             assert done.stdout.splitlines() == [
                 f"process {program.pid} is no longer traced: {name} is complete",

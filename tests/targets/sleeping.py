@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-TURNS = 12
+TURNS = 7
 SLEEP = 0.02
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -56,7 +56,7 @@ def test_many_faults(reader: Reader) -> None:
     for ident in range(1, 25):
         writer.raw(encode.code(process, ident, ident, "many.py", f"f{ident}"))
         writer.raw(encode.code_lines(process, ident, encode.random_linetable(rng, ident, 30)[0]))
-    for time in range(100_000):
+    for time in range(60_000):
         writer.fault(time * 99_000_000, rng.randrange(1 << 64), rng.randrange(1 << 20), rng.choice(nodes))
     data = writer.finish(1 << 44)
     trace = pmt.decode(data)
