@@ -179,6 +179,8 @@ put_csv(char *out, const pmt_log_row_t *row, const pmt_profile_t *profile, const
     *out++ = ',';
     out = put_signed(out, bytes(profile, row->change));
     *out++ = ',';
+    out = row->kind == PMT_LOG_FAULT ? put_signed(out, bytes(profile, (int64_t)row->count)) : out;
+    *out++ = ',';
     out = row->kind == PMT_LOG_LOST ? put_number(out, row->count, 0, ' ') : out;
     return put_name(out, row->text, words, "");
 }

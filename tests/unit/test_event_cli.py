@@ -109,6 +109,7 @@ def test_log_csv(trace: Path) -> None:
         (row.kind, row.function or "", row.rss, row.change) for row in expected
     ]
     assert rows[-3]["text"] == "half\x1b[31m, way"
+    assert [row["touched"] for row in rows if row["touched"]] == [str(3 * 4096)]
 
 
 def test_log_text(trace: Path) -> None:
@@ -237,6 +238,22 @@ def test_lines_without_events(tmp_path: Path) -> None:
     path = tmp_path / "plain.pmt"
     path.write_bytes(synth.small_trace())
     assert "only what was touched is known" in run("lines", path)
+
+
+def test_lines_that_only_call_are_not_shown(tmp_path: Path) -> None:
+    """No column has anything of them: what was touched below stands at the line that touched."""
+    w = synth.Writer()
+    p = w.process(100, 1, 10)
+    w.batch(w.thread(p, 100, 20, "main"))
+    for code, file in (1, "caller.py"), (2, "callee.py"):
+        w.raw(encode.code(p, code, 10, file, "f") + encode.code_lines(p, code, encode.line_run(8, 0)))
+    w.fault(150, 0x1000_0000, 3, w.node(w.node(w.root(p), 1, 0), 2, 0))
+    path = tmp_path / "calls.pmt"
+    path.write_bytes(w.finish(200))
+    found = {row["file"]: row["touched"] for row in json.loads(run("lines", path, "--json"))["lines"]}
+    assert found == {"caller.py": 3 * 4096, "callee.py": 3 * 4096}
+    out = run("lines", path, "-n", "0")
+    assert "callee.py" in out and "caller.py" not in out
 
 
 def test_python_interface(trace: Path) -> None:

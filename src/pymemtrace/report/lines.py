@@ -53,13 +53,16 @@ def report(
     if not any(line.hits for line in trace.lines()):
         parts.append(Text("Lines were not recorded (`pymemtrace run --lines`): only what was touched is known."))
     shorten = header.shortener(trace, full_paths)
+    with_numbers = {line.file for line in trace.lines() if _has_numbers(line)}
     for file, rows in chosen.items():
+        if file not in with_numbers and not whole:
+            continue
         source = _read(file, trace)
         parts += [Text(""), Text(label(shorten(file)), style="bold underline")]
         if source is None:
             parts.append(Text("The source is not there to be read: only line numbers are shown.", style="yellow"))
         parts += [Text(_HEAD, style="bold"), *_annotated(rows, source, whole)]
-    rest = len({line.file for line in trace.lines()}) - len(chosen)
+    rest = len(with_numbers - set(chosen))
     if rest and not whole:
         parts += [Text(""), Text(f"{count(rest, 'more file')} (-n 0 shows all)", style="dim")]
     return parts
@@ -78,10 +81,10 @@ def _read(file: str, trace: "TraceFile") -> list[str] | None:
 
 
 def _annotated(rows: list[SourceLine], source: list[str] | None, whole: bool) -> Iterator[Text]:
-    by_line = {row.line: row for row in rows}
+    by_line = {row.line: row for row in rows if _has_numbers(row)}
     last = 0
     for number in _shown(by_line, None if source is None else len(source), whole):
-        if last and number != last + 1:
+        if source is not None and last and number != last + 1:
             yield Text("...", style="dim")
         last = number
         text = source[number - 1] if source is not None and number <= len(source) else ""
@@ -96,6 +99,11 @@ def _shown(by_line: Iterable[int], length: int | None, whole: bool) -> list[int]
         return sorted({*range(1, length + 1), *by_line})
     near = {at for line in by_line for at in range(line - _AROUND, line + _AROUND + 1) if 1 <= at <= length}
     return sorted(near | set(by_line))
+
+
+def _has_numbers(row: SourceLine) -> bool:
+    """Whether a column would show something: what a line that only calls touched is with the lines it called."""
+    return bool(row.hits or row.time_ns or row.touched_self or row.change or row.largest)
 
 
 def _numbers(row: SourceLine | None) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pymemtrace._analysis import Log
 
 PLAIN, CSV, JSON = 0, 1, 2
-CSV_HEADER = b"t,pid,tid,depth,kind,function,file,line,rss,change,text\n"
+CSV_HEADER = b"t,pid,tid,depth,kind,function,file,line,rss,change,touched,text\n"
 PLAIN_HEADER = b"      time s      tid     RSS KiB  change KiB  kind      function  file:line\n"
 _CHUNK = 1 << 18
 
