@@ -75,7 +75,9 @@ def _log_facts(trace: "TraceFile") -> list[tuple[str, str]]:
     if not events - left_out:
         return []
     each = trace.result["fault_bytes"] / (events - left_out)
-    return [("events", f"{events - left_out:,} in the log, {each:.2f} bytes each with the faults and samples beside them")]
+    return [
+        ("events", f"{events - left_out:,} in the log, {each:.2f} bytes each with the faults and samples beside them")
+    ]
 
 
 def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str, str]]:
