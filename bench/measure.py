@@ -133,11 +133,11 @@ class Bench:
         asked = ["--engine", self.engine] if self.engine else []
         return [*self.cli("run", "-q", "-f", "-o", str(self.trace_path), *asked, *options), *self.bare(script)[1:]]
 
-    def empty_hooks(self, script: Path, mode: EventMode) -> list[str]:
-        """Untraced, with hooks for the mode's events that do nothing."""
+    def bare_hooks(self, step: int, script: Path, mode: EventMode) -> list[str]:
+        """Untraced, with hooks for the mode's events that do nothing (step 1) or read the clock (2)."""
         lines, c_calls = "--lines" in mode.options, "--no-c-calls" not in mode.options
-        runner = PROGRAMS / "_empty_hooks.py"
-        return [self.python, str(runner), str(int(lines)), str(int(c_calls)), *self.bare(script)[1:]]
+        runner = PROGRAMS / "_bare_hooks.py"
+        return [self.python, str(runner), str(step), str(int(lines)), str(int(c_calls)), *self.bare(script)[1:]]
 
     def cli(self, *arguments: str) -> list[str]:
         return [self.python, "-m", "pymemtrace", *arguments]

@@ -346,6 +346,12 @@ stale_ticks(void)
     return (pmt_prim_ticks() - ticks) * RSS_STALE_NS / (now - begin);
 }
 
+void
+pmt_lanes_choose_clock(void)
+{
+    pmt_lane_by_counter = pmt_prim_ticks_kind() == PMT_TICKS_COUNTER;
+}
+
 static int
 make(pmt_session_t *session, int *fd)
 {
@@ -360,7 +366,7 @@ make(pmt_session_t *session, int *fd)
     pmt_lanes_t *made = memory;
     pmt_prim_populate_sigsafe(made, PMT_LANES_WORDS_AT);
     count_own_pages((uint32_t)(PMT_LANES_WORDS_AT / session->page_size));
-    pmt_lane_by_counter = pmt_prim_ticks_kind() == PMT_TICKS_COUNTER;
+    pmt_lanes_choose_clock();
     made->version = PMT_LANES_VERSION;
     made->clock = pmt_lane_by_counter ? PMT_LANE_CLOCK_TSC : PMT_LANE_CLOCK_NS;
     made->time_ns = pmt_prim_now_ns_sigsafe();
