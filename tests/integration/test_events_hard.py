@@ -503,6 +503,7 @@ def untroubled(tmp_path: Path) -> int:
     process.communicate(b"\n", timeout=60)
     found = counters(trace)
     assert found["events_lost"] == 0
+    assert found["events"] == sum(1 for row in log(trace) if row["kind"] in EVENTS)
     return found["events"]
 
 
