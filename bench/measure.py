@@ -134,7 +134,7 @@ class Bench:
         return [*self.cli("run", "-q", "-f", "-o", str(self.trace_path), *asked, *options), *self.bare(script)[1:]]
 
     def bare_hooks(self, step: int, script: Path, mode: EventMode) -> list[str]:
-        """Untraced, with hooks for the mode's events that do nothing (step 1) or read the clock (2)."""
+        """Untraced, with hooks for the mode's events that do nothing (step 1) or the least of a log (6)."""
         lines, c_calls = "--lines" in mode.options, "--no-c-calls" not in mode.options
         runner = PROGRAMS / "_bare_hooks.py"
         return [self.python, str(runner), str(step), str(int(lines)), str(int(c_calls)), *self.bare(script)[1:]]

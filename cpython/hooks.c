@@ -205,6 +205,13 @@ attach(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
     return hooks.backend ? 0 : err;
 }
 
+// To measure with, without a trace too.
+static bool
+is_measured_alone(pmt_hooks_step_t step)
+{
+    return step == PMT_HOOKS_EMPTY || step == PMT_HOOKS_CLOCK || step == PMT_HOOKS_LEAST;
+}
+
 int
 pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
 {
@@ -217,12 +224,7 @@ pmt_hooks_on(const pmt_hooks_options_t *options, char reason[PMT_REASON_MAX])
         pmt_code_table_forget_choices(&pmt_session.codes);
     }
     hooks.awaited = Py_XNewRef(options->awaited);
-    int err = 0;
-    if (options->step == PMT_HOOKS_EMPTY || options->step == PMT_HOOKS_CLOCK) {  // to measure with, without a trace too
-        pmt_lanes_choose_clock();
-    } else {
-        err = pmt_lanes_open(&options->lanes, &socket);
-    }
+    int err = is_measured_alone(options->step) ? pmt_least_begin(pmt_lanes_choose_clock()) : pmt_lanes_open(&options->lanes, &socket);
     if (err < 0) {
         snprintf(reason, PMT_REASON_MAX, "the tracer's buffers for events cannot be had: %s", strerror(-err));
         socket = options->lanes.alone ? -1 : pmt_lanes_connect(-1);

@@ -8,7 +8,16 @@
 #include "capture/lane.h"
 
 // To measure with: how much of a hook's work is done. HOOKS_ALL but for benchmarks, and for the test of RSS, which wants more than all.
-typedef enum pmt_hooks_step_e { PMT_HOOKS_ALL, PMT_HOOKS_EMPTY, PMT_HOOKS_CLOCK, PMT_HOOKS_RECORD, PMT_HOOKS_RSS, PMT_HOOKS_CHECK, PMT_HOOKS_STEPS } pmt_hooks_step_t;
+typedef enum pmt_hooks_step_e {
+    PMT_HOOKS_ALL,
+    PMT_HOOKS_EMPTY,
+    PMT_HOOKS_CLOCK,
+    PMT_HOOKS_RECORD,
+    PMT_HOOKS_RSS,
+    PMT_HOOKS_CHECK,
+    PMT_HOOKS_LEAST,
+    PMT_HOOKS_STEPS
+} pmt_hooks_step_t;
 
 typedef struct pmt_hooks_options_s {
     bool lines, c_calls;
@@ -49,6 +58,10 @@ pmt_callee_is_python(PyObject *callable)
 {
     return PyFunction_Check(callable) || (PyMethod_Check(callable) && PyFunction_Check(PyMethod_GET_FUNCTION(callable)));
 }
+
+// least.c: what any log with a time, 8 bytes and RSS no older than `stale` ticks must do at an event, and nothing else: the floor of ours, for benchmarks.
+int pmt_least_begin(uint64_t stale);
+void pmt_least_event(unsigned kind);
 
 // callees.c: the id of a C function or type that is called, of an exception's type. 0: lost.
 uint32_t pmt_callee_id(PyObject *callable);

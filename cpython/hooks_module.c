@@ -9,7 +9,7 @@ const char pmt_python_hooks_on_doc[] =
     "hooks_on(lines, c_calls, rss_every, drop, include, exclude, own, step=0) -> str | None\n\n"
     "Record each call (and line) of this process from here on, in the session that runs; None, or the reason why that cannot be had. `include`, `exclude`: lists of patterns;\n"
     "`own`: the tracer's folder, whose code is left out. `step`: for measurements, how much is done at each event: 1 nothing (no session is needed), 2 the clock is read, 3 a record is written,\n"
-    "4 RSS is read besides, 0 all. 5: all, and beside the kept value of RSS stands at each event what it is then.";
+    "4 RSS is read besides, 0 all. 5: all, and beside the kept value of RSS stands at each event what it is then. 6: the least that any such log does (no session is needed).";
 const char pmt_python_note_doc[] = "note(what, number, text) -> bool\n\nPut a note (core/format/lanes.h) between the calling thread's events. False: none are recorded, or it is lost.";
 
 const char pmt_python_hooks_doc[] = "hooks() -> tuple | None\n\nThe arguments with which hooks were switched on; None: they are off.";

@@ -104,6 +104,12 @@ HOOK(on_clock)
     return answer(pmt_lane_now() != 0);
 }
 
+HOOK(on_least)
+{
+    pmt_least_event((unsigned)count);
+    Py_RETURN_NONE;
+}
+
 // ---- attaching ----
 
 typedef enum hook_group_e { CALLS, C_CALLS, LINES } hook_group_t;
@@ -119,7 +125,8 @@ static const struct {
 static vectorcallfunc
 function_of(size_t i, pmt_hooks_step_t step)
 {
-    return step == PMT_HOOKS_EMPTY ? on_nothing : step == PMT_HOOKS_CLOCK ? on_clock : hooks[i].call;
+    static const vectorcallfunc measured[PMT_HOOKS_STEPS] = {[PMT_HOOKS_EMPTY] = on_nothing, [PMT_HOOKS_CLOCK] = on_clock, [PMT_HOOKS_LEAST] = on_least};
+    return measured[step] ? measured[step] : hooks[i].call;
 }
 
 static void

@@ -83,6 +83,13 @@ read_clock(PyObject *self, PyFrameObject *object, int what, PyObject *arg)
     return pmt_lane_now() == 0;
 }
 
+static int
+do_least(PyObject *self, PyFrameObject *object, int what, PyObject *arg)
+{
+    pmt_least_event((unsigned)what);
+    return 0;
+}
+
 // ---- attaching ----
 
 static Py_tracefunc profiling, tracing;  // what is set
@@ -90,9 +97,9 @@ static Py_tracefunc profiling, tracing;  // what is set
 static void
 choose(pmt_hooks_step_t step)
 {
-    Py_tracefunc measured = step == PMT_HOOKS_EMPTY ? do_nothing : step == PMT_HOOKS_CLOCK ? read_clock : NULL;
-    profiling = measured ? measured : profile;
-    tracing = measured ? measured : trace;
+    static const Py_tracefunc measured[PMT_HOOKS_STEPS] = {[PMT_HOOKS_EMPTY] = do_nothing, [PMT_HOOKS_CLOCK] = read_clock, [PMT_HOOKS_LEAST] = do_least};
+    profiling = measured[step] ? measured[step] : profile;
+    tracing = measured[step] ? measured[step] : trace;
 }
 
 static void

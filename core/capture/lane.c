@@ -346,10 +346,12 @@ stale_ticks(void)
     return (pmt_prim_ticks() - ticks) * RSS_STALE_NS / (now - begin);
 }
 
-void
+uint64_t
 pmt_lanes_choose_clock(void)
 {
     pmt_lane_by_counter = pmt_prim_ticks_kind() == PMT_TICKS_COUNTER;
+    state.rss_stale = stale_ticks();
+    return state.rss_stale;
 }
 
 static int
@@ -407,7 +409,7 @@ pmt_lanes_open(const pmt_lanes_options_t *options, int *socket)
         return *socket;
     }
     state.options = *options;
-    state.rss_stale = stale_ticks();
+    pmt_lanes_choose_clock();
     state.open = true;
     return 0;
 }

@@ -36,8 +36,8 @@ typedef struct pmt_lanes_options_s {
 // Makes the calling process's lanes, or finds those of its session, and tells its recorder. `socket`: the connection that said so, for pmt_session_send_meta; the caller
 // closes it. 0 or -errno.
 int pmt_lanes_open(const pmt_lanes_options_t *options, int *socket);
-// Which clock events have; opening does it too.
-void pmt_lanes_choose_clock(void);
+// Which clock events have; opening does it too. The ticks after which RSS is read again.
+uint64_t pmt_lanes_choose_clock(void);
 // A connection that has told the recorder of them; without a descriptor (-1) that the following is about the calling process's events. -errno.
 int pmt_lanes_connect(int fd);
 // No event is written from here on. The memory stays the session's.
