@@ -19,6 +19,13 @@ meta(const pmt_profile_t *profile, const pmt_pairs_t *pairs, const char *key)
 }
 
 uint64_t
+pmt_lag_peak_pages(const pmt_profile_t *profile)
+{
+    unsigned long cpus = profile->process_count ? strtoul(meta(profile, &profile->processes[0].meta, "cpus"), NULL, 10) : 0;
+    return PAGES_A_CPU * (cpus == 0 ? 1 : cpus < CPUS_MAX ? cpus : CPUS_MAX);  // older traces have no "cpus"
+}
+
+uint64_t
 pmt_lag_pages(const pmt_profile_t *profile)
 {
     unsigned major, minor;
@@ -26,6 +33,5 @@ pmt_lag_pages(const pmt_profile_t *profile)
         (major == EXACT_MAJOR && minor >= EXACT_MINOR)) {
         return 0;
     }
-    unsigned long cpus = profile->process_count ? strtoul(meta(profile, &profile->processes[0].meta, "cpus"), NULL, 10) : 0;
-    return PAGES_A_CPU * (cpus == 0 ? 1 : cpus < CPUS_MAX ? cpus : CPUS_MAX);  // older traces have no "cpus"
+    return pmt_lag_peak_pages(profile);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/lag.h"
 #include "base/array.h"
 #include "format/lanes.h"
 #include "format/wire.h"
@@ -457,6 +458,18 @@ pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *proce
     return 0;
 }
 
+// A peak between two samples that only the kernel saw. If a fault's reading was the highest until then, and among them, the peak was about then.
+static void
+saw_kernels_peak(const pmt_profile_t *profile, pmt_process_row_t *process)
+{
+    uint64_t kib = pmt_profile_counter(profile, process, "rss_hwm_kib"), at = pmt_profile_counter(profile, process, "rss_hwm_ns");
+    uint64_t since = pmt_profile_counter(profile, process, "rss_hwm_since_ns"), own = process->peak_time;
+    int64_t bytes = kib <= INT64_MAX >> 10 ? (int64_t)(kib << 10) : 0;
+    if (at > since && bytes / profile->info.page_size - process->rss_peak / profile->info.page_size > (int64_t)pmt_lag_peak_pages(profile)) {
+        saw_rss(process, own > since && own < at ? own : since + (at - since) / 2, bytes);
+    }
+}
+
 // What is known only at the end: counters stand last in the file.
 static int
 settle(pmt_profile_t *profile, uint64_t pid)
@@ -467,7 +480,9 @@ settle(pmt_profile_t *profile, uint64_t pid)
         uint64_t lost = pmt_profile_counter(profile, process, "lost");
         uint64_t when = pmt_profile_counter(profile, process, "rss_peak_ns");
         saw_rss(process, when ? when : process->peak_time, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
+        saw_kernels_peak(profile, process);
         profile->lost = i == 0 && lost > profile->lost ? lost : profile->lost;
+        profile->lost += i > 0 ? pmt_profile_counter(profile, process, "lost_slotless") : 0;  // of these no record tells
         process->has_rss_end |= process->sampled;
         found |= process->pid == pid;
     }

@@ -70,6 +70,15 @@ adopt_slow_sigsafe(pmt_session_t *session)
 
 // ---- one event ----
 
+static void
+count_untold(pmt_shared_t *shared, bool slotless)
+{
+    atomic_fetch_add_explicit(slotless ? &shared->lost : &shared->nested, 1, memory_order_relaxed);
+    if (slotless) {
+        atomic_fetch_add_explicit(&shared->lost_slotless, 1, memory_order_relaxed);
+    }
+}
+
 pmt_thread_t *
 pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now)
 {
@@ -78,7 +87,7 @@ pmt_event_begin_sigsafe(pmt_session_t *session, uint64_t *now)
         thread = adopt_slow_sigsafe(session);
     }
     if (PMT_UNLIKELY(thread->busy)) {
-        atomic_fetch_add_explicit(thread == &homeless_thread ? &session->shared->lost : &session->shared->nested, 1, memory_order_relaxed);
+        count_untold(session->shared, thread == &homeless_thread);
         return NULL;
     }
     thread->busy = 1;

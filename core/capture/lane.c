@@ -88,6 +88,8 @@ lose(pmt_lane_t *lane)
     if (lane->ring) {
         atomic_store_explicit(&lane->ring->lost_at, pmt_lane_now(), memory_order_relaxed);
         atomic_fetch_add_explicit(&lane->ring->lost, 1, memory_order_release);
+    } else {
+        atomic_fetch_add_explicit(&pmt_session.lanes->lost_slotless, 1, memory_order_relaxed);
     }
     atomic_fetch_add_explicit(&pmt_session.lanes->lost, 1, memory_order_relaxed);
     return NULL;

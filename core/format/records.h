@@ -66,6 +66,7 @@ typedef struct pmt_shared_s {
     // counters, shown in the trace under these names
     _Atomic uint64_t tracer_pages;   // pages that the tracer itself brought into the process
     _Atomic uint64_t lost;           // signalled faults not recorded
+    _Atomic uint64_t lost_slotless;  // of them, those of threads for which no slot was left
     _Atomic uint64_t waits;          // times a full ring was waited for
     _Atomic uint64_t wait_ns;
     _Atomic uint64_t nested;         // faults of the handler's own code

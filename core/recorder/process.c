@@ -246,6 +246,7 @@ lane_counters(pmt_trace_t *trace, const pmt_process_t *process)
     const counter_t counters[] = {
         {"events", process->events_taken},
         {"events_lost", atomic_load_explicit(&lanes->lost, memory_order_relaxed) + process->events_unplaced},
+        {"events_lost_slotless", atomic_load_explicit(&lanes->lost_slotless, memory_order_relaxed)},
         {"event_waits", atomic_load_explicit(&lanes->waits, memory_order_relaxed)},
         {"event_wait_ns", atomic_load_explicit(&lanes->wait_ns, memory_order_relaxed)},
         {"rss_reads", atomic_load_explicit(&lanes->rss_reads, memory_order_relaxed)},
@@ -262,6 +263,7 @@ shared_counters(pmt_trace_t *trace, const pmt_process_t *process)
     const counter_t counters[] = {
         {"tracer_pages", atomic_load_explicit(&shared->tracer_pages, memory_order_relaxed)},
         {"lost", atomic_load_explicit(&shared->lost, memory_order_relaxed)},
+        {"lost_slotless", atomic_load_explicit(&shared->lost_slotless, memory_order_relaxed)},
         {"waits", atomic_load_explicit(&shared->waits, memory_order_relaxed)},
         {"wait_ns", atomic_load_explicit(&shared->wait_ns, memory_order_relaxed)},
         {"nested", atomic_load_explicit(&shared->nested, memory_order_relaxed)},
@@ -289,6 +291,8 @@ pmt_process_counters(pmt_trace_t *trace, const pmt_process_t *process)
     }
     pmt_snapshots_counters(trace, process);
     pmt_writer_counter(trace->writer, process->number, "rss_hwm_kib", process->peak_kib > 0 ? (uint64_t)process->peak_kib : 0);
+    pmt_writer_counter(trace->writer, process->number, "rss_hwm_since_ns", process->peak_since);
+    pmt_writer_counter(trace->writer, process->number, "rss_hwm_ns", process->peak_at);
 }
 
 void

@@ -22,7 +22,11 @@ pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute
         process->sample[i] = value[i];
     }
     pmt_snapshots_saw_rss(process, absolute, value[0] + value[1] + value[2]);
-    process->peak_kib = status.peak > process->peak_kib ? status.peak : process->peak_kib;
+    if (status.peak > process->peak_kib) {
+        process->peak_since = process->peak_kib ? process->sampled_at : now;  // what is there already may be from before
+        process->peak_at = now;
+        process->peak_kib = status.peak;
+    }
     pmt_writer_sample(trace->writer, process->number, now - process->sampled_at, delta);
     process->sampled_at = now;
     if (process->number > 0 && (!process->shared || !process->argv_hash)) {  // the root's command is the launcher's to tell

@@ -76,7 +76,8 @@ typedef struct pmt_process_s {
     pmt_snapshots_t *snapshots;  // NULL: none can be taken
     uint64_t sampled_at;
     int64_t sample[4];  // anon, file, shmem, swap: KiB
-    int64_t peak_kib;
+    int64_t peak_kib;  // VmHWM, and the samples between which it rose the last time
+    uint64_t peak_since, peak_at;
     uint64_t risen_since, risen_pages;  // when the last snapshot began; by what rose since then, as far as told
     struct pmt_process_s *next;
 } pmt_process_t;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "analyze/tables.h"
+#include "base/compiler.h"
 #include "base/varint.h"
 #include "format/wire.h"
 #include "support.h"
@@ -506,6 +507,38 @@ process_facts(void **state)
     done();
 }
 
+// VmHWM tells of a peak between two samples if it is above what CPUs may keep to themselves.
+static void
+kernels_peak(void **state)
+{
+    static const struct {
+        uint64_t kib, since, at, handlers_at;
+        int64_t peak_kib;
+        uint64_t time;
+    } cases[] = {
+        {4000, 100, 200, 0, 4000, 150},   {4000, 100, 200, 130, 4000, 130}, {4000, 100, 200, 90, 4000, 150},
+        {1640, 100, 200, 130, 1600, 130},  // 64 pages on a CPU, two of which keep 512 KiB
+        {4000, 100, 100, 130, 1600, 130},  // it was so from the beginning
+        {UINT64_MAX, 100, 200, 130, 1600, 130},
+    };
+    for (int i = 0; i < (int)PMT_COUNT(cases); i++) {
+        pmt_writer_process(writer, 100 + i, 50, 0);
+        pmt_writer_meta(writer, i + 1, "cpus", "2", 1);
+        pmt_writer_sample(writer, i, 10, (const int64_t[]){400, 40, 4, 0});
+        pmt_writer_counter(writer, i, "rss_peak_pages", cases[i].handlers_at ? 1600 * 1024 / PMT_TEST_PAGE : 0);
+        pmt_writer_counter(writer, i, "rss_peak_ns", cases[i].handlers_at);
+        pmt_writer_counter(writer, i, "rss_hwm_kib", cases[i].kib);
+        pmt_writer_counter(writer, i, "rss_hwm_since_ns", cases[i].since);
+        pmt_writer_counter(writer, i, "rss_hwm_ns", cases[i].at);
+    }
+    analyze(0);
+    for (int i = 0; i < (int)PMT_COUNT(cases); i++) {
+        assert_int_equal(profile.processes[i].rss_peak, cases[i].peak_kib << 10);
+        assert_int_equal(profile.processes[i].peak_time, cases[i].time);
+    }
+    done();
+}
+
 static void
 rss_without_marks(void **state)
 {
@@ -738,6 +771,7 @@ main(void)
         TRACE_TEST(one_process_of_two),
         TRACE_TEST(process_facts),
         TRACE_TEST(rss_without_marks),
+        TRACE_TEST(kernels_peak),
         TRACE_TEST(weights),
         TRACE_TEST(ticks),
         TRACE_TEST(places),

@@ -383,7 +383,7 @@ counters(void **state)
     drain_lanes();
     pmt_process_counters(&trace, process);
     read_back();
-    assert_int_equal(got.counts[PMT_WIRE_COUNTER], 12 + 5 + 1);
+    assert_int_equal(got.counts[PMT_WIRE_COUNTER], 13 + 6 + 3);
 }
 
 int

@@ -345,3 +345,19 @@ def test_the_recorder_is_not_preloaded() -> None:
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=30)
     assert environments == [b""]
+
+
+def available_memory() -> int:
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) << 10
+
+
+@pytest.mark.skipif(available_memory() < 2 << 30, reason="1,024 threads need 640 MiB for their events")
+def test_more_threads_than_are_recorded() -> None:
+    found = trace("many_threads.py", "1100", options=("--calls", "--no-c-calls"))
+    assert (found.status, found.stdout) == (0, "1100\n")
+    counters = json.loads(cli("info", "--json", found.path).stdout)["processes"][0]["counters"]
+    assert 0 < counters["events_lost_slotless"] == counters["events_lost"]
+    assert 0 < counters["lost_slotless"] == counters["lost"]
+    for verb, word in (("log", "event"), ("report", "fault")):
+        assert f"{word}s of threads beyond the 1,024 that are recorded at a time" in cli(verb, found.path).stdout

@@ -104,16 +104,25 @@ def _steps(trace: Trace, process: int) -> Iterator[tuple[int, int, _Step]]:
         *(_Rss(mark.time, mark.rss) for mark in trace.marks if mark.process == process),
         *(_Rss(f.time, f.fell_to) for f in trace.faults if f.thread in mine and f.fell_to is not None),
     ]
-    highest = trace.processes[process].counters.get("rss_peak_pages", 0)
-    if highest > max(
-        (reading.pages for reading in readings), default=0
-    ):  # a signal handler's, of which no record tells
-        readings.append(_Rss(trace.processes[process].counters["rss_peak_ns"], highest))
-    for reading in readings:
+    for reading in [*readings, *_untold_peak(trace, process, readings)]:
         yield reading.time, 4, reading
     for snapshot in trace.snapshots:
         if snapshot.process == process:
             yield from _steps_of(trace, snapshot)
+
+
+def _untold_peak(trace: Trace, process: int, readings: list[_Rss]) -> list[_Rss]:
+    """The highest RSS if no record tells of it: a signal handler read it, or the kernel alone saw it."""
+    counters = trace.processes[process].counters
+    peak = max(readings, key=lambda reading: reading.pages, default=_Rss(0, 0))
+    handlers = _Rss(counters.get("rss_peak_ns", 0), counters.get("rss_peak_pages", 0))
+    found = [handlers] if handlers.pages > peak.pages else []
+    since, at = counters.get("rss_hwm_since_ns", 0), counters.get("rss_hwm_ns", 0)
+    kernels, highest = _pages(trace, counters.get("rss_hwm_kib", 0)), (found or [peak])[0]
+    if at > since and kernels - highest.pages > _untold(trace):
+        time = highest.time if since < highest.time < at else since + (at - since) // 2
+        return [_Rss(time, kernels)]
+    return found
 
 
 def _steps_of(trace: Trace, snapshot: Snapshot) -> Iterator[tuple[int, int, _Step]]:
@@ -482,7 +491,12 @@ def _lag(trace: Trace) -> int:
     system, _, release = trace.meta.get("kernel", "").partition(" ")
     numbers = [int(number) for number in re.findall(r"\d+", release)[:2]]
     lags = system == "Linux" and len(numbers) == 2 and numbers < [6, 16]
-    return 64 * int(trace.processes[0].meta.get("cpus", 1)) if lags else 0
+    return _untold(trace) if lags else 0
+
+
+def _untold(trace: Trace) -> int:
+    """Pages that the CPUs may keep to themselves: 64 each."""
+    return 64 * int(trace.processes[0].meta.get("cpus", 1))
 
 
 def _stacks(trace: Trace) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from oracle.frames import Frame, frame_of, instruction
-from oracle.records import Fault, Trace
+from oracle.records import Fault, Process, Trace
 
 K = TypeVar("K")
 
@@ -137,6 +137,15 @@ def _spread(costs: dict[K, Cost], stack: list[K], own: Cost) -> None:
         cost.by_time += own.by_time
 
 
+def _kernels_peak(trace: Trace, process: Process, seen: int) -> int:
+    """VmHWM, where it rose between two samples to more than was seen and than the CPUs keep to themselves; else 0."""
+    counters, page = process.counters, trace.page_size
+    high = counters.get("rss_hwm_kib", 0) * 1024
+    between = counters.get("rss_hwm_ns", 0) > counters.get("rss_hwm_since_ns", 0)
+    untold = 64 * int(trace.processes[0].meta.get("cpus", 1))
+    return high if between and high // page - seen // page > untold else 0
+
+
 def summarize(trace: Trace) -> list[ProcessSum]:
     """One sum a process, in the order of Trace.processes."""
     sums = [ProcessSum() for _ in trace.processes]
@@ -161,5 +170,6 @@ def summarize(trace: Trace) -> list[ProcessSum]:
     for process, own in zip(sums, trace.processes, strict=True):
         seen = own.counters.get("rss_peak_pages", 0) * trace.page_size
         process.rss_peak_least = max(process.rss_peak_least, seen)
+        process.rss_peak_least = max(process.rss_peak_least, _kernels_peak(trace, own, process.rss_peak_least))
         process.rss_peak_most = process.rss_peak_least + process.touched
     return sums

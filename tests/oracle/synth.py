@@ -418,6 +418,10 @@ def random_trace(seed: int, rounds: int = 12, faults: int = 25) -> Writer:
         for name, most in (("tracer_pages", 300), ("unowned_pages", 90), ("rss_peak_pages", 90_000)):
             if rng.randrange(4):
                 w.raw(counter(index, name, rng.randrange(most)))
+        if rng.randrange(2):
+            times = time // 3, time // 3 + rng.randrange(time // 3 + 1)
+            for name, value in zip(("kib", "since_ns", "ns"), (rng.randrange(400_000), *times), strict=True):
+                w.raw(counter(index, f"rss_hwm_{name}", value))
         if rng.randrange(4):
             w.raw(mark(index, time + 200_000, 2, rng.randrange(10_000)))
             w.raw(process_end(index, rng.randrange(3), rng.randrange(128), time + 200_000))

@@ -63,7 +63,8 @@ def story(folder: Path) -> bytes:
     w.events(t, [(1400, 10, 3), (1480, 7, 3), (1560, 11, 1010), (1560, 8, 0), (1640, 6, 4)])
     w.note(t, 1700, 1, 0, "half\x1b[31m, way")
     w.note(other, 1800, 6, 12, "")
-    for name, value in (("events", 9), ("events_lost", 12), ("event_waits", 0), ("rss_reads", 4)):
+    counters = {"events": 9, "events_lost": 17, "events_lost_slotless": 5, "event_waits": 0, "rss_reads": 4}
+    for name, value in counters.items():
         w.raw(encode.counter(p, name, value))
     w.raw(encode.mark(p, 2000, 2, 1010) + encode.process_end(p, 0, 0, 2100))
     return w.finish(2200)
@@ -116,6 +117,7 @@ def test_log_text(trace: Path) -> None:
     out = run("log", trace)
     assert all(line.isprintable() for line in out.splitlines())
     assert "12 events; rows of kind `lost` stand where they are missing" in out
+    assert "5 events of threads beyond the 1,024 that are recorded at a time" in out
     assert "this kernel's figure lags by up to 256.0 KiB" in out
     lines = out.splitlines()
     grown = next(line for line in lines if "+400" in line)

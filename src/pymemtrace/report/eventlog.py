@@ -72,8 +72,11 @@ def head(trace: "TraceFile") -> list[Text]:
 
 def losses(processes: "Iterable[ProcessRow]") -> str | None:
     """Events that are missing, in words; None: none are."""
-    lost = sum(p.counters.get("events_lost", 0) for p in processes)
-    return f"{count(lost, 'event')}; rows of kind `lost` stand where they are missing" if lost else None
+    found = [p.counters for p in processes]
+    lost, slotless = (sum(c.get(name, 0) for c in found) for name in ("events_lost", "events_lost_slotless"))
+    texts = [f"{count(lost - slotless, 'event')}; rows of kind `lost` stand where they are missing"]
+    texts = texts if lost > slotless else []
+    return "; ".join(texts + ([facts.slotless_text(slotless, "event")] if slotless else [])) or None
 
 
 def displaced(processes: "Iterable[ProcessRow]") -> str | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # The engine that looks at RSS at ticks, and its reason when nothing refused the better one.
 TIMER = "timer"
 ASKED_FOR = "asked for"
+# Of each process, alive at once: PMT_RINGS of the engine.
+THREADS_MAX = 1024
 # Stands for a file or function whose definition the trace does not have.
 UNKNOWN = "[unknown]"
 # What a native stack in code that belongs to no known library is called.
@@ -165,13 +167,20 @@ def losses(result: "Result") -> str | None:
     """What is missing, in words; None when nothing is."""
     if not result["lost"]:
         return None
-    if event_word(result) == "tick":
-        lost = count(result["lost"], "tick")
-        return f"{lost} came faster than the recorder could read them; what rose is in later ticks"
-    return (
-        f"{count(result['lost'], 'fault')} came faster than the recorder could read them; "
-        "what they touched is in the totals of later faults, labelled by time"
-    )
+    word = event_word(result)
+    slotless = sum(each["counters"].get("lost_slotless", 0) for each in result["processes"])
+    late = result["lost"] - slotless
+    rise = "what rose" if word == "tick" else "what they touched"
+    label = "" if word == "tick" else ", labelled by time"
+    where = f"; {rise} is in later {word}s{label}"
+    texts = [f"{count(late, word)} came faster than the recorder could read them"] if late > 0 else []
+    texts += [slotless_text(slotless, word)] if slotless else []
+    return "; ".join(texts) + where
+
+
+def slotless_text(lost: int, word: str) -> str:
+    """What is missing because there were more threads than can be recorded."""
+    return f"{count(lost, word)} of threads beyond the {THREADS_MAX:,} that are recorded at a time"
 
 
 def left_out(result: "Result") -> str | None:

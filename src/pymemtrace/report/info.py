@@ -60,7 +60,7 @@ def _size_text(trace: "TraceFile") -> str:
 def _events_text(trace: "TraceFile") -> str:
     r = trace.result
     text = f"{r['signals']:,} recorded"
-    if r["signals"]:
+    if r["signals"] and not _logged(trace):  # an event log's bytes are hardly theirs
         text += f", {r['fault_bytes'] / r['signals']:.1f} bytes each in the file"
     if facts.event_word(r) == "tick":
         return f"{text}, of {facts.events(r):,} in all"
@@ -70,14 +70,16 @@ def _events_text(trace: "TraceFile") -> str:
 
 def _log_facts(trace: "TraceFile") -> list[tuple[str, str]]:
     """Events in the file, and what one takes; faults and samples are in these bytes too."""
-    events = sum(p.counters.get("events", 0) for p in trace.processes)
-    left_out = trace.result["left_out"][4] if trace.result["left_out"] else 0
-    if not events - left_out:
+    events = _logged(trace)
+    if not events:
         return []
-    each = trace.result["fault_bytes"] / (events - left_out)
-    return [
-        ("events", f"{events - left_out:,} in the log, {each:.2f} bytes each with the faults and samples beside them")
-    ]
+    each = trace.result["fault_bytes"] / events
+    return [("events", f"{events:,} in the log, {each:.2f} bytes each with the faults and samples beside them")]
+
+
+def _logged(trace: "TraceFile") -> int:
+    left_out = trace.result["left_out"][4] if trace.result["left_out"] else 0
+    return sum(p.counters.get("events", 0) for p in trace.processes) - left_out
 
 
 def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str, str]]:
