@@ -82,6 +82,24 @@ pmt_hooks_code_slow(PyCodeObject *code)
     return decide(code, pmt_compat_top_frame_sigsafe(PyThreadState_Get()));
 }
 
+bool
+pmt_hooks_python_slow(PyCodeObject *code, unsigned kind, bool opens)
+{
+    return pmt_hooks_python_any(code, kind, opens);
+}
+
+bool
+pmt_hooks_c_end_slow(PyCodeObject *code, PyObject *callable, unsigned kind)
+{
+    return pmt_hooks_c_any(code, callable, kind);
+}
+
+bool
+pmt_hooks_line_slow(PyCodeObject *code, uint32_t line)
+{
+    return pmt_hooks_line_any(code, line);
+}
+
 uint32_t
 pmt_hooks_open_codes(uint32_t *out, uint32_t max, bool opens)
 {

@@ -35,9 +35,45 @@ pmt_hooks_code_at(pmt_lane_t *lane, PyCodeObject *code, bool opens)
     return lane->at_id;
 }
 
+// The same where nothing need be looked for; 0: it need.
+static inline uint32_t
+pmt_hooks_code_clear(const pmt_lane_t *lane, PyCodeObject *code, bool opens)
+{
+    if (!opens && lane->at == code) {
+        return lane->at_id;
+    }
+    if (PMT_UNLIKELY(!PyCode_Check(code))) {
+        return 0;
+    }
+    pmt_compat_identity_t is = pmt_compat_code_identity(code);
+    uint32_t found = pmt_code_table_peek(&pmt_session.codes, is.key, is.check);
+    return PMT_LIKELY(found & PMT_CODE_WANTED) ? found & PMT_CODE_ID : 0;
+}
+
+// The three below where a clear lane is not enough (hooks.c).
+bool pmt_hooks_python_slow(PyCodeObject *code, unsigned kind, bool opens);
+bool pmt_hooks_c_end_slow(PyCodeObject *code, PyObject *callable, unsigned kind);
+bool pmt_hooks_line_slow(PyCodeObject *code, uint32_t line);
+
 // An event of a Python function. False: its calls are not recorded.
 static inline bool
 pmt_hooks_python(PyCodeObject *code, unsigned kind, bool opens)
+{
+    uint64_t now = 0;
+    pmt_lane_t *lane = pmt_lane_clear(&now);
+    uint32_t id = lane ? pmt_hooks_code_clear(lane, code, opens) : 0;
+    if (PMT_UNLIKELY(id == 0)) {
+        return pmt_hooks_python_slow(code, kind, opens);
+    }
+    lane->at = code;
+    lane->at_id = id;
+    pmt_lane_put(lane, now, kind, id);
+    pmt_lane_publish(lane);
+    return true;
+}
+
+static inline bool
+pmt_hooks_python_any(PyCodeObject *code, unsigned kind, bool opens)
 {
     uint64_t now;
     pmt_lane_t *lane = pmt_lane_begin(&now, opens);
@@ -68,7 +104,7 @@ pmt_hooks_unwind(PyCodeObject *code, PyTypeObject *type)
 
 // An event of a C function that `code` calls. False: calls of that code are not recorded.
 static inline bool
-pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
+pmt_hooks_c_any(PyCodeObject *code, PyObject *callable, unsigned kind)
 {
     uint64_t now;
     if (pmt_callee_is_python(callable)) {
@@ -92,7 +128,43 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
 }
 
 static inline bool
+pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
+{
+    if (kind == PMT_EVENT_C_CALL) {
+        return pmt_hooks_c_any(code, callable, kind);
+    }
+    uint64_t now = 0;
+    pmt_lane_t *lane = pmt_lane_clear(&now);
+    if (PMT_UNLIKELY(!lane || lane->callee != callable || lane->at != code)) {
+        return pmt_hooks_c_end_slow(code, callable, kind);
+    }
+    pmt_lane_put(lane, now, kind, lane->callee_id);
+    pmt_lane_publish(lane);
+    return true;
+}
+
+static inline bool
 pmt_hooks_line(PyCodeObject *code, uint32_t line)
+{
+    uint64_t now = 0;
+    pmt_lane_t *lane = pmt_lane_clear(&now);
+    uint32_t id = lane ? pmt_hooks_code_clear(lane, code, false) : 0;
+    if (PMT_UNLIKELY(id == 0)) {
+        return pmt_hooks_line_slow(code, line);
+    }
+    lane->at = code;
+    lane->at_id = id;
+    if (id != lane->code) {
+        lane->code = id;
+        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
+    }
+    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
+    pmt_lane_publish(lane);
+    return true;
+}
+
+static inline bool
+pmt_hooks_line_any(PyCodeObject *code, uint32_t line)
 {
     uint64_t now;
     pmt_lane_t *lane = pmt_lane_begin(&now, false);

@@ -52,6 +52,15 @@ pmt_code_table_find_sigsafe(const pmt_code_table_t *table, uint64_t code, uint32
     return pmt_code_table_find_slow_sigsafe(table, code, check);
 }
 
+// The same for a code object that stands where it belongs, else 0: for the way of each event, which calls nothing.
+static inline uint32_t
+pmt_code_table_peek(const pmt_code_table_t *table, uint64_t code, uint32_t check)
+{
+    const pmt_code_entry_t *entry = &table->entries[pmt_code_table_place(code) & (table->size - 1)];
+    uint64_t check_id = atomic_load_explicit(&entry->code, memory_order_acquire) == code ? atomic_load_explicit(&entry->check_id, memory_order_acquire) : 0;
+    return check_id >> 32 == check ? (uint32_t)check_id : 0;
+}
+
 // What was decided about calls is to be decided anew.
 void pmt_code_table_forget_choices(pmt_code_table_t *table);
 uint32_t pmt_code_table_new_id_sigsafe(pmt_code_table_t *table);

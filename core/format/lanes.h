@@ -71,8 +71,8 @@ typedef struct pmt_lanes_s {
     uint64_t ticks, time_ns;  // the same moment by both clocks, when the lanes were made
     _Atomic uint64_t waits, wait_ns;  // times a full lane was waited for
     _Atomic uint64_t lost;            // events
-    _Atomic uint64_t lost_slotless;   // of them, those of threads for which no slot was left
     _Atomic uint64_t rss_reads;
+    _Atomic uint64_t lost_slotless;   // of the lost, those of threads for which no slot was left
 } pmt_lanes_t;
 _Static_assert(sizeof(pmt_lanes_t) <= PMT_SHARED_PAGE, "one page");
 

@@ -66,7 +66,6 @@ typedef struct pmt_shared_s {
     // counters, shown in the trace under these names
     _Atomic uint64_t tracer_pages;   // pages that the tracer itself brought into the process
     _Atomic uint64_t lost;           // signalled faults not recorded
-    _Atomic uint64_t lost_slotless;  // of them, those of threads for which no slot was left
     _Atomic uint64_t waits;          // times a full ring was waited for
     _Atomic uint64_t wait_ns;
     _Atomic uint64_t nested;         // faults of the handler's own code
@@ -76,6 +75,7 @@ typedef struct pmt_shared_s {
     _Atomic uint64_t rss_peak_pages; // the highest RSS read at a fault
     _Atomic uint64_t rss_peak_ns;    // when, absolute
     _Atomic uint64_t moves, releases;  // records of each that were written
+    _Atomic uint64_t lost_slotless;  // of the lost, those of threads for which no slot was left
     // when a residency snapshot is due
     _Atomic uint64_t fell_at;        // absolute ns at which RSS was seen to have fallen well below rss_high; 0: it has not. The recorder clears it with a snapshot
     _Atomic uint64_t rss_high;       // pages: the highest RSS since the last snapshot, set back by the recorder
