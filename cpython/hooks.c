@@ -85,7 +85,17 @@ pmt_hooks_code_slow(PyCodeObject *code)
 bool
 pmt_hooks_python_slow(PyCodeObject *code, unsigned kind, bool opens)
 {
-    return pmt_hooks_python_any(code, kind, opens);
+    uint64_t now;
+    pmt_lane_t *lane = pmt_lane_begin(&now, opens);
+    uint32_t id = lane ? pmt_hooks_code_at(lane, code, opens) : 0;
+    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
+        return false;
+    }
+    if (PMT_LIKELY(lane != NULL)) {
+        pmt_lane_put(lane, now, kind, id);
+        pmt_lane_publish(lane);
+    }
+    return true;
 }
 
 bool
@@ -97,7 +107,22 @@ pmt_hooks_c_end_slow(PyCodeObject *code, PyObject *callable, unsigned kind)
 bool
 pmt_hooks_line_slow(PyCodeObject *code, uint32_t line)
 {
-    return pmt_hooks_line_any(code, line);
+    uint64_t now;
+    pmt_lane_t *lane = pmt_lane_begin(&now, false);
+    if (PMT_UNLIKELY(!lane)) {
+        return true;
+    }
+    uint32_t id = pmt_hooks_code_at(lane, code, false);
+    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
+        return false;
+    }
+    if (id != lane->code) {
+        lane->code = id;
+        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
+    }
+    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
+    pmt_lane_publish(lane);
+    return true;
 }
 
 uint32_t

@@ -50,7 +50,7 @@ pmt_hooks_code_clear(const pmt_lane_t *lane, PyCodeObject *code, bool opens)
     return PMT_LIKELY(found & PMT_CODE_WANTED) ? found & PMT_CODE_ID : 0;
 }
 
-// The three below where a clear lane is not enough (hooks.c).
+// The three below where a clear lane is not enough: hooks.c.
 bool pmt_hooks_python_slow(PyCodeObject *code, unsigned kind, bool opens);
 bool pmt_hooks_c_end_slow(PyCodeObject *code, PyObject *callable, unsigned kind);
 bool pmt_hooks_line_slow(PyCodeObject *code, uint32_t line);
@@ -69,22 +69,6 @@ pmt_hooks_python(PyCodeObject *code, unsigned kind, bool opens)
     lane->at_id = id;
     pmt_lane_put(lane, now, kind, id);
     pmt_lane_publish(lane);
-    return true;
-}
-
-static inline bool
-pmt_hooks_python_any(PyCodeObject *code, unsigned kind, bool opens)
-{
-    uint64_t now;
-    pmt_lane_t *lane = pmt_lane_begin(&now, opens);
-    uint32_t id = lane ? pmt_hooks_code_at(lane, code, opens) : 0;
-    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
-        return false;
-    }
-    if (PMT_LIKELY(lane != NULL)) {
-        pmt_lane_put(lane, now, kind, id);
-        pmt_lane_publish(lane);
-    }
     return true;
 }
 
@@ -154,27 +138,6 @@ pmt_hooks_line(PyCodeObject *code, uint32_t line)
     }
     lane->at = code;
     lane->at_id = id;
-    if (id != lane->code) {
-        lane->code = id;
-        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
-    }
-    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
-    pmt_lane_publish(lane);
-    return true;
-}
-
-static inline bool
-pmt_hooks_line_any(PyCodeObject *code, uint32_t line)
-{
-    uint64_t now;
-    pmt_lane_t *lane = pmt_lane_begin(&now, false);
-    if (PMT_UNLIKELY(!lane)) {
-        return true;
-    }
-    uint32_t id = pmt_hooks_code_at(lane, code, false);
-    if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
-        return false;
-    }
     if (id != lane->code) {
         lane->code = id;
         pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
