@@ -116,12 +116,7 @@ pmt_hooks_line_slow(PyCodeObject *code, uint32_t line)
     if (PMT_UNLIKELY(id == PMT_HOOKS_LEFT_OUT)) {
         return false;
     }
-    if (id != lane->code) {
-        lane->code = id;
-        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
-    }
-    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
-    pmt_lane_publish(lane);
+    pmt_hooks_put_line(lane, now, id, line);
     return true;
 }
 

@@ -127,6 +127,18 @@ pmt_hooks_c(PyCodeObject *code, PyObject *callable, unsigned kind)
     return true;
 }
 
+static inline void
+pmt_hooks_put_line(pmt_lane_t *lane, uint64_t now, uint32_t id, uint32_t line)
+{
+    if (id != lane->code) {
+        lane->code = id;
+        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
+    }
+    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
+    pmt_lane_publish(lane);
+}
+
+// Python is about to run another line. False: its lines are not recorded.
 static inline bool
 pmt_hooks_line(PyCodeObject *code, uint32_t line)
 {
@@ -138,11 +150,6 @@ pmt_hooks_line(PyCodeObject *code, uint32_t line)
     }
     lane->at = code;
     lane->at_id = id;
-    if (id != lane->code) {
-        lane->code = id;
-        pmt_lane_put(lane, now, PMT_EVENT_CODE, id);
-    }
-    pmt_lane_put(lane, now, PMT_EVENT_LINE, line & PMT_LANE_PAYLOAD_MAX);
-    pmt_lane_publish(lane);
+    pmt_hooks_put_line(lane, now, id, line);
     return true;
 }
