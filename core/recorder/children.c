@@ -67,11 +67,12 @@ last_with(const pmt_trace_t *trace, uint32_t pid)
     return process;
 }
 
-// It may have greeted before we hear of its birth.
+// It may have greeted, or been found, before we hear of its birth, and even have ended; another process that had its number has been told of to the end.
 static void
 on_fork(pmt_trace_t *trace, const pmt_kin_event_t *event)
 {
-    if (!pmt_process_find(trace, event->pid) && event->pid != pmt_prim_pid_sigsafe()) {
+    const pmt_process_t *known = last_with(trace, event->pid);
+    if ((!known || known->told_end >= 0) && event->pid != pmt_prim_pid_sigsafe()) {
         pmt_process_new(trace, event->pid, event->parent, event->time);
     }
 }
