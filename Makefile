@@ -47,12 +47,13 @@ fuzz: ## feed broken traces to the reader for FUZZ_SECONDS (default 120)
 	@tools/system-packages $(PACKAGES) clang
 	@tools/fuzz
 
-bench: ## measure against the bare programs, as this user and as an unprivileged one; then bench-events (two hours)
+bench: ## measure against the bare programs, as this user and as an unprivileged one; snapshots; then bench-events (two and a half hours)
 	@tools/system-packages $(PACKAGES)
 	@tools/venv "$(PYTHON)" .venv-bench -r bench/requirements.txt
 	.venv-bench/bin/python bench/compare.py $(BENCH)
 	.venv-bench/bin/python bench/compare.py --user 65534 $(BENCH)
 	.venv-bench/bin/python bench/compare.py --engine timer --rounds 3 $(BENCH)
+	.venv-bench/bin/python bench/snapshots.py $(BENCH)
 	@$(MAKE) --no-print-directory bench-events
 
 bench-events: ## what the event log costs, on each interpreter found: programs, and one event step by step (20 minutes each)

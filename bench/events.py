@@ -54,7 +54,7 @@ class Measured:
 
     @property
     def ratios(self) -> list[float]:
-        return over_neighbours(self, self.traced)  # type: ignore[arg-type]
+        return over_neighbours(self, self.traced)
 
     @property
     def ratio(self) -> float:
@@ -62,12 +62,12 @@ class Measured:
 
     @property
     def empty_ratios(self) -> list[float]:
-        return over_neighbours(self, self.empty)  # type: ignore[arg-type]
+        return over_neighbours(self, self.empty)
 
     @property
     def floors(self) -> list[float]:
         """The least hooks and what the fault engine adds, a round each."""
-        least, faults = (over_neighbours(self, runs) for runs in (self.least, self.faults))  # type: ignore[arg-type]
+        least, faults = (over_neighbours(self, runs) for runs in (self.least, self.faults))
         return [hooks + engine - 1 for hooks, engine in zip(least, faults, strict=True)]
 
     def counter(self, name: str) -> int:

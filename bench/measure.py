@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from launch import Launcher, Run
 from recorder_memory import RecorderMemory
@@ -77,7 +77,14 @@ class Result:
         return median(self.ratios) - startup_s / self.bare_s
 
 
-def over_neighbours(result: Result, runs: list[Run]) -> list[float]:
+class Neighbours(Protocol):
+    """Runs just before and just after those that are compared with them."""
+
+    bare: list[Run]
+    again: list[Run]
+
+
+def over_neighbours(result: Neighbours, runs: list[Run]) -> list[float]:
     """Each run over the mean of the two bare ones of its round."""
     rounds = zip(runs, result.bare, result.again, strict=True)
     return [2 * run.wall_s / (bare.wall_s + again.wall_s) for run, bare, again in rounds]

@@ -63,6 +63,19 @@ EVENT_MODES = (
     EventMode("with c calls", ("--calls",), 1.45, 1.90, 3.7, 2.0),
     EventMode("lines", ("--lines",), 2.0, 3.2, 4.0, 1.5),
 )
+
+
+@dataclass(frozen=True)
+class SnapshotTargets:
+    """Upper limits of what residency snapshots add: ratios of runs with them over runs without."""
+
+    geomean: float = 1.02
+    allocating: float = 1.05
+    stall_ms: float = 5.0
+
+
+SNAPSHOTS = SnapshotTargets()
+
 EVENT_TRACER_BYTES = 4 * MIB  # added to the traced process, and for each thread:
 EVENT_TRACER_THREAD_BYTES = 640 * KIB
 EVENT_RECORDER_BYTES = 32 * MIB

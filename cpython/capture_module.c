@@ -28,11 +28,11 @@ os_error(int err)
     return PyErr_SetFromErrno(PyExc_OSError);
 }
 
-PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None, events=False, releases=False) -> (engine, reason)\n\n"
+PyDoc_STRVAR(start_doc, "start(address, exact, confirm, rss_before, meta, engine, names=None, events=False, releases=False, unseen=False) -> (engine, reason)\n\n"
                         "Trace this process: `address` of the recorder's socket, `exact` keeps the fault period at 1, `confirm` waits for the recorder's answer, `rss_before`: pages before the\n"
                         "tracer was loaded (0: it was there before), `meta` is a dict[str, str] for the trace,\n"
                         "`names` a dict[int, str] or None of the threads that run already, by native id; `events`: hooks_on will follow;\n"
-                        "`releases`: record each call that gives memory back. In a fork child of a traced process it starts a session of the child's own.\n"
+                        "`releases`: record each call that gives memory back; `unseen`: take no residency snapshots. In a fork child of a traced process it starts a session of the child's own.\n"
                         "`engine`: to use: faults, timer, none or best. Returns the one that runs (with none memory is sampled all the same) and None, or the reason why it is not faults.\n"
                         "Raises OSError if nothing can be recorded.");
 
@@ -99,12 +99,12 @@ capture_start(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *address, *engine_name;
-    int exact, confirm, engine, events = 0, releases = 0;
+    int exact, confirm, engine, events = 0, releases = 0, unseen = 0;
     unsigned long long rss_before;
     PyObject *dict, *name_dict = Py_None;  // borrowed
     pmt_meta_t meta[META_MAX];
     char reason[PMT_REASON_MAX];
-    if (!PyArg_ParseTuple(args, "sppKO!s|Opp:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &name_dict, &events, &releases) ||
+    if (!PyArg_ParseTuple(args, "sppKO!s|Oppp:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &name_dict, &events, &releases, &unseen) ||
         (engine = engine_of(engine_name)) < 0) {
         return NULL;
     }
@@ -117,6 +117,7 @@ capture_start(PyObject *module, PyObject *args)
     options.engine = (pmt_engine_t)engine;
     options.events = events;
     options.releases = releases;
+    options.unseen = unseen;
     options.names = names;
     int err = pmt_session_start(&options, reason);
     PyMem_Free(names);

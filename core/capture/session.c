@@ -127,6 +127,7 @@ engine_name(pmt_engine_t engine)
 static int
 greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int event_fd, const char *reason)
 {
+    static const char unseen[] = "switched off by --no-snapshots";
     int socket = pmt_prim_connect_sigsafe(session->address);
     if (socket < 0) {
         return socket;
@@ -149,7 +150,7 @@ greet(pmt_session_t *session, const pmt_options_t *options, int shared_fd, int e
     for (size_t i = 0; i < options->name_count && !err; i++) {
         err = send_name(socket, session->pid, &options->names[i]);
     }
-    err = err ? err : pmt_residency_send_maps(session, socket);
+    err = err ? err : options->unseen ? pmt_session_send_meta(socket, "snapshots_reason", unseen, sizeof unseen - 1) : pmt_residency_send_maps(session, socket);
     const char ready = PMT_MESSAGE_READY;
     if (options->confirm) {
         err = err ? err : pmt_prim_send_sigsafe(socket, &ready, 1, NULL, 0);

@@ -73,6 +73,7 @@ typedef struct pmt_options_s {
     bool exact;
     bool events;   // hooks will be switched on
     bool releases; // follow what gives memory back
+    bool unseen;   // no residency snapshots
     bool confirm;  // wait until the recorder answers: it may have failed to start
     pmt_engine_t engine;  // to use
     const pmt_interp_t *interp;

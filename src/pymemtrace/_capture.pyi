@@ -12,6 +12,7 @@ def start(
     names: dict[int, str] | None = ...,
     events: bool = ...,
     releases: bool = ...,
+    unseen: bool = ...,
     /,
 ) -> tuple[str, str | None]: ...
 def stop() -> None: ...

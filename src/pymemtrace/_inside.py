@@ -122,21 +122,28 @@ def start(capture: "Any", address: str, options: list[str], *, confirm: bool) ->
     elif wanted_events(options) is not None:
         _leave_children_alone(capture)
     try:
-        events = wanted_events(options) is not None
-        engine = wanted_engine(options)
-        exact, releases = "exact" in options, "releases" in options
-        answer = capture.start(address, exact, confirm, _rss_before, _meta(), engine, None, events, releases)
+        engine, reason = _start_session(capture, address, options, _rss_before, confirm=confirm)
     except OSError:
         capture.release_trap()
         lead_no_more()
         raise
     capture.name_thread("MainThread")
-    engine, reason = answer
     if engine != "faults":
         capture.release_trap()
     if engine == "timer":
         _keep_ticks_apart(capture)
     return engine, reason
+
+
+def _start_session(
+    capture: "Any", address: str, options: list[str], rss_before: int, *, confirm: bool
+) -> tuple[str, str | None]:
+    exact, releases, unseen = (word in options for word in ("exact", "releases", "unseen"))
+    engine, events = wanted_engine(options), wanted_events(options) is not None
+    answer: tuple[str, str | None] = capture.start(
+        address, exact, confirm, rss_before, _meta(), engine, None, events, releases, unseen
+    )
+    return answer
 
 
 def _follow(capture: "Any", address: str, options: list[str]) -> None:
@@ -147,8 +154,7 @@ def _follow(capture: "Any", address: str, options: list[str]) -> None:
 
     def go_on() -> None:
         try:
-            engine, releases = wanted_engine(options), "releases" in options
-            capture.start(address, "exact" in options, False, 0, _meta(), engine, None, events is not None, releases)
+            _start_session(capture, address, options, 0, confirm=False)
         except OSError:
             capture.hooks_off()
             return  # the recorder has gone: the child is on its own

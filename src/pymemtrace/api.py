@@ -237,7 +237,7 @@ def _is_number(text: str) -> bool:
 def snapshot_problem(error: int) -> str:
     """Why there is no snapshot, or not all of it."""
     if error == errno.ENOTSUP:
-        return "no snapshot: this process's /proc/self/pagemap cannot be read (pymemtrace report says why)"
+        return "no snapshot: nobody looks at this process's pages (pymemtrace report says why)"
     if error == errno.ETIME:
         return "the snapshot is not complete: there was not enough time to look at all pages"
     return f"no snapshot: the recorder does not answer ({os.strerror(error)})"

@@ -180,7 +180,7 @@ def test_run_paused(user: str) -> None:
 
 def test_paused_contradicts_what_is_attachs_to_say() -> None:
     short = {"--output": ["-o", "x.pmt"], "--force": ["-f"]}
-    for name in "--output", "--force", "--exact", "--no-follow":
+    for name in "--output", "--force", "--exact", "--no-follow", "--no-snapshots":
         option = short.get(name, [name])
         done = cli("run", "--paused", *option, TARGETS / "hello.py")
         assert_one_line(done)

@@ -179,12 +179,26 @@ with pymemtrace.trace("x.pmt", quiet=True):
 """
     done = run([sys.executable, "-c", code], user="unprivileged", cwd=folder)
     assert (done.status, done.stderr) == (0, "")
-    assert done.stdout.startswith("no snapshot: this process's /proc/self/pagemap cannot be read")
+    assert done.stdout.startswith("no snapshot: nobody looks at this process's pages")
     found = pmt.decode((folder / "x.pmt").read_bytes())
     assert reason(found) == "/proc/self/pagemap cannot be read (Permission denied)"
     assert found.snapshots == []
     assert {figure.name for figure in found.allocators} >= {"pymalloc_arenas", "malloc_held"}
     assert sum(fault.rise for fault in found.faults) >= (8 << 20) // PAGE
+
+
+@pytest.mark.parametrize("way", ["fork", "python"])
+def test_switched_off(way: str) -> None:
+    """Then none is taken, of a child neither; the faults are there, and the report says what it cannot know."""
+    traced = trace("family.py", way, user=any_user(), options=["--no-snapshots"])
+    found = pmt.decode(traced.path.read_bytes())
+    assert traced.status == 0
+    assert found.snapshots == []
+    assert [each.meta["snapshots_reason"] for each in found.processes] == ["switched off by --no-snapshots"] * 2
+    assert found.faults
+    shown = cli("report", traced.path)
+    assert "no residency snapshots (switched off by --no-snapshots)" in shown.stdout
+    assert shown.status == 0
 
 
 def test_hidden_processes() -> None:

@@ -32,6 +32,8 @@ options:
       --releases exact
                       record which line gave memory back to the system, and how much: each munmap, madvise
                       and brk then costs some 15 us; given up where that is more than 2 % of the run time
+      --no-snapshots  never look which pages are there: reports then say what was touched, and of what
+                      is resident an upper bound
       --no-follow     trace this process alone, not the Python processes it starts
       --engine ENGINE how memory is given to lines: faults (page faults, exact), timer (the growth
                       between ticks of a few ms, approximate; works where the kernel refuses page
@@ -68,6 +70,7 @@ _FLAGS = {
     "--quiet": "quiet",
     "--exact": "exact",
     "--no-follow": "alone",
+    "--no-snapshots": "unseen",
     "--paused": "paused",
     "--calls": "calls",
     "--lines": "lines",
@@ -95,7 +98,7 @@ class _Options:
 
     def __init__(self) -> None:
         self.output: str | None = None
-        self.force = self.quiet = self.exact = self.alone = self.paused = False
+        self.force = self.quiet = self.exact = self.alone = self.unseen = self.paused = False
         self.calls = self.lines = self.no_c_calls = self.drop = False
         self.include: list[str] = []
         self.exclude: list[str] = []
@@ -238,6 +241,8 @@ def _check_paused(options: _Options) -> None:
         raise _usage(
             f"--paused and --{'lines' if options.lines else 'calls'} contradict each other: attach records no events"
         )
+    if options.unseen:
+        raise _usage("--paused and --no-snapshots contradict each other: attach takes snapshots")
     for name, value in asked.items():
         if value:
             raise _usage(f"--paused and {name} contradict each other: give {name} to pymemtrace attach")
@@ -391,7 +396,7 @@ def _record(options: _Options, path: str, output: int) -> "Recorder":
 
 def _start(options: _Options, program: "Program", path: str, recorder: "Recorder") -> None:
     """Let the program run."""
-    words = [word for word in ("exact", "quiet", "alone") if getattr(options, word)]
+    words = [word for word in ("exact", "quiet", "alone", "unseen") if getattr(options, word)]
     words += [options.engine] if options.engine else []
     words += ["releases"] if options.releases else []
     words += _event_words(options)
