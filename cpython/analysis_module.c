@@ -64,8 +64,8 @@ static PyObject *
 thread_item(result_t *result, uint32_t number)
 {
     const pmt_thread_row_t *t = &result->profile.threads[number];
-    return Py_BuildValue("(IKNKK)", t->process, (unsigned long long)t->tid, text(result, t->name), bytes(result, t->touched.pages),
-                         (unsigned long long)t->touched.faults);
+    return Py_BuildValue("(IKNKKKK)", t->process, (unsigned long long)t->tid, text(result, t->name), bytes(result, t->touched.pages),
+                         (unsigned long long)t->touched.faults, bytes(result, t->touched.by_time), bytes(result, t->touched.fill));
 }
 
 static const pmt_row_t *
@@ -85,24 +85,24 @@ static PyObject *
 line_item(result_t *result, uint32_t number)
 {
     const pmt_row_t *r = row(&result->tables.lines, number);
-    return Py_BuildValue("(IKKKK)", number, bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
-                         bytes(result, r->self.by_time));
+    return Py_BuildValue("(IKKKKK)", number, bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
+                         bytes(result, r->self.by_time), bytes(result, r->self.fill));
 }
 
 static PyObject *
 function_item(result_t *result, uint32_t number)
 {
     const pmt_row_t *r = row(&result->tables.functions, number);
-    return Py_BuildValue("(NINKKKK)", text(result, r->key.file), r->key.first_line, text(result, r->key.name), bytes(result, r->self.pages),
-                         bytes(result, r->total), (unsigned long long)r->self.faults, bytes(result, r->self.by_time));
+    return Py_BuildValue("(NINKKKKK)", text(result, r->key.file), r->key.first_line, text(result, r->key.name), bytes(result, r->self.pages),
+                         bytes(result, r->total), (unsigned long long)r->self.faults, bytes(result, r->self.by_time), bytes(result, r->self.fill));
 }
 
 static PyObject *
 file_item(result_t *result, uint32_t number)
 {
     const pmt_row_t *r = row(&result->tables.files, number);
-    return Py_BuildValue("(NKKKK)", text(result, r->key.file), bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
-                         bytes(result, r->self.by_time));
+    return Py_BuildValue("(NKKKKK)", text(result, r->key.file), bytes(result, r->self.pages), bytes(result, r->total), (unsigned long long)r->self.faults,
+                         bytes(result, r->self.by_time), bytes(result, r->self.fill));
 }
 
 static PyObject *
@@ -121,21 +121,21 @@ place_item(result_t *result, const pmt_place_t *place, const pmt_weight_t *weigh
         Py_RETURN_NONE;
     }
     return Py_BuildValue(format, text(result, place->path), (unsigned long long)place->offset, bytes(result, weight->pages),
-                         (unsigned long long)weight->faults, bytes(result, weight->by_time));
+                         (unsigned long long)weight->faults, bytes(result, weight->by_time), bytes(result, weight->fill));
 }
 
 static PyObject *
 native_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    return place_item(result, place, &place->native, "(NKKKK)");
+    return place_item(result, place, &place->native, "(NKKKKK)");
 }
 
 static PyObject *
 site_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
-    return place_item(result, place, &place->all, "(NKKK)");  // without by_time
+    return place_item(result, place, &place->all, "(NKKK)");  // without by_time and fill
 }
 
 // Sorts a list of tuples by the number at `column`, descending; equal ones keep their order.

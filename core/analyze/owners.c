@@ -454,14 +454,14 @@ pmt_owners_fini(pmt_owners_t *owners)
 static void
 clear(pmt_weight_t *weight)
 {
-    weight->pages = 0;
-    weight->by_time = 0;
+    weight->pages = weight->by_time = weight->fill = 0;
 }
 
 static void
 add_pages(pmt_weight_t *weight, const change_t *change)
 {
     weight->pages += (uint64_t)change->pages[0] + (uint64_t)change->pages[1] + (uint64_t)change->pages[2];
+    weight->fill += (uint64_t)change->pages[1];
     weight->by_time += (uint64_t)change->pages[2];
 }
 

@@ -12,6 +12,7 @@ typedef struct pmt_weight_s {
     uint64_t pages;    // touched
     uint64_t faults;
     uint64_t by_time;  // pages of those labelled so
+    uint64_t fill;     // pages found by fill (owners.h); of what was touched none
 } pmt_weight_t;
 
 // A frame below its parent, as recorded: code object and instruction offset.

@@ -33,6 +33,7 @@ add_weight(pmt_weight_t *to, const pmt_weight_t *weight)
     to->pages += weight->pages;
     to->faults += weight->faults;
     to->by_time += weight->by_time;
+    to->fill += weight->fill;
 }
 
 static pmt_frame_name_t

@@ -47,19 +47,20 @@ class Result(TypedDict):
     fault_bytes: int  # stored bytes of the blocks, all in all (for bytes per fault)
     meta: dict[str, str]
     processes: list[Process]
-    # process index, tid, name, bytes, faults
-    threads: list[tuple[int, int, str, int, int]]
+    # how bytes were found: those labelled "by time", those found "by fill"; the rest is exact
+    # process index, tid, name, bytes, faults, by time, fill
+    threads: list[tuple[int, int, str, int, int, int, int]]
     # file, line (0: unknown), qualified name, first line. "" as file and name: the code object's definition was lost
     frames: list[tuple[str, int, str, int]]
-    # frame index, self bytes, total bytes, faults (self), bytes of self labelled "by time"; sorted by self, descending
-    lines: list[tuple[int, int, int, int, int]]
-    # (file, first line, qualified name), self, total, faults, by time
-    functions: list[tuple[str, int, str, int, int, int, int]]
-    # file, self, total, faults, by time
-    files: list[tuple[str, int, int, int, int]]
+    # frame index, self bytes, total bytes, faults (self), of self by time and fill; sorted by self, descending
+    lines: list[tuple[int, int, int, int, int, int]]
+    # (file, first line, qualified name), self, total, faults, by time, fill
+    functions: list[tuple[str, int, str, int, int, int, int, int]]
+    # file, self, total, faults, by time, fill
+    files: list[tuple[str, int, int, int, int, int]]
     # stacks without a Python frame: module path ("" unknown), offset of the instruction (or of the caller outside the C
-    # library) in the module's file, bytes, faults, by time
-    native: list[tuple[str, int, int, int, int]]
+    # library) in the module's file, bytes, faults, by time, fill
+    native: list[tuple[str, int, int, int, int, int]]
     # every fault by the interrupted native instruction: module path, offset in the module's file, bytes, faults
     sites: list[tuple[str, int, int, int]]
     # the call tree; node 0 is the root: parent node, frame index (-1: none), self, total, faults; parents first

@@ -42,6 +42,13 @@ class Books:
     stacks: Counter[Stack]
     native: Counter[tuple[str, int]]  # of the stacks without a Python frame
     threads: Counter[int]
+    found: Counter[tuple[object, str]]  # of each innermost frame, place in native code and thread: how its bytes were found
+
+    def find(self, owner: object, size: int, by_time: int, fill: int) -> None:
+        """Add what the analysis says of an owner."""
+        for how, part in (EXACT, size - by_time - fill), (FILL, fill), (BY_TIME, by_time):
+            if part:
+                self.found[owner, how] += part
 
 
 def stack_of(trace: Trace, node: int) -> Stack:
@@ -54,13 +61,16 @@ def stack_of(trace: Trace, node: int) -> Stack:
 
 
 def of_oracle(trace: Trace, found: History, time: int) -> Books:
-    books = Books(Counter(), Counter(), Counter(), Counter())
+    books = Books(Counter(), Counter(), Counter(), Counter(), Counter())
     for (owner, how), pages in found.at(time).items():
         size = pages * trace.page_size
         books.kinds[how if isinstance(owner, Owner) else owner] += size
         if isinstance(owner, Owner):
-            books.stacks[stack_of(trace, owner.node)] += size
-            books.threads[trace.threads[owner.thread].tid] += size
+            stack, tid = stack_of(trace, owner.node), trace.threads[owner.thread].tid
+            books.stacks[stack] += size
+            books.threads[tid] += size
+            for one in tid, stack[-1] if stack else owner.native:
+                books.found[one, how] += size
             if owner.native is not None:
                 books.native[owner.native] += size
     return books
@@ -71,15 +81,19 @@ def of_analysis(result: _analysis.Result) -> Books:
     assert result["held"]
     _, before, file, shared, kernel, tracer, exact, fill, by_time = result["held"][0]
     kinds = {BEFORE: before, FILE: file, SHARED: shared, KERNEL: kernel, TRACER: tracer}
-    books = Books(Counter(kinds | {EXACT: exact, FILL: fill, BY_TIME: by_time}), Counter(), Counter(), Counter())
+    books = Books(Counter(kinds | {EXACT: exact, FILL: fill, BY_TIME: by_time}), Counter(), Counter(), Counter(), Counter())
     stacks: list[Stack] = []
     for parent, frame, own, *_ in result["tree"]:
         stacks.append((*stacks[parent], Frame(*result["frames"][frame])) if frame >= 0 else ())
         books.stacks[stacks[-1]] += own
-    for path, offset, size, *_ in result["native"]:
+    for frame, own, _, _, *how in result["lines"]:
+        books.find(Frame(*result["frames"][frame]), own, *how)
+    for path, offset, size, _, *how in result["native"]:
         books.native[path, offset] += size
-    for _, tid, _, size, _ in result["threads"]:
+        books.find((path, offset), size, *how)
+    for _, tid, _, size, _, *how in result["threads"]:
         books.threads[tid] += size
+        books.find(tid, size, *how)
     return books
 
 
@@ -97,7 +111,7 @@ def check_owners(run: Resident) -> None:
     for result in moments(run.path, trace.processes[0].pid):
         assert result["at_ns"] is not None
         mine, theirs = of_oracle(trace, found, result["at_ns"]), of_analysis(result)
-        for name in "kinds", "stacks", "native", "threads":
+        for name in "kinds", "stacks", "native", "threads", "found":
             ours, others = getattr(mine, name), getattr(theirs, name)
             differences = {key: (ours[key], others[key]) for key in ours | others if ours[key] != others[key]}
             assert not differences, f"{name} at {result['at_ns']} ns (oracle, analysis): {differences}"

@@ -302,7 +302,7 @@ class Traced(Outcome):
     report: dict[str, Any]
 
     def function(self, name: str, file: str | None = None) -> dict[str, int]:
-        """The sums of self, total, faults and by_time over the rows of a function."""
+        """The sums of self, total, faults and how they were found over the rows of a function."""
         return _sums(row for row in self.report["by_function"] if row["function"] == name and _is(row, file))
 
     def line(self, number: int, file: str) -> dict[str, int]:
@@ -315,7 +315,7 @@ def _is(row: dict[str, Any], file: str | None) -> bool:
 
 
 def _sums(rows: Iterator[dict[str, Any]]) -> dict[str, int]:
-    sums = {"self": 0, "total": 0, "faults": 0, "by_time": 0}
+    sums = {"self": 0, "total": 0, "faults": 0, "exact": 0, "fill": 0, "by_time": 0}
     for row in rows:
         for key in sums:
             sums[key] += row[key]

@@ -66,11 +66,11 @@ SCHEMA: dict[str, Any] = {
     "touched": {"total": int, "kernel": int, "tracer": int},
     "by_line": [
         {"file": (str, type(None)), "line": (int, type(None)), "function": str}
-        | {"self": int, "total": int, "faults": int, "by_time": int}
+        | {"self": int, "total": int, "faults": int, "exact": int, "fill": int, "by_time": int}
     ],
     "by_function": [
         {"file": (str, type(None)), "first_line": (int, type(None)), "function": str}
-        | {"self": int, "total": int, "faults": int, "by_time": int}
+        | {"self": int, "total": int, "faults": int, "exact": int, "fill": int, "by_time": int}
     ],
     "by_module": [{"self": int, "total": int, "faults": int}],
     "by_file": [{"file": str, "self": int, "total": int, "faults": int}],

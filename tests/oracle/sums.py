@@ -17,6 +17,7 @@ class Cost:
     total: int = 0
     faults: int = 0
     by_time: int = 0
+    fill: int = 0  # of what was touched none
 
 
 @dataclass

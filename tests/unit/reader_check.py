@@ -22,7 +22,7 @@ def costly(costs: Mapping[K, Cost]) -> dict[K, Cost]:
 
 
 def rows(listed: Iterable[tuple[Any, ...]], width: int) -> dict[Any, Cost]:
-    """Rows of a key of `width` values, self, total, faults, by_time."""
+    """Rows of a key of `width` values, self, total, faults, by_time, fill."""
     costs = {row[0] if width == 1 else tuple(row[:width]): Cost(*row[width:]) for row in listed}
     assert len(costs) == len(list(listed)), "a key stands twice"
     return costly(costs)
@@ -117,15 +117,15 @@ def check(outcome: Outcome, data: bytes, pid: int | None = None, trace: Trace | 
     assert rows(result["files"], 1) == costly(expected.files)
 
     threads = [
-        (thread.process, thread.tid, thread.name, cost.total, cost.faults)
+        (thread.process, thread.tid, thread.name, cost.total, cost.faults, cost.by_time, cost.fill)
         for thread, cost in ((trace.threads[index], cost) for index, cost in expected.threads.items())
     ]
     listed = result["threads"]
     if pid is not None:  # idle threads, of this process or others, may be listed or not
-        threads, listed = [[t for t in some if t[3:] != (0, 0)] for some in (threads, listed)]
+        threads, listed = [[t for t in some if any(t[3:])] for some in (threads, listed)]
     assert sorted(listed) == sorted(threads)
 
-    native = [(path, offset, size, size, faults, by_time) for path, offset, size, faults, by_time in result["native"]]
+    native = [(path, offset, size, size, *costs) for path, offset, size, *costs in result["native"]]
     assert by_instruction(rows(native, 2)) == by_instruction(expected.native)
     sites = [(path, offset, size, size, faults, 0) for path, offset, size, faults in result["sites"]]
     for cost in expected.sites.values():

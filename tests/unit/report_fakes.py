@@ -45,9 +45,9 @@ def result(**changes: Any) -> dict[str, Any]:
     lines 6 + 3 + 1 MiB, native 1 MiB + 2 pages, kernel 1 MiB, tracer 16 pages.
     """
     native = [
-        ("/usr/lib/libblas.so", 0x1000, MIB - PAGE, 255, PAGE),
-        ("/usr/lib/libblas.so", 0x2000, PAGE, 1, 0),
-        ("", 0, 2 * PAGE, 2, 0),
+        ("/usr/lib/libblas.so", 0x1000, MIB - PAGE, 255, PAGE, 0),
+        ("/usr/lib/libblas.so", 0x2000, PAGE, 1, 0, 0),
+        ("", 0, 2 * PAGE, 2, 0, 0),
     ]
     return {
         "version": (1, 0),
@@ -69,7 +69,7 @@ def result(**changes: Any) -> dict[str, Any]:
             "user": "1000",
         },
         "processes": [process()],
-        "threads": [(0, 101, "worker", 2 * MIB, 512), (0, 100, "MainThread", 10 * MIB, 2560)],
+        "threads": [(0, 101, "worker", 2 * MIB, 512, 0, 0), (0, 100, "MainThread", 10 * MIB, 2560, 0, 0)],
         "frames": [
             ("/app/app.py", 12, "main", 10),
             ("/app/app.py", 22, "build.<locals>.row", 20),
@@ -77,21 +77,21 @@ def result(**changes: Any) -> dict[str, Any]:
             ("", 0, "", 0),
         ],
         "lines": [
-            (1, 6 * MIB, 6 * MIB, 1536, 0),
-            (2, 3 * MIB, 3 * MIB, 768, MIB),
-            (3, MIB, MIB, 256, 0),
-            (0, 0, 10 * MIB, 0, 0),
+            (1, 6 * MIB, 6 * MIB, 1536, 0, 0),
+            (2, 3 * MIB, 3 * MIB, 768, MIB, 0),
+            (3, MIB, MIB, 256, 0, 0),
+            (0, 0, 10 * MIB, 0, 0, 0),
         ],
         "functions": [
-            ("/app/app.py", 20, "build.<locals>.row", 6 * MIB, 6 * MIB, 1536, 0),
-            ("/lib/python/json/decoder.py", 343, "JSONDecoder.raw_decode", 3 * MIB, 3 * MIB, 768, MIB),
-            ("", 0, "", MIB, MIB, 256, 0),
-            ("/app/app.py", 10, "main", 0, 10 * MIB, 0, 0),
+            ("/app/app.py", 20, "build.<locals>.row", 6 * MIB, 6 * MIB, 1536, 0, 0),
+            ("/lib/python/json/decoder.py", 343, "JSONDecoder.raw_decode", 3 * MIB, 3 * MIB, 768, MIB, 0),
+            ("", 0, "", MIB, MIB, 256, 0, 0),
+            ("/app/app.py", 10, "main", 0, 10 * MIB, 0, 0, 0),
         ],
         "files": [
-            ("/app/app.py", 6 * MIB, 10 * MIB, 1536, 0),
-            ("/lib/python/json/decoder.py", 3 * MIB, 3 * MIB, 768, MIB),
-            ("", MIB, MIB, 256, 0),
+            ("/app/app.py", 6 * MIB, 10 * MIB, 1536, 0, 0),
+            ("/lib/python/json/decoder.py", 3 * MIB, 3 * MIB, 768, MIB, 0),
+            ("", MIB, MIB, 256, 0, 0),
         ],
         "native": native,
         "sites": [],
@@ -137,7 +137,7 @@ def nasty() -> dict[str, Any]:
     answer["functions"] = [(f"/app/{NASTY}.py", 1, NASTY, *row[3:]) for row in answer["functions"]]
     answer["files"] = [(f"/app/{NASTY}.py", *row[1:]) for row in answer["files"]]
     answer["native"] = [(f"/lib/{NASTY}.so", *row[1:]) for row in answer["native"]]
-    answer["threads"] = [(0, 100, NASTY, MIB, 1)]
+    answer["threads"] = [(0, 100, NASTY, MIB, 1, 0, 0)]
     answer["meta"] = dict.fromkeys(answer["meta"], NASTY)
     meta = {"engine": NASTY, "engine_reason": NASTY, "allocator": NASTY, "sys_path": NASTY}
     answer["processes"] = [process(meta=meta)]

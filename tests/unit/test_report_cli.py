@@ -32,7 +32,7 @@ def deep(levels: int) -> dict[str, Any]:
     tree += [(level, level % 2, 0, total, 0) for level in range(levels)]
     tree += [(levels + level, 2, 0, total, 0) for level in range(levels)]
     tree[-1] = (2 * levels - 1, 2, total, total, 256)
-    return empty(frames=frames, lines=[(2, total, total, 256, 0)], tree=tree, touched_total=total)
+    return empty(frames=frames, lines=[(2, total, total, 256, 0, 0)], tree=tree, touched_total=total)
 
 
 @pytest.mark.parametrize("verb", ["report", "tree", "info"])

@@ -110,7 +110,7 @@ def test_json_follows_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert set(found["by_line"][0]) >= {"file", "line", "function", "self", "total", "faults"}
     assert set(found["by_function"][0]) >= {"file", "first_line", "function", "self", "total", "faults"}
     assert set(found["by_module"][0]) >= {"module", "file", "self", "total", "faults"}
-    assert set(found["by_file"][0]) == {"file", "self", "total", "faults", "by_time"}
+    assert set(found["by_file"][0]) == {"file", "self", "total", "faults", "exact", "fill", "by_time"}
     assert [(t["pid"], t["tid"], t["name"], t["bytes"]) for t in found["by_thread"]] == [
         (100, 100, "MainThread", 10 * MIB),
         (100, 101, "worker", 2 * MIB),

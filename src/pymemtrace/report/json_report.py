@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pymemtrace.report import facts
-from pymemtrace.report.model import At, FileRow, FunctionRow, LineRow, ModuleRow, TreeNode
+from pymemtrace.report.model import At, FileRow, FunctionRow, LineRow, ModuleRow, ThreadRow, TreeNode
 
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
@@ -48,7 +48,8 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
         "by_module": [{"module": r.module, "file": r.file, **_sums(r)} for r in trace.by_module],
         "by_file": [{"file": r.file, **_sums(r)} for r in trace.by_file],
         "by_thread": [
-            {"pid": r.pid, "tid": r.tid, "name": r.name, "bytes": r.bytes, "faults": r.faults} for r in trace.by_thread
+            {"pid": r.pid, "tid": r.tid, "name": r.name, "bytes": r.bytes, "faults": r.faults, **_found(r, r.bytes)}
+            for r in trace.by_thread
         ],
     }
 
@@ -176,4 +177,9 @@ def _process(process: Any) -> dict[str, Any]:
 
 
 def _sums(row: LineRow | FunctionRow | ModuleRow | FileRow) -> dict[str, int]:
-    return {"self": row.self_bytes, "total": row.total_bytes, "faults": row.faults, "by_time": row.by_time}
+    return {"self": row.self_bytes, "total": row.total_bytes, "faults": row.faults, **_found(row, row.self_bytes)}
+
+
+def _found(row: LineRow | FunctionRow | ModuleRow | FileRow | ThreadRow, size: int) -> dict[str, int]:
+    """How an owner's bytes were found; the sum is `size`."""
+    return {"exact": size - row.fill - row.by_time, "fill": row.fill, "by_time": row.by_time}

@@ -95,6 +95,7 @@ class LineRow:
     total_bytes: int  # with what it called
     faults: int
     by_time: int
+    fill: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class FunctionRow:
     total_bytes: int
     faults: int
     by_time: int
+    fill: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class ModuleRow:
     total_bytes: int
     faults: int
     by_time: int
+    fill: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class FileRow:
     total_bytes: int
     faults: int
     by_time: int
+    fill: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ class ThreadRow:
     name: str
     bytes: int
     faults: int
+    by_time: int
+    fill: int
 
 
 class CallRow(NamedTuple):

@@ -32,36 +32,38 @@ class Native(NamedTuple):
     bytes: int
     faults: int
     by_time: int
+    fill: int
+
+    @property
+    def costs(self) -> tuple[int, int, int, int, int]:
+        """As the other rows have them: self, total, faults, by_time, fill."""
+        return self.bytes, self.bytes, self.faults, self.by_time, self.fill
 
 
 def native_rows(result: "Result", symbols: FindsSymbols | None) -> list[Native]:
     """The stacks without a Python frame, merged by file and function; `symbols` None: by file alone."""
     sums: dict[tuple[str, str], list[int]] = {}
-    for path, offset, size, faults, by_time in result["native"]:
+    for path, offset, *costs in result["native"]:
         symbol = symbols.find(path, offset) if symbols is not None and path else None
-        _add(sums.setdefault((path or UNKNOWN, facts.native_name(path, symbol)), [0, 0, 0]), (size, faults, by_time))
+        _add(sums.setdefault((path or UNKNOWN, facts.native_name(path, symbol)), [0] * 4), costs)
     return [Native(file, function, *values) for (file, function), values in sums.items()]
 
 
 def line_rows(result: "Result", native: Iterable[Native]) -> list[model.LineRow]:
     """Rows by line, the most self bytes first."""
-    rows = [model.LineRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
-    for frame, self_bytes, total, faults, by_time in result["lines"]:
+    rows = [model.LineRow(n.file, None, n.function, *n.costs) for n in native]
+    for frame, *costs in result["lines"]:
         file, line, function, _first = result["frames"][frame]
-        rows.append(
-            model.LineRow(file or UNKNOWN, line or None, function or UNKNOWN, self_bytes, total, faults, by_time)
-        )
+        rows.append(model.LineRow(file or UNKNOWN, line or None, function or UNKNOWN, *costs))
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.line or 0, r.function))
     return rows
 
 
 def function_rows(result: "Result", native: Iterable[Native]) -> list[model.FunctionRow]:
     """Rows by function, the most self bytes first."""
-    rows = [model.FunctionRow(n.file, None, n.function, n.bytes, n.bytes, n.faults, n.by_time) for n in native]
-    for file, first, function, self_bytes, total, faults, by_time in result["functions"]:
-        rows.append(
-            model.FunctionRow(file or UNKNOWN, first or None, function or UNKNOWN, self_bytes, total, faults, by_time)
-        )
+    rows = [model.FunctionRow(n.file, None, n.function, *n.costs) for n in native]
+    for file, first, function, *costs in result["functions"]:
+        rows.append(model.FunctionRow(file or UNKNOWN, first or None, function or UNKNOWN, *costs))
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.first_line or 0, r.function))
     return rows
 
@@ -75,12 +77,12 @@ class NamesModules(Protocol):
 def module_rows(result: "Result", names: NamesModules) -> list[model.ModuleRow]:
     """Rows by file, named as modules; a library's native code is one row."""
     sums: dict[tuple[str, str], list[int]] = {}
-    for file, self_bytes, total, faults, by_time in result["files"]:
+    for file, *costs in result["files"]:
         key = (names(file), file or UNKNOWN)
-        _add(sums.setdefault(key, [0, 0, 0, 0]), (self_bytes, total, faults, by_time))
+        _add(sums.setdefault(key, [0] * 5), costs)
     for n in native_rows(result, None):
         key = (UNKNOWN if n.file == UNKNOWN else n.function, n.file)
-        _add(sums.setdefault(key, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
+        _add(sums.setdefault(key, [0] * 5), n.costs)
     rows = [model.ModuleRow(module, file, *values) for (module, file), values in sums.items()]
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.module, r.file))
     return rows
@@ -90,10 +92,10 @@ def file_rows(result: "Result") -> list[model.FileRow]:
     """Rows by file, the most self bytes first; native code is its library's, and of no known library together with
     Python code of no known file."""
     sums: dict[str, list[int]] = {}
-    for file, *values in result["files"]:
-        _add(sums.setdefault(file or UNKNOWN, [0, 0, 0, 0]), tuple(values))
+    for file, *costs in result["files"]:
+        _add(sums.setdefault(file or UNKNOWN, [0] * 5), costs)
     for n in native_rows(result, None):
-        _add(sums.setdefault(n.file, [0, 0, 0, 0]), (n.bytes, n.bytes, n.faults, n.by_time))
+        _add(sums.setdefault(n.file, [0] * 5), n.costs)
     rows = [model.FileRow(file, *values) for file, values in sums.items()]
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file))
     return rows
@@ -103,8 +105,8 @@ def thread_rows(result: "Result") -> list[model.ThreadRow]:
     """Rows by thread, the most bytes first."""
     processes = result["processes"]
     rows = [
-        model.ThreadRow(processes[process]["pid"], tid, name, size, faults)
-        for process, tid, name, size, faults in result["threads"]
+        model.ThreadRow(processes[process]["pid"], tid, name, *costs)
+        for process, tid, name, *costs in result["threads"]
     ]
     rows.sort(key=lambda r: (-r.bytes, r.pid, r.tid, r.name))
     return rows
@@ -167,6 +169,6 @@ def process_row(result: "Result", process: "Process", at: model.At | None = None
     )
 
 
-def _add(sums: list[int], values: tuple[int, ...]) -> None:
+def _add(sums: list[int], values: Iterable[int]) -> None:
     for at, value in enumerate(values):
         sums[at] += value

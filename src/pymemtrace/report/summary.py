@@ -84,11 +84,11 @@ def top_owners(result: "Result", number: int) -> list[tuple[int, str, str, int |
     """The rows by line with the most self bytes: (bytes, function, file, line). Native code is one row a library."""
     owners: list[tuple[int, str, str, int | None]] = []
     # The lines come sorted: the first few are enough.
-    for frame, owned, _total, _faults, _by_time in result["lines"][:number]:
+    for frame, owned, *_ in result["lines"][:number]:
         file, line, function, _first = result["frames"][frame]
         owners.append((owned, function or facts.UNKNOWN, file or facts.UNKNOWN, line or None))
     native: dict[str, int] = {}
-    for path, _offset, owned, _faults, _by_time in result["native"]:
+    for path, _offset, owned, *_ in result["native"]:
         native[path] = native.get(path, 0) + owned
     for path, owned in native.items():
         owners.append((owned, facts.native_name(path, None), path or facts.UNKNOWN, None))
