@@ -42,7 +42,9 @@ class Books:
     stacks: Counter[Stack]
     native: Counter[tuple[str, int]]  # of the stacks without a Python frame
     threads: Counter[int]
-    found: Counter[tuple[object, str]]  # of each innermost frame, place in native code and thread: how its bytes were found
+    found: Counter[
+        tuple[object, str]
+    ]  # of each innermost frame, place in native code and thread: how its bytes were found
 
     def find(self, owner: object, size: int, by_time: int, fill: int) -> None:
         """Add what the analysis says of an owner."""
@@ -81,7 +83,9 @@ def of_analysis(result: _analysis.Result) -> Books:
     assert result["held"]
     _, before, file, shared, kernel, tracer, exact, fill, by_time = result["held"][0]
     kinds = {BEFORE: before, FILE: file, SHARED: shared, KERNEL: kernel, TRACER: tracer}
-    books = Books(Counter(kinds | {EXACT: exact, FILL: fill, BY_TIME: by_time}), Counter(), Counter(), Counter(), Counter())
+    books = Books(
+        Counter(kinds | {EXACT: exact, FILL: fill, BY_TIME: by_time}), Counter(), Counter(), Counter(), Counter()
+    )
     stacks: list[Stack] = []
     for parent, frame, own, *_ in result["tree"]:
         stacks.append((*stacks[parent], Frame(*result["frames"][frame])) if frame >= 0 else ())
