@@ -119,6 +119,7 @@ capture_start(PyObject *module, PyObject *args)
     options.releases = releases;
     options.unseen = unseen;
     options.names = names;
+    pmt_python_allocator_warm();
     int err = pmt_session_start(&options, reason);
     PyMem_Free(names);
     if (err < 0) {

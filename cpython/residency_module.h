@@ -8,6 +8,8 @@
 
 // pmt_interp_t's allocator.
 bool pmt_python_allocator(uint64_t *held, uint64_t *used);
+// Brings in what that needs of the C library: before tracing starts those pages are the tracer's, at its end they would be nobody's.
+void pmt_python_allocator_warm(void);
 
 extern const char pmt_python_snapshot_doc[];
 PyObject *pmt_python_snapshot(PyObject *module, PyObject *name);
