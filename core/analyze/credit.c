@@ -98,6 +98,21 @@ youngest_of(const pmt_credits_t *credits, uint32_t owner, uint64_t limit)
     return later;
 }
 
+static uint64_t
+take_some(pmt_credits_t *credits, pmt_credit_t *credit, uint64_t pages)
+{
+    uint64_t taken = credit->pages < pages ? credit->pages : pages;
+    pmt_credits_take(credits, credit, taken);
+    return taken;
+}
+
+uint64_t
+pmt_credits_spend_born(pmt_credits_t *credits, uint32_t owner, uint64_t pages, uint64_t birth)
+{
+    pmt_credit_t *credit = pages && owner_of(credits, owner)->credit ? of_birth(credits, owner, birth) : NULL;
+    return credit ? take_some(credits, credit, pages) : 0;
+}
+
 uint64_t
 pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t limit, uint64_t pages, uint64_t *birth)
 {
@@ -106,10 +121,8 @@ pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t limit, uint64
     }
     pmt_credit_t *credit = of_birth(credits, owner, *birth);
     credit = credit ? credit : youngest_of(credits, owner, limit);
-    uint64_t taken = credit->pages < pages ? credit->pages : pages;
     *birth = credit->birth;
-    pmt_credits_take(credits, credit, taken);
-    return taken;
+    return take_some(credits, credit, pages);
 }
 
 pmt_credit_t *

@@ -24,6 +24,8 @@ int pmt_credits_lend(pmt_credits_t *credits, uint32_t owner, uint64_t birth, uin
 // Takes up to so many pages of an owner's credit that came in at one time: at *birth if there are some, else of the youngest born up to `limit`, else of the next later
 // ones. When they did is put there. How many; 0: it has none.
 uint64_t pmt_credits_spend(pmt_credits_t *credits, uint32_t owner, uint64_t limit, uint64_t pages, uint64_t *birth);
+// The same of what came in at `birth` alone.
+uint64_t pmt_credits_spend_born(pmt_credits_t *credits, uint32_t owner, uint64_t pages, uint64_t birth);
 // So many of one's, which it has.
 void pmt_credits_take(pmt_credits_t *credits, pmt_credit_t *credit, uint64_t pages);
 // How many in the list were born up to `limit`.

@@ -7,10 +7,6 @@
 #include "base/array.h"
 #include "format/wire.h"
 
-typedef struct gap_s {
-    uint64_t first, end;
-} gap_t;
-
 // ---- the mappings of a snapshot ----
 
 static int
@@ -36,11 +32,23 @@ mapping_behind(const pmt_space_t *space, uint64_t page)
     return low;
 }
 
-static const pmt_mapping_t *
-mapping_of(const pmt_space_t *space, uint64_t page)
+bool
+pmt_space_next_part(const pmt_space_t *space, pmt_gap_t *rest, pmt_gap_t *part, const pmt_mapping_t **mapping)
 {
-    uint32_t behind = mapping_behind(space, page);
-    return behind && page < space->mappings[behind - 1].end ? &space->mappings[behind - 1] : NULL;
+    uint32_t behind = mapping_behind(space, rest->first);
+    *part = *rest;
+    if (rest->first >= rest->end) {
+        return false;
+    }
+    *mapping = behind && rest->first < space->mappings[behind - 1].end ? &space->mappings[behind - 1] : NULL;
+    if (*mapping && (*mapping)->end < part->end) {
+        part->end = (*mapping)->end;
+    }
+    if (behind < space->mapping_count && space->mappings[behind].first < part->end) {
+        part->end = space->mappings[behind].first;
+    }
+    rest->first = part->end;
+    return true;
 }
 
 // Ends what lies outside all mappings of the snapshot.
@@ -126,7 +134,7 @@ next_page(const pmt_space_t *space, uint64_t from, uint64_t to, bool there)
 
 // The first pages in [from, to) without a life. False: all have one.
 static bool
-next_gap(const pmt_space_t *space, uint64_t from, uint64_t to, gap_t *gap)
+next_gap(const pmt_space_t *space, uint64_t from, uint64_t to, pmt_gap_t *gap)
 {
     gap->first = next_page(space, from, to, false);
     gap->end = next_page(space, gap->first, to, true);
@@ -178,11 +186,11 @@ window_alive(const void *context, const pmt_window_t *window)
 }
 
 static int
-fill_window(pmt_space_t *space, gap_t found, pmt_window_t window)
+fill_window(pmt_space_t *space, pmt_gap_t found, pmt_window_t window)
 {
     uint64_t first = pmt_window_first(&window), end = first + (UINT64_C(1) << (window.key & 15));
     uint64_t from = first > found.first ? first : found.first, to = end < found.end ? end : found.end;
-    gap_t gap;
+    pmt_gap_t gap;
     int err = 0;
     for (; !err && from < to && next_gap(space, from, to, &gap); from = gap.end) {
         err = pmt_space_settle(space, window.birth, gap.first, gap.end - gap.first, pmt_tag(window.owner, PMT_LIFE_EXACT), window.birth);
@@ -193,7 +201,7 @@ fill_window(pmt_space_t *space, gap_t found, pmt_window_t window)
 
 // The windows of one size that have pages of the gap: each place that one may have, or all that there are if these are fewer. They do not overlap.
 static int
-fill_windows_of(pmt_space_t *space, gap_t gap, unsigned bits)
+fill_windows_of(pmt_space_t *space, pmt_gap_t gap, unsigned bits)
 {
     const pmt_windows_t *windows = &space->windows;
     const uint64_t size = UINT64_C(1) << bits;
@@ -254,7 +262,7 @@ fill_pages(pmt_space_t *space, uint64_t first, uint64_t pages, pmt_life_t of)
 
 // At most as many pages as the owner of the life has credit for, at its end of the gap, which is shortened.
 static int
-fill_end(pmt_space_t *space, gap_t *gap, pmt_life_t of, bool upper)
+fill_end(pmt_space_t *space, pmt_gap_t *gap, pmt_life_t of, bool upper)
 {
     uint64_t credit = pmt_space_owner(space, of.owner)->credit, pages = gap->end - gap->first;
     pages = credit < pages ? credit : pages;
@@ -266,7 +274,7 @@ fill_end(pmt_space_t *space, gap_t *gap, pmt_life_t of, bool upper)
 // Two neighbours: who came later takes what it has credit for, then the other; the middle is the later one's. (Touched upwards, the pages between two signals belong to
 // the upper one; downwards to the lower one.)
 static int
-fill_between(pmt_space_t *space, gap_t gap, pmt_life_t below, pmt_life_t above)
+fill_between(pmt_space_t *space, pmt_gap_t gap, pmt_life_t below, pmt_life_t above)
 {
     bool upper = above.birth > below.birth;
     pmt_life_t later = upper ? above : below, earlier = upper ? below : above;
@@ -321,7 +329,7 @@ found_at(const pmt_found_list_t *piece, uint64_t page)
 
 // The pages of one state; those of the start were there before it.
 static int
-fill_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping)
+fill_found(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping)
 {
     bool mapped = state == PMT_RESIDENT_FILE, shared = mapping && mapping->kind == PMT_REGION_SHARED;
     unsigned held = shared ? PMT_HELD_SHARED : mapped ? PMT_HELD_FILE : PMT_HELD_KERNEL;
@@ -336,16 +344,16 @@ fill_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *m
     return owner < 0 ? (int)owner : give_unpaid(space, gap.first, gap.end - gap.first, (uint32_t)owner, space->time);
 }
 
-typedef int (*on_found_t)(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping);
+typedef int (*on_found_t)(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping);
 
 // Each state of the gap's pages for itself.
 static int
-each_state(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping, on_found_t on_found)
+each_state(pmt_space_t *space, pmt_gap_t gap, const pmt_mapping_t *mapping, on_found_t on_found)
 {
     int err = 0;
     for (uint32_t i = found_at(&space->piece, gap.first); i < space->piece.count && space->piece.list[i].first < gap.end && !err; i++) {
         const pmt_found_t *found = &space->piece.list[i];
-        gap_t part = {found->first > gap.first ? found->first : gap.first, found->end < gap.end ? found->end : gap.end};
+        pmt_gap_t part = {found->first > gap.first ? found->first : gap.first, found->end < gap.end ? found->end : gap.end};
         err = on_found(space, part, found->state, mapping);
     }
     return err;
@@ -353,7 +361,7 @@ each_state(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping, on_found
 
 // Whose fault asked for them. One of before the start copied only what is anonymous: pages of files it found.
 static int
-answer_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t *mapping)
+answer_found(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping)
 {
     (void)mapping;
     bool was_there = space->kind == PMT_SNAPSHOT_START && state == PMT_RESIDENT_FILE;
@@ -363,7 +371,7 @@ answer_found(pmt_space_t *space, gap_t gap, unsigned state, const pmt_mapping_t 
 // ---- a piece ----
 
 static int
-fill_rest(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
+fill_rest(pmt_space_t *space, pmt_gap_t gap, const pmt_mapping_t *mapping)
 {
     const pmt_life_t *below = gap.first ? neighbour(space, gap.first - 1, mapping) : NULL, *above = neighbour(space, gap.end, mapping);
     if (below && above) {
@@ -377,9 +385,9 @@ fill_rest(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
 
 // Found pages side by side in one mapping. Also at the start a page that was asked for before it was looked at is whose fault that was.
 static int
-fill(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
+fill(pmt_space_t *space, pmt_gap_t gap, const pmt_mapping_t *mapping)
 {
-    gap_t rest;
+    pmt_gap_t rest;
     bool tracer = mapping && mapping->kind == PMT_REGION_TRACER, start = space->kind == PMT_SNAPSHOT_START;
     int err = tracer ? 0 : each_state(space, gap, mapping, answer_found);
     for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err && !tracer && !start; bits++) {
@@ -396,21 +404,13 @@ fill(pmt_space_t *space, gap_t gap, const pmt_mapping_t *mapping)
 
 // The same of pages in several mappings, one after the other.
 static int
-fill_mappings(pmt_space_t *space, gap_t gap)
+fill_mappings(pmt_space_t *space, pmt_gap_t gap)
 {
+    const pmt_mapping_t *mapping;
+    pmt_gap_t part;
     int err = 0;
-    while (gap.first < gap.end && !err) {
-        uint32_t behind = mapping_behind(space, gap.first);
-        const pmt_mapping_t *mapping = mapping_of(space, gap.first);
-        gap_t part = gap;
-        if (mapping && mapping->end < part.end) {
-            part.end = mapping->end;
-        }
-        if (behind < space->mapping_count && space->mappings[behind].first < part.end) {
-            part.end = space->mappings[behind].first;
-        }
+    while (!err && pmt_space_next_part(space, &gap, &part, &mapping)) {
         err = fill(space, part, mapping);
-        gap.first = part.end;
     }
     return err;
 }
@@ -439,7 +439,7 @@ int
 pmt_space_looked(pmt_space_t *space)
 {
     const pmt_found_list_t *piece = &space->piece;
-    gap_t gap;
+    pmt_gap_t gap;
     int err = 0;
     for (uint32_t i = 0, next; i < piece->count && !err; i = next) {
         for (next = i + 1; next < piece->count && piece->list[next].first == piece->list[next - 1].end; next++) {}
@@ -456,13 +456,13 @@ pmt_space_looked(pmt_space_t *space)
 
 // The next of these pages, from `from` on, that are still whose they were then. False: there are none.
 static bool
-next_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, uint64_t from, gap_t *pages)
+next_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, uint64_t from, pmt_gap_t *pages)
 {
     for (uint64_t page = next_page(space, from, unpaid->end, true), to; page < unpaid->end; page = next_page(space, to, unpaid->end, true)) {
         const pmt_life_t *life = pmt_space_life(space, page);
         to = (page & ~(uint64_t)(PMT_CHUNK_PAGES - 1)) + life->first + life->pages;
         if (life->birth == unpaid->birth && life->owner == unpaid->owner) {
-            *pages = (gap_t){page, to < unpaid->end ? to : unpaid->end};
+            *pages = (pmt_gap_t){page, to < unpaid->end ? to : unpaid->end};
             return true;
         }
     }
@@ -480,7 +480,7 @@ static int
 pay_for(pmt_space_t *space, const pmt_unpaid_t *unpaid, uint32_t *at, uint64_t *most)
 {
     pmt_credit_t *credit;
-    gap_t part = {.end = unpaid->first};
+    pmt_gap_t part = {.end = unpaid->first};
     int err = 0;
     while (*most && !err && (credit = pmt_credits_youngest(&space->credits, at)) && next_unpaid(space, unpaid, part.end, &part)) {
         uint64_t least = credit->pages < *most ? credit->pages : *most, pages = part.end - part.first < least ? part.end - part.first : least;
@@ -500,7 +500,7 @@ keep_orphans(pmt_space_t *space, uint64_t time)
     int err = 0;
     for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
         const pmt_unpaid_t *unpaid = &space->unpaid[i];
-        gap_t part = {.end = unpaid->first};
+        pmt_gap_t part = {.end = unpaid->first};
         while (is_orphan(space, unpaid) && !err && next_unpaid(space, unpaid, part.end, &part)) {
             err = pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
         }
@@ -539,6 +539,7 @@ settle_found(pmt_space_t *space, uint64_t time)
     uint64_t orphans = space->orphans, debt = space->debt;
     int err = pmt_space_between(space);
     debt -= debt < space->lag ? debt : space->lag;
+    err = err ? err : pmt_space_nearest(space);
     err = err ? err : pay_all(space, true, &orphans);
     err = err ? err : pay_all(space, false, &debt);
     if (!err) {

@@ -55,6 +55,26 @@ pmt_page_map_fini(pmt_page_map_t *map)
     *map = (pmt_page_map_t){0};
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+    const pmt_chunk_t *x = *(const pmt_chunk_t *const *)a, *y = *(const pmt_chunk_t *const *)b;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+pmt_chunk_t **
+pmt_page_map_sorted(const pmt_page_map_t *map)
+{
+    pmt_chunk_t **chunks = calloc(map->count + 1, sizeof(pmt_chunk_t *));
+    if (chunks) {
+        for (uint32_t i = 0; i < map->count; i++) {
+            chunks[i] = &map->chunks[i];
+        }
+        qsort(chunks, map->count, sizeof *chunks, by_number);
+    }
+    return chunks;
+}
+
 pmt_chunk_t *
 pmt_page_map_find(const pmt_page_map_t *map, uint64_t number)
 {

@@ -45,6 +45,9 @@ pmt_chunk_t *pmt_page_map_find(const pmt_page_map_t *map, uint64_t number);
 // The same, made if there is none; NULL: no memory, or too many.
 pmt_chunk_t *pmt_page_map_make(pmt_page_map_t *map, uint64_t number);
 
+// All chunks in the order of their numbers, to be freed; NULL: no memory. Valid until the next `make`.
+pmt_chunk_t **pmt_page_map_sorted(const pmt_page_map_t *map);
+
 // What becomes of the lives that make room, each cut to what is taken from it.
 typedef int (*pmt_page_map_taken_t)(void *context, const pmt_chunk_t *chunk, const pmt_life_t *life);
 

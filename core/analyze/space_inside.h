@@ -3,6 +3,10 @@
 
 #include "analyze/space.h"
 
+typedef struct pmt_gap_s {
+    uint64_t first, end;  // pages
+} pmt_gap_t;
+
 typedef struct pmt_ending_s {
     pmt_space_t *space;
     uint64_t time;
@@ -71,10 +75,16 @@ uint64_t pmt_space_spend(pmt_space_t *space, uint32_t owner, uint64_t birth, uin
 // At the end of a snapshot: owners with credit left over take what lies between two of their pages and has been there for longer than both.
 int pmt_space_between(pmt_space_t *space);
 
+// At the end of a snapshot: what it found alone goes to the owners next to it, as far as they have credit (nearest.c).
+int pmt_space_nearest(pmt_space_t *space);
+
 // A life that was over at `looked`, and is not counted any more: among the others of space->gone.
 int pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked);
 // Credit born up to `limit` that no found pages have used up is gone, the same.
 int pmt_space_end_credits(pmt_space_t *space, uint64_t limit, uint64_t looked);
+
+// Takes from the front of `rest` what lies in one mapping of the snapshot, or in none (NULL). False: nothing is left.
+bool pmt_space_next_part(const pmt_space_t *space, pmt_gap_t *rest, pmt_gap_t *part, const pmt_mapping_t **mapping);
 
 // Once all mappings of the snapshot are known, and before anything later happens: nothing is there outside them.
 int pmt_space_begin_looking(pmt_space_t *space);

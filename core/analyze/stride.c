@@ -111,13 +111,6 @@ typedef struct betweens_s {
 } betweens_t;
 
 static int
-by_number(const void *a, const void *b)
-{
-    const pmt_chunk_t *x = *(const pmt_chunk_t *const *)a, *y = *(const pmt_chunk_t *const *)b;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static int
 note_between(const pmt_space_t *space, betweens_t *betweens, const pmt_chunk_t *chunk, const pmt_life_t *life)
 {
     const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
@@ -142,17 +135,10 @@ note_between(const pmt_space_t *space, betweens_t *betweens, const pmt_chunk_t *
 static int
 find_betweens(pmt_space_t *space, betweens_t *betweens)
 {
-    uint32_t count = space->map.count;
-    pmt_chunk_t **chunks = calloc(count + 1, sizeof(pmt_chunk_t *));
+    pmt_chunk_t **chunks = pmt_page_map_sorted(&space->map);
     betweens->last = calloc(space->all->owners.count + 1, sizeof *betweens->last);
     int err = chunks && betweens->last ? 0 : -ENOMEM;
-    for (uint32_t i = 0; i < count && !err; i++) {
-        chunks[i] = &space->map.chunks[i];
-    }
-    if (!err) {
-        qsort(chunks, count, sizeof *chunks, by_number);
-    }
-    for (uint32_t i = 0; i < count && !err; i++) {
+    for (uint32_t i = 0; i < space->map.count && !err; i++) {
         for (uint32_t k = 0; k < chunks[i]->count && !err; k++) {
             err = note_between(space, betweens, chunks[i], &chunks[i]->lives[k]);
         }

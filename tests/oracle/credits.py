@@ -64,6 +64,13 @@ class Credits:
         self.use(credits[0], 1)
         return credits[0].birth
 
+    def spend_born(self, owner: Owner, birth: int) -> bool:
+        """A page of an owner's has been found that came in just then; False: it has no credit of that time."""
+        credits = [credit for credit in self.by_birth[owner, birth] if credit.pages]
+        if credits:
+            self.use(credits[-1], 1)
+        return bool(credits)
+
     def oldest_first(self, limit: int) -> list[Credit]:
         """Those born up to a time that are not used up."""
         self.all = [credit for credit in self.all if credit.pages]

@@ -429,6 +429,7 @@ class _Walk:
         assert snapshot.end is not None
         if snapshot.kind != START:
             self.between()
+            self.nearest(snapshot)
             self.pay(snapshot)
             if not snapshot.error:
                 self.miss_credits(snapshot.time, UNSEEN)
@@ -476,6 +477,54 @@ class _Walk:
                     and self.spend(owner, high) is not None
                 ):
                     self.come_in(page, Life(owner, FILL, high))
+
+    def nearest(self, snapshot: Snapshot) -> None:
+        """What was found alone is the next owner's below or above in its mapping, who came later first.
+
+        As many as came in with just that owner's fault; when all have had theirs, as many as they have credit for.
+        """
+        groups = list(self.alone(snapshot))
+        for born in True, False:
+            for pages, below, above in groups:
+                if below and above:
+                    upper = above.birth > below.birth
+                    self.take(pages, above if upper else below, born, upper)
+                    self.take(pages, below if upper else above, born, not upper)
+                else:
+                    self.take(pages, below or above, born, not below)
+
+    def alone(self, snapshot: Snapshot) -> Iterator[tuple[list[int], Life | None, Life | None]]:
+        """The pages found alone between two pages of owners, or an end of the mapping (None)."""
+        group: list[int] = []
+        region: Region | None = None
+        below: Life | None = None
+        for page, life in sorted(self.pages.items()):
+            at = _region_of(page, snapshot.regions)
+            if at is not region:
+                if group and below:
+                    yield group, below, None
+                group, region, below = [], at, None
+            if region and life.owner == KERNEL and life.birth == snapshot.time:
+                group.append(page)
+            elif region and isinstance(life.owner, Owner):
+                if group:
+                    yield group, below, life
+                group, below = [], life
+        if group and below:
+            yield group, below, None
+
+    def take(self, pages: list[int], of: Life | None, born: bool, upper: bool) -> None:
+        """At its end of the pages, which are taken out."""
+        assert of
+        assert isinstance(of.owner, Owner)
+        while pages:
+            if born:
+                birth = of.birth if self.credits.spend_born(of.owner, of.birth) else None
+            else:
+                birth = self.spend(of.owner, of.birth)
+            if birth is None:
+                break
+            self.pages[pages.pop(-1 if upper else 0)] = Life(of.owner, FILL, birth)
 
     def read(self, reading: _Rss) -> None:
         """What is known to be there and has no room in RSS has gone."""
