@@ -100,7 +100,9 @@ pmt_page_map_make(pmt_page_map_t *map, uint64_t number)
 uint32_t
 pmt_chunk_search(const pmt_chunk_t *chunk, uint32_t page)
 {
-    uint32_t low = 0, high = chunk->count;
+    // A life has a page at least: no more than `page` lie before, no more than there are pages left from there on.
+    uint32_t left = page < PMT_CHUNK_PAGES ? PMT_CHUNK_PAGES - page : 0, low = chunk->count > left ? chunk->count - left : 0;
+    uint32_t high = page < chunk->count ? page : chunk->count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         const pmt_life_t *life = &chunk->lives[middle];
