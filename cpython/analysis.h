@@ -42,6 +42,9 @@ typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
 // A list of make(0), make(1), ...; items that are Py_None are left out.
 PyObject *list_of(result_t *result, uint32_t count, make_item_t make);
 
+// (file, line, name, first line) of a row of the tables' lines.
+PyObject *frame_item(result_t *result, uint32_t number);
+
 // A dict made by `fill`, with the texts that this needs. NULL with an exception.
 PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);
 

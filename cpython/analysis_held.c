@@ -1,4 +1,4 @@
-// Who holds the memory, for Python: one moment for the tables of a report, many for a timeline.
+// Who holds the memory, for Python: one moment for the tables of a report. (Many: analysis_history.c.)
 #include "analysis.h"
 
 #include <errno.h>
@@ -87,8 +87,7 @@ held_item(const result_t *result, const pmt_held_t *held)
                          size[PMT_HELD_KERNEL], size[PMT_HELD_TRACER], size[PMT_HELD_EXACT], size[PMT_HELD_FILL], size[PMT_HELD_BY_TIME]);
 }
 
-// A list of each process's books at a moment.
-static PyObject *
+PyObject *
 held_list(const result_t *result, const pmt_owners_t *owners, uint32_t moment)
 {
     PyObject *list = PyList_New(0);
@@ -160,81 +159,6 @@ line_list(result_t *result)
     }
     pmt_tables_fini(&tables);
     return lines;
-}
-
-// ---- the timeline ----
-
-// One moment: its books by process, and the bytes of the lines that held something then.
-static PyObject *
-point_item(result_t *result, const pmt_owners_t *owners, uint32_t moment, uint64_t pid)
-{
-    pmt_owners_fill(owners, &result->profile, moment, pid);
-    PyObject *lines = line_list(result);
-    const pmt_cgroup_t *cgroup = &owners->cgroup[moment];
-    return lines ? Py_BuildValue("(KNNNN)", (unsigned long long)owners->times[moment], held_list(result, owners, moment),
-                                 number_or_none(cgroup->usage_kib >= 0, cgroup->usage_kib), number_or_none(cgroup->limit_kib >= 0, cgroup->limit_kib), lines)
-                 : NULL;
-}
-
-typedef struct points_s {
-    const pmt_owners_t *owners;
-    uint64_t pid;
-} points_t;
-
-static bool
-put_points(PyObject *dict, result_t *result, void *context)
-{
-    const pmt_owners_t *owners = ((const points_t *)context)->owners;
-    uint64_t pid = ((const points_t *)context)->pid;
-    PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list && i < owners->time_count; i++) {
-        if (!append(list, point_item(result, owners, i, pid))) {
-            Py_CLEAR(list);
-        }
-    }
-    return put(dict, "points", list);
-}
-
-const char timeline_doc[] = "timeline(path, pid, points) -> dict\n\nWhat was resident at equal distances of time; see _analysis.pyi.";
-
-PyObject *
-timeline(PyObject *module, PyObject *args)
-{
-    PyObject *path, *pid_object, *fs_path = NULL, *dict = NULL;  // path, pid_object: borrowed
-    unsigned int points;
-    uint64_t pid, times[PMT_MOMENTS_MAX];
-    char error[PMT_ERROR_MAX] = "";
-    result_t result = {0};
-    pmt_owners_t owners = {0};
-    if (!PyArg_ParseTuple(args, "OOI:timeline", &path, &pid_object, &points) || !pid_of(module, path, pid_object, &pid)) {
-        return NULL;
-    }
-    if (points < 2 || points > PMT_MOMENTS_MAX) {
-        PyErr_Format(PyExc_ValueError, "points must be from 2 to %d", PMT_MOMENTS_MAX);
-        return NULL;
-    }
-    if (!PyUnicode_FSConverter(path, &fs_path)) {
-        return NULL;
-    }
-    int err;
-    Py_BEGIN_ALLOW_THREADS
-    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), pid, error);
-    for (unsigned i = 0; i < points; i++) {
-        times[i] = result.profile.duration / (points - 1) * i;
-    }
-    err = err ? err : pmt_owners_read(&owners, &result.profile, PyBytes_AS_STRING(fs_path), times, points, error);
-    err = err ? err : add_texts(&result);
-    Py_END_ALLOW_THREADS
-    if (err) {
-        raise_read_error(module, path, err, error);
-    } else {
-        points_t context = {&owners, pid};
-        dict = make_dict(&result, put_points, &context);
-    }
-    pmt_owners_fini(&owners);
-    pmt_profile_fini(&result.profile);
-    Py_DECREF(fs_path);
-    return dict;
 }
 
 // ---- releases ----

@@ -19,6 +19,12 @@ uint32_t process_with(const pmt_profile_t *profile, uint64_t pid);
 int hold(result_t *result, held_t *held, const char *path, uint64_t pid, const pmt_moment_t *moment, char error[PMT_ERROR_MAX]);
 bool put_held(PyObject *dict, result_t *result, const held_t *held);
 
-PyObject *timeline(PyObject *module, PyObject *args);
+// A list of each process's books at a moment.
+PyObject *held_list(const result_t *result, const pmt_owners_t *owners, uint32_t moment);
+
 PyObject *releases(PyObject *module, PyObject *args);
-extern const char timeline_doc[], releases_doc[];
+extern const char releases_doc[];
+
+// analysis_history.c
+PyObject *history(PyObject *module, PyObject *args);
+extern const char history_doc[];

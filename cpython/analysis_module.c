@@ -74,7 +74,7 @@ row(const pmt_table_t *table, uint32_t number)
     return pmt_table_at(table, number);
 }
 
-static PyObject *
+PyObject *
 frame_item(result_t *result, uint32_t number)
 {
     const pmt_frame_name_t *name = &row(&result->tables.lines, number)->key;
@@ -374,7 +374,7 @@ static PyMethodDef methods[] = {
     {"calls", (PyCFunction)(void (*)(void))calls, METH_VARARGS | METH_KEYWORDS, calls_doc},
     {"line_rows", (PyCFunction)(void (*)(void))line_rows, METH_VARARGS | METH_KEYWORDS, line_rows_doc},
     {"releases", releases, METH_VARARGS, releases_doc},
-    {"timeline", timeline, METH_VARARGS, timeline_doc},
+    {"history", history, METH_VARARGS, history_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
     {NULL, NULL, 0, NULL},

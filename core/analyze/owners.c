@@ -43,6 +43,7 @@ typedef struct replay_s {
 typedef struct change_s {
     uint32_t owner, moment;
     int64_t pages[3];  // exact (or all of an owner without a stack), fill, by time
+    uint64_t touched;  // since the moment before
 } change_t;
 enum { CHANGE_KEY = 8 };
 
@@ -64,17 +65,39 @@ moment_at(const pmt_owners_t *owners, uint64_t time)
     return low;
 }
 
-static int
-add_change(pmt_owners_t *owners, uint32_t owner, uint32_t moment, unsigned held, int64_t pages)
+static change_t *
+change_of(pmt_owners_t *owners, uint32_t owner, uint32_t moment)
 {
     change_t change = {.owner = owner, .moment = moment};
     int64_t number = pmt_table_add(&owners->changes, &change);
-    if (number < 0) {
-        return (int)number;
+    return number < 0 ? NULL : pmt_table_at(&owners->changes, (uint32_t)number);
+}
+
+static int
+add_change(pmt_owners_t *owners, uint32_t owner, uint32_t moment, unsigned held, int64_t pages)
+{
+    change_t *change = change_of(owners, owner, moment);
+    if (!change) {
+        return -ENOMEM;
     }
-    change_t *at = pmt_table_at(&owners->changes, (uint32_t)number);
-    int64_t *sum = &at->pages[held < PMT_HELD_EXACT ? 0 : held - PMT_HELD_EXACT];
+    int64_t *sum = &change->pages[held < PMT_HELD_EXACT ? 0 : held - PMT_HELD_EXACT];
     *sum = (int64_t)((uint64_t)*sum + (uint64_t)pages);
+    return 0;
+}
+
+// Of one moment alone nobody asks since when.
+static int
+add_touched(pmt_owners_t *owners, uint32_t owner, uint64_t time, uint64_t pages)
+{
+    uint32_t moment = moment_at(owners, time);
+    if (owners->time_count < 2 || moment == owners->time_count || pages == 0) {
+        return 0;
+    }
+    change_t *change = change_of(owners, owner, moment);
+    if (!change) {
+        return -ENOMEM;
+    }
+    change->touched += pages;
     return 0;
 }
 
@@ -163,9 +186,11 @@ static int
 apply(replay_t *replay, const event_t *e)
 {
     pmt_space_t *space = &replay->spaces[e->process];
+    int err;
     switch (e->kind) {
     case TOUCH:
-        return pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE, e->flags & SEVERAL});
+        err = add_touched(replay->owners, e->value, e->time, e->b);
+        return err ? err : pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE, e->flags & SEVERAL});
     case MOVE:
         return pmt_space_move(space, e->time, e->a, e->b, e->c);
     case SNAPSHOT:
@@ -489,4 +514,35 @@ pmt_owners_fill(const pmt_owners_t *owners, pmt_profile_t *profile, uint32_t mom
             add_pages(&((pmt_place_t *)pmt_table_at(&profile->places, owner->place))->native, change);
         }
     }
+}
+
+// ---- steps ----
+
+static int
+by_moment(const void *a, const void *b)
+{
+    const pmt_step_t *x = a, *y = b;
+    if (x->moment != y->moment) {
+        return x->moment < y->moment ? -1 : 1;
+    }
+    return x->owner < y->owner ? -1 : x->owner > y->owner;
+}
+
+pmt_step_t *
+pmt_owners_steps(const pmt_owners_t *owners, const pmt_profile_t *profile, uint64_t pid, uint32_t *count)
+{
+    pmt_step_t *steps = calloc((size_t)owners->changes.count + 1, sizeof *steps);
+    *count = 0;
+    for (uint32_t i = 0; steps && i < owners->changes.count; i++) {
+        const change_t *change = pmt_table_at(&owners->changes, i);
+        const pmt_owner_t *owner = pmt_table_at(&owners->owners, change->owner);
+        if (owner->node != UINT32_MAX && (!pid || profile->processes[process_of(profile, owner)].pid == pid)) {
+            int64_t pages = (int64_t)((uint64_t)change->pages[0] + (uint64_t)change->pages[1] + (uint64_t)change->pages[2]);
+            steps[(*count)++] = (pmt_step_t){change->owner, change->moment, pages, change->touched};
+        }
+    }
+    if (steps) {
+        qsort(steps, *count, sizeof *steps, by_moment);
+    }
+    return steps;
 }

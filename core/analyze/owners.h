@@ -60,6 +60,13 @@ typedef struct pmt_owners_s {
 
 enum { PMT_MOMENTS_MAX = 4096 };
 
+// What an owner with a stack held at a moment more than at the one before (fewer: negative), and what it touched since then: pages.
+typedef struct pmt_step_s {
+    uint32_t owner, moment;
+    int64_t resident;
+    uint64_t touched;
+} pmt_step_t;
+
 // 0, -errno, -EBADMSG with one line in `error`, -EINVAL: too many moments. Needs fini, whatever came of it.
 int pmt_owners_read(pmt_owners_t *owners, pmt_profile_t *profile, const char *path, const uint64_t *times, uint32_t count, char error[PMT_ERROR_MAX]);
 void pmt_owners_fini(pmt_owners_t *owners);
@@ -73,3 +80,6 @@ pmt_owners_held(const pmt_owners_t *owners, uint32_t moment, uint32_t process)
 // Puts what was resident at a moment in the place of what was touched, into the weights that pmt_tables_build works on (stacks, threads, native places; fault
 // counts stay). pid 0: of all processes.
 void pmt_owners_fill(const pmt_owners_t *owners, pmt_profile_t *profile, uint32_t moment, uint64_t pid);
+
+// All steps in the order of moments and owners, to be freed; NULL: no memory. pid 0: of all processes.
+pmt_step_t *pmt_owners_steps(const pmt_owners_t *owners, const pmt_profile_t *profile, uint64_t pid, uint32_t *count);

@@ -88,9 +88,21 @@ class Result(TypedDict):
 # file, line, qualified name, first line, bytes, faults (of Releases: releases)
 Line = tuple[str, int, str, int, int, int]
 
-class Timeline(TypedDict):
-    # time in ns, each process's books, the cgroup's usage and limit in KiB, the lines that held something
-    points: list[tuple[int, list[Held], int | None, int | None, list[Line]]]
+class History(TypedDict):
+    held: list[list[Held]]  # of each moment each process's books
+    cgroup: list[tuple[int | None, int | None]]  # of each moment usage and limit, KiB
+    frames: list[tuple[str, int, str, int]]  # as in Result
+    tree: list[tuple[int, int]]  # parent node, frame index; node 0 is the root (-1, -1); parents first
+    threads: list[tuple[int, int, str]]  # process index, tid, name
+    places: list[tuple[str, int]]  # native code: module path, offset in the module's file
+    # tree node, thread, place (of a stack without a Python frame; else -1); None: no owner of a step
+    owners: list[tuple[int, int, int] | None]
+    # steps in the order of moments, columns of int64: owner index, moment, by how many bytes what it held then differs
+    # from the moment before, bytes it touched since then (0 if one moment alone was asked for)
+    owner: bytes
+    moment: bytes
+    resident: bytes
+    touched: bytes
 
 class Releases(TypedDict):
     lines: list[Line]  # bytes by which RSS fell
@@ -130,8 +142,8 @@ def analyze(path: str, pid: int | None = None, at: At | None = None) -> Result:
     A cut file is no error: complete is False.
     """
 
-def timeline(path: str, pid: int | None, points: int) -> Timeline:
-    """What was resident at equal distances of time. Raises as analyze."""
+def history(path: str, pid: int | None, times: list[int]) -> History:
+    """Who held the memory at these times, ns, ascending, at most 4,096. Raises as analyze."""
 
 def releases(path: str, pid: int | None = None) -> Releases:
     """Which lines gave memory back, of a trace with releases. Raises as analyze."""

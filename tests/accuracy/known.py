@@ -22,7 +22,7 @@ from accuracy.resident import (
     resident,
     share_owned,
 )
-from accuracy.resident_books import check_owners, check_pages, check_snapshots
+from accuracy.resident_books import check_history, check_owners, check_pages, check_snapshots
 from integration.harness import PAGE, Traced
 
 MIB = 1 << 20
@@ -149,4 +149,4 @@ OF_PROGRAM: dict[str, list[Callable[..., None]]] = {
     "threads.py": [check_threads],
     "forks.py": [check_child],
 }
-OF_ORACLE: list[Callable[..., None]] = [check_owners, check_snapshots, check_pages]
+OF_ORACLE: list[Callable[..., None]] = [check_owners, check_history, check_snapshots, check_pages]

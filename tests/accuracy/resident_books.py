@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,36 @@ def check_owners(run: Resident) -> None:
             ours, others = getattr(mine, name), getattr(theirs, name)
             differences = {key: (ours[key], others[key]) for key in ours | others if ours[key] != others[key]}
             assert not differences, f"{name} at {result['at_ns']} ns (oracle, analysis): {differences}"
+
+
+def check_history(run: Resident) -> None:
+    """Its steps add up to what each moment alone says, and what was touched to the rises in the raw log."""
+    trace, _ = recomputed(run.path)
+    pid = trace.processes[0].pid
+    times = [trace.duration * step // MOMENTS for step in range(MOMENTS + 1)]
+    found = _analysis.history(str(run.path), pid, times)
+    stacks: list[Stack] = []
+    for parent, frame in found["tree"]:
+        stacks.append((*stacks[parent], Frame(*found["frames"][frame])) if frame >= 0 else ())
+    owners = [owner and (stacks[owner[0]], found["threads"][owner[1]][1]) for owner in found["owners"]]
+    columns = (array("q", found[name]) for name in ("owner", "moment", "resident", "touched"))  # type: ignore[literal-required]
+    steps = list(zip(*columns, strict=True))
+    held: Counter[Stack] = Counter()
+    touched: Counter[tuple[Stack, int]] = Counter()
+    for moment, time in enumerate(times):
+        for owner, _, resident, touches in (step for step in steps if step[1] == moment):
+            stack, tid = owners[owner] or pytest.fail("an owner without a stack")
+            held[stack] += resident
+            touched[stack, tid] += touches
+        if moment % 5 == 0:
+            alone = of_analysis(_analysis.analyze(str(run.path), pid, ("time", time)))
+            assert +held == +alone.stacks, time
+    raw: Counter[tuple[Stack, int]] = Counter()
+    for fault in trace.faults:
+        thread = trace.threads[fault.thread]
+        if thread.process == 0 and fault.time <= times[-1]:
+            raw[stack_of(trace, fault.node), thread.tid] += fault.rise * trace.page_size
+    assert +touched == +raw
 
 
 def check_snapshots(run: Resident) -> None:

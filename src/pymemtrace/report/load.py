@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, Choice, LineRows, Log, Releases, Result, Sample, Timeline
+    from pymemtrace._analysis import At, Calls, CallTree, Choice, History, LineRows, Log, Releases, Result, Sample
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
@@ -30,9 +30,9 @@ def calls(path: str, pid: int | None = None) -> "Calls":
     return found
 
 
-def timeline(path: str, pid: int | None, points: int) -> "Timeline":
-    """What was resident at so many times. Raises as `analyze`."""
-    found: Timeline = _ask("timeline", path, pid, points)
+def history(path: str, pid: int | None, times: list[int]) -> "History":
+    """Who held the memory at these times (ns). Raises as `analyze`."""
+    found: History = _ask("history", path, pid, times)
     return found
 
 

@@ -1,7 +1,8 @@
 """RSS over time: by what holds it, and by owner. At each point the parts add up to RSS."""
 
 import csv
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,12 +16,13 @@ from pymemtrace.report.text import label, location
 from pymemtrace.report.units import size
 
 if TYPE_CHECKING:
-    from pymemtrace._analysis import Line
+    from pymemtrace._analysis import History
     from pymemtrace.tracefile import TraceFile
 
 PARTS = ("before_start", "file", "shared", "kernel", "tracer", "exact", "fill", "by_time")
 NATIVE = "<native code>"
 REST = "all others"
+Frame = tuple[str, int, str, int]  # file, line, name, first line
 KINDS = ("line", "function", "module", "file")
 
 
@@ -44,25 +46,40 @@ class Timeline:
 
 
 def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
-    """The timeline of the trace's processes, or of the one that it is about."""
-    name = _names(trace, by)
+    """The timeline of the trace's processes, or of the one that it is about, at equal distances of time."""
+    duration = trace.result["duration_ns"]
+    times = [duration // (points - 1) * point for point in range(points)]
+    found = load.history(trace.path, trace.pid, times)
     rows = []
-    for time_ns, held, usage, limit, lines in load.timeline(trace.path, trace.pid, points)["points"]:
+    for time_ns, held, cgroup, owners in zip(
+        times, found["held"], found["cgroup"], _owners(trace, found, by), strict=True
+    ):
         mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
         known = [h[0] for h in mine if h[0] is not None]
         sums = [sum(values) for values in zip(*(h[1:] for h in mine), strict=True)]
         parts = dict(zip(PARTS, sums or [0] * len(PARTS), strict=True))
-        owners = dict.fromkeys((name(line) for line in lines), 0)
-        for line in lines:
-            owners[name(line)] += line[4]
-        rows.append((time_ns, sum(known) if known else None, parts, usage, limit, owners))
+        rows.append((time_ns, sum(known) if known else None, parts, *cgroup, owners))
     highest: dict[str, int] = {}
-    for *_rest, parts, _usage, _limit, owners in rows:
-        owners[NATIVE] = owners.get(NATIVE, 0) + _owned(parts) - sum(owners.values())
+    for *_rest, owners in rows:
         for owner, held_bytes in owners.items():
             highest[owner] = max(highest.get(owner, 0), held_bytes)
     shown = sorted((o for o in highest if highest[o] > 0), key=lambda o: (-highest[o], o))[: top or None]
     return Timeline([*shown, REST], [_point(row, shown) for row in rows])
+
+
+def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[str, int]]:
+    """What each owner holds at each moment."""
+    name = _names(trace, by)
+    frames = [name(frame) for frame in found["frames"]]
+    names = [NATIVE if o is None or not o[0] else frames[found["tree"][o[0]][1]] for o in found["owners"]]
+    steps = zip(*(array("q", found[column]) for column in ("moment", "owner", "resident")), strict=True)
+    holds: dict[str, int] = {}
+    step = next(steps, None)
+    for moment in range(len(found["held"])):
+        while step and step[0] == moment:
+            holds[names[step[1]]] = holds.get(names[step[1]], 0) + step[2]
+            step = next(steps, None)
+        yield dict(holds)
 
 
 def _point(row: tuple[Any, ...], shown: list[str]) -> Point:
@@ -83,7 +100,7 @@ def _owned(parts: dict[str, int]) -> int:
     return parts["exact"] + parts["fill"] + parts["by_time"]
 
 
-def _names(trace: "TraceFile", by: str) -> Callable[["Line"], str]:
+def _names(trace: "TraceFile", by: str) -> Callable[[Frame], str]:
     names = modules.names_of(trace.result)
     if by == "module":
         return lambda row: names(row[0])
