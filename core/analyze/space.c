@@ -24,6 +24,7 @@ pmt_space_fini(pmt_space_t *space)
     free(space->mappings);
     free(space->piece.list);
     free(space->unpaid);
+    free(space->overs);
 }
 
 // ---- lives ----
@@ -264,6 +265,14 @@ note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
 {
     uint64_t all = space->pages + space->credits.pages, most = pages + space->lag;
     uint64_t twice = space->orphans + space->debt, known = all > twice ? all - twice : 0;
+    if (space->over_count == PMT_OVERS_MAX) {
+        space->overs[0] = space->overs[PMT_OVERS_MAX - 1];
+        space->over_count = 1;
+    }
+    if (pmt_array_room(&space->overs, space->over_count, &space->over_room, sizeof *space->overs) < 0) {
+        return -ENOMEM;
+    }
+    space->overs[space->over_count++] = (pmt_over_t){time, known > pages ? known - pages : 0};
     return pmt_gone_ebb(&space->gone, time, (int64_t)(known - most));
 }
 

@@ -32,6 +32,12 @@ typedef struct pmt_unpaid_s {
     uint32_t owner;  // tagged
 } pmt_unpaid_t;
 
+// A reading of RSS: what was known then and had no room in it.
+typedef struct pmt_over_s {
+    uint64_t time, pages;
+} pmt_over_t;
+enum { PMT_OVERS_MAX = 1 << 16 };  // then only the last is kept
+
 typedef struct pmt_space_s {
     pmt_owners_t *all;
     uint32_t process;
@@ -49,6 +55,8 @@ typedef struct pmt_space_s {
     uint32_t unpaid_count, unpaid_room;
     uint64_t orphans;           // the pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
+    pmt_over_t *overs;          // since the last snapshot
+    uint32_t over_count, over_room;
     uint64_t fell;              // when RSS was last seen to have fallen; 0: it never was
     bool looking;               // all of its mappings are known
     bool whole;                 // it looks at everything

@@ -148,14 +148,48 @@ find_betweens(pmt_space_t *space, betweens_t *betweens)
     return err;
 }
 
-// As many as the owner has credit for.
+// How many pages may have been given back and touched again: of what was there before RSS fell no more than had no room in it; of what came in later nobody knows.
+static uint64_t
+most_between(const pmt_space_t *space)
+{
+    uint32_t before = space->over_count;
+    uint64_t most = space->lag;
+    while (before && space->overs[before - 1].time >= space->since) {
+        before--;
+    }
+    if (!before) {
+        return UINT64_MAX;
+    }
+    most += space->overs[before - 1].pages;
+    for (uint32_t i = pmt_credits_until(&space->credits, space->since); i < space->credits.count; i++) {
+        most += space->credits.list[i].pages;
+    }
+    return most;
+}
+
+// Readings that the next snapshot need not know of.
+static void
+forget_overs(pmt_space_t *space)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < space->over_count; i++) {
+        if (space->overs[i].time > space->time) {
+            space->overs[kept++] = space->overs[i];
+        }
+    }
+    space->over_count = kept;
+}
+
+// As many as the owner has credit for, and no more than `most`.
 static int
-take_between(pmt_space_t *space, const between_t *between)
+take_between(pmt_space_t *space, const between_t *between, uint64_t *most)
 {
     taken_t taken = {.before = between->low < space->fell ? between->low : space->fell, .except = between->owner};
     int err = pmt_space_each_chunk(space, between->first, between->end - between->first, take_older, &taken);
     for (uint32_t i = 0; i < taken.count && !err; i++) {
-        uint64_t pages = pmt_space_spend(space, between->owner, between->high, taken.list[i].end - taken.list[i].first);
+        uint64_t room = taken.list[i].end - taken.list[i].first;
+        uint64_t pages = pmt_space_spend(space, between->owner, between->high, room < *most ? room : *most);
+        *most -= pages;
         err = pages ? pmt_space_come_in(space, between->high, taken.list[i].first, pages, pmt_tag(between->owner, PMT_LIFE_FILL)) : 0;
     }
     free(taken.list);
@@ -166,10 +200,12 @@ int
 pmt_space_between(pmt_space_t *space)
 {
     betweens_t betweens = {0};
+    uint64_t most = most_between(space);
     int err = space->fell && space->credits.pages ? find_betweens(space, &betweens) : 0;
     for (uint32_t i = 0; i < betweens.count && !err; i++) {
-        err = take_between(space, &betweens.list[i]);
+        err = take_between(space, &betweens.list[i], &most);
     }
+    forget_overs(space);
     free(betweens.list);
     return err;
 }

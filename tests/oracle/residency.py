@@ -36,6 +36,7 @@ ANONYMOUS, HUGE, MAPPED = 1, 2, 3  # states of a page that is there
 SHARED_REGION, TRACER_REGION = 4, 5
 EXACT, FILL, BY_TIME = "exact", "fill", "by_time"
 FOREVER = 1 << 63
+OVERS_MAX = 1 << 16
 
 
 class Life(NamedTuple):
@@ -153,6 +154,7 @@ class _Walk:
         self.quiet: set[int] = set()  # threads that faulted without a rise since
         self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
+        self.overs: list[tuple[int, int]] = []  # of each reading since the last snapshot: its time, what had no room in it
         self.credits = Credits()
         self.missed = Gone()
         self.snapshot: Snapshot | None = None  # being taken
@@ -428,7 +430,7 @@ class _Walk:
         """What credit is left has gone, unless it is younger than the snapshot, or not all was looked at."""
         assert snapshot.end is not None
         if snapshot.kind != START:
-            self.between()
+            self.between(snapshot)
             self.nearest(snapshot)
             self.pay(snapshot)
             if not snapshot.error:
@@ -454,8 +456,15 @@ class _Walk:
         for page in orphans[len(adopted) :]:
             self.pages[page] = Life(KERNEL, EXACT, snapshot.end)
 
-    def between(self) -> None:
-        """Between two pages of an owner with credit what is older than both, and than the last fall, is its too."""
+    def between(self, snapshot: Snapshot) -> None:
+        """Between two pages of an owner with credit what is older than both, and than the last fall, is its too.
+
+        Before RSS fell no more could be so than had no room in it; of what came in later nobody knows.
+        """
+        since = min(snapshot.since, snapshot.time)
+        most = next((over for time, over in reversed(self.overs) if time < since), FOREVER) + self.lag
+        most += sum(credit.pages for credit in self.credits.all if credit.birth > since)
+        self.overs = [(time, over) for time, over in self.overs if time > snapshot.time]
         last: dict[Owner, int] = {}
         gaps: list[tuple[Owner, int, int]] = []
         for page, life in sorted(self.pages.items()):
@@ -473,10 +482,12 @@ class _Walk:
                 if (
                     old
                     and old.owner != owner
+                    and most > 0
                     and self.looks_old(old, min(low, self.fell))
                     and self.spend(owner, high) is not None
                 ):
                     self.come_in(page, Life(owner, FILL, high))
+                    most -= 1
 
     def nearest(self, snapshot: Snapshot) -> None:
         """What was found alone is the next owner's below or above in its mapping, who came later first.
@@ -533,6 +544,8 @@ class _Walk:
         # What the snapshot being taken has found so far without knowing whose it is, has credit too.
         known = len(self.pages) + self.credits.pages - self.orphans - self.debt
         self.missed.ebb(reading.time, known - reading.pages - self.lag)
+        self.overs = self.overs if len(self.overs) < OVERS_MAX else self.overs[-1:]
+        self.overs.append((reading.time, max(0, known - reading.pages)))
 
 
 def _lag(trace: Trace) -> int:
