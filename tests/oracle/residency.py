@@ -154,7 +154,9 @@ class _Walk:
         self.quiet: set[int] = set()  # threads that faulted without a rise since
         self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
-        self.overs: list[tuple[int, int]] = []  # of each reading since the last snapshot: its time, what had no room in it
+        self.overs: list[
+            tuple[int, int]
+        ] = []  # of each reading since the last snapshot: its time, what had no room in it
         self.credits = Credits()
         self.missed = Gone()
         self.snapshot: Snapshot | None = None  # being taken
