@@ -2,7 +2,6 @@
 #include "analyze/gone.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -50,9 +49,12 @@ pmt_gone_add(pmt_gone_t *gone, const pmt_gone_life_t *life)
 }
 
 static int
-by_birth(const void *a, const void *b)
+in_turn(const void *a, const void *b)
 {
     const pmt_gone_life_t *x = a, *y = b;
+    if (x->again != y->again) {
+        return x->again ? -1 : 1;
+    }
     if (x->birth != y->birth) {
         return x->birth < y->birth ? -1 : 1;
     }
@@ -70,7 +72,8 @@ by_looked(const void *a, const void *b)
 typedef struct walk_s {
     pmt_gone_t *gone;
     pmt_gone_life_t **seen;
-    uint32_t next_old, next_seen;
+    uint32_t next_again, next_old, next_seen;  // in the list's two parts, and in `seen`
+    uint32_t first_old;  // where the list's second part begins
     uint64_t since, time, ended, others;
     pmt_on_end_t on_end;
     void *context;
@@ -84,7 +87,22 @@ end_part(walk_t *walk, pmt_gone_life_t *life, uint64_t death, uint64_t pages)
     return pages ? walk->on_end(walk->context, life->owner, life->birth, death, pages) : 0;
 }
 
-// What was seen to have gone by the reading, and of the rest the oldest: with the fall, if that was seen since the reading before.
+// The oldest of a part of the list that have not ended, as far as the reading goes: with the fall, if that was seen since the reading before.
+static int
+end_oldest(walk_t *walk, const pmt_ebb_t *ebb, uint32_t *next, uint32_t end)
+{
+    int err = 0;
+    while (*next < end && walk->gone->list[*next].birth <= ebb->time && walk->ended + walk->others < ebb->pages && !err) {
+        pmt_gone_life_t *life = &walk->gone->list[*next];
+        uint64_t most = ebb->pages - walk->ended - walk->others, pages = life->pages < most ? life->pages : most;
+        bool fell = walk->since > ebb->before && walk->since < ebb->time && life->birth <= walk->since;
+        *next += pages == life->pages;
+        err = end_part(walk, life, fell ? walk->since : ebb->time, pages);
+    }
+    return err;
+}
+
+// What was seen to have gone by the reading, then what came in again, then of the rest.
 static int
 end_by_reading(walk_t *walk, pmt_ebb_t *ebb)
 {
@@ -94,13 +112,8 @@ end_by_reading(walk_t *walk, pmt_ebb_t *ebb)
         pmt_gone_life_t *life = walk->seen[walk->next_seen];
         err = end_part(walk, life, life->looked, life->pages);
     }
-    while (walk->next_old < gone->count && gone->list[walk->next_old].birth <= ebb->time && walk->ended + walk->others < ebb->pages && !err) {
-        pmt_gone_life_t *life = &gone->list[walk->next_old];
-        uint64_t most = ebb->pages - walk->ended - walk->others, pages = life->pages < most ? life->pages : most;
-        bool fell = walk->since > ebb->before && walk->since < ebb->time && life->birth <= walk->since;
-        walk->next_old += pages == life->pages;
-        err = end_part(walk, life, fell ? walk->since : ebb->time, pages);
-    }
+    err = err ? err : end_oldest(walk, ebb, &walk->next_again, walk->first_old);
+    err = err ? err : end_oldest(walk, ebb, &walk->next_old, gone->count);
     uint64_t known = walk->ended + walk->others;
     walk->others += ebb->pages > known ? ebb->pages - known : 0;
     ebb->pages -= ebb->pages > walk->ended ? walk->ended : ebb->pages;
@@ -116,7 +129,7 @@ end_rest(walk_t *walk)
     pmt_gone_t *gone = walk->gone;
     uint32_t kept = 0;
     int err = 0;
-    for (uint32_t i = walk->next_old; i < gone->count && !err; i++) {
+    for (uint32_t i = 0; i < gone->count && !err; i++) {
         pmt_gone_life_t *life = &gone->list[i];
         bool fell = gone->read <= walk->since && life->birth <= walk->since && life->looked >= walk->since;
         if (life->looked == PMT_GONE_UNSEEN && life->pages && !fell) {
@@ -153,12 +166,14 @@ pmt_gone_settle(pmt_gone_t *gone, uint64_t since, uint64_t time, pmt_on_end_t on
     walk_t walk = {.gone = gone, .since = since, .time = time, .on_end = on_end, .context = context, .seen = malloc((gone->count + 1) * sizeof(pmt_gone_life_t *))};
     int err = walk.seen ? 0 : -ENOMEM;
     if (!err && gone->count) {
-        qsort(gone->list, gone->count, sizeof *gone->list, by_birth);
+        qsort(gone->list, gone->count, sizeof *gone->list, in_turn);
         for (uint32_t i = 0; i < gone->count; i++) {
             walk.seen[i] = &gone->list[i];
+            walk.first_old += gone->list[i].again;
         }
         qsort(walk.seen, gone->count, sizeof *walk.seen, by_looked);
     }
+    walk.next_old = walk.first_old;
     for (uint32_t i = 0; i < gone->ebb_count && !err; i++) {
         err = end_by_reading(&walk, &gone->ebbs[i]);
     }

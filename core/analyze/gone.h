@@ -1,7 +1,8 @@
-// When pages went that a snapshot no longer finds. RSS as read in the meantime says how many had gone by when, the oldest first: as many as were known and had no
-// room in it. What had gone may come in again, so of two readings the later one bounds the earlier one too. One process's (space.h).
+// When pages went that a snapshot no longer finds. RSS as read in the meantime says how many had gone by when: as many as were known and had no room in it; of
+// these first what came in again later, then the rest, the oldest first. What had gone may come in again, so of two readings the later one bounds the earlier one too. One process's (space.h).
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PMT_GONE_MAX = 1 << 18 };  // lives that wait for a snapshot: memory
@@ -18,6 +19,7 @@ typedef struct pmt_gone_life_s {
     uint64_t looked;  // when they were no longer there, or PMT_GONE_UNSEEN
     uint32_t owner;   // as of a pmt_life_t
     uint32_t order;   // among those of one birth
+    bool again;       // a fault brought their pages in again at `looked`: they had gone before, for certain
 } pmt_gone_life_t;
 
 typedef struct pmt_gone_s {

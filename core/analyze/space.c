@@ -49,14 +49,14 @@ live(pmt_space_t *space, const pmt_life_t *life, uint64_t death)
 }
 
 int
-pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked)
+pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked, bool again)
 {
     const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
     uint32_t order = owner->node == UINT32_MAX ? owner->place : PMT_HELD_COUNT + pmt_life_how(life);
     if (pmt_life_how(life) == PMT_LIFE_ASKED) {
         return 0;
     }
-    int err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){life->birth, life->pages, looked, life->owner, order});
+    int err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){life->birth, life->pages, looked, life->owner, order, again});
     return err || space->gone.count < PMT_GONE_MAX ? err : pmt_gone_settle(&space->gone, 0, 0, pmt_space_live, space);
 }
 
@@ -72,7 +72,7 @@ pmt_space_end_life(void *context, const pmt_chunk_t *chunk, const pmt_life_t *li
         space->orphans -= unpaid ? life->pages : 0;
         return unpaid ? 0 : live(space, life, ending->time);
     }
-    return ending->how == PMT_ENDS_THEN ? live(space, life, ending->time) : pmt_space_miss(space, life, ending->time);
+    return ending->how == PMT_ENDS_THEN ? live(space, life, ending->time) : pmt_space_miss(space, life, ending->time, ending->how == PMT_CAME_AGAIN);
 }
 
 static int

@@ -79,7 +79,7 @@ int pmt_space_between(pmt_space_t *space);
 int pmt_space_nearest(pmt_space_t *space);
 
 // A life that was over at `looked`, and is not counted any more: among the others of space->gone.
-int pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked);
+int pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked, bool again);
 // Credit born up to `limit` that no found pages have used up is gone, the same.
 int pmt_space_end_credits(pmt_space_t *space, uint64_t limit, uint64_t looked);
 

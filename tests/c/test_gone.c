@@ -35,7 +35,7 @@ settle(pmt_gone_t *gone, uint64_t since, uint64_t time)
 static void
 add(pmt_gone_t *gone, uint32_t owner, uint64_t birth, uint64_t looked, uint64_t pages)
 {
-    assert_int_equal(pmt_gone_add(gone, &(pmt_gone_life_t){birth, pages, looked, owner, 0}), 0);
+    assert_int_equal(pmt_gone_add(gone, &(pmt_gone_life_t){birth, pages, looked, owner, 0, false}), 0);
 }
 
 static void
@@ -68,6 +68,22 @@ the_oldest_first(void **state)
     assert_int_equal(died[1][40], 2);
     assert_int_equal(died[1][100], 1);
     assert_int_equal(died[2][100], 9);
+    pmt_gone_fini(&gone);
+}
+
+// What a fault brought in again had gone before, so it is among what had gone by the reading: else more would have gone by the next one than this says.
+static void
+those_that_came_again_first(void **state)
+{
+    pmt_gone_t gone = {0};
+    pmt_gone_ebb(&gone, 30, 5);
+    add(&gone, 0, 10, 100, 9);
+    pmt_gone_add(&gone, &(pmt_gone_life_t){15, 3, 35, 1, 0, true});
+    pmt_gone_ebb(&gone, 40, -7);  // 9 and 3 are in the list
+    settle(&gone, 25, 90);
+    assert_int_equal(died[1][30], 3);
+    assert_int_equal(died[0][30], 2);
+    assert_int_equal(died[0][100], 7);
     pmt_gone_fini(&gone);
 }
 
@@ -161,7 +177,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_readings), cmocka_unit_test(the_oldest_first),   cmocka_unit_test(the_later_reading_bounds),
+        cmocka_unit_test(without_readings), cmocka_unit_test(the_oldest_first), cmocka_unit_test(those_that_came_again_first),   cmocka_unit_test(the_later_reading_bounds),
         cmocka_unit_test(seen_to_be_gone),  cmocka_unit_test(readings_that_stay), cmocka_unit_test(younger_than_the_reading), cmocka_unit_test(unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 """When pages went that are no longer there, from readings of RSS: an independent account of core/analyze/gone.c's rule.
 
 By each reading as many had gone as were known and had no room in it, or fewer if a later reading says so. Those that
-were seen to be gone by then are among them; the others are the oldest.
+were seen to be gone by then are among them; then those that came in again later; the others are the oldest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Missed:
 
     birth: int
     rank: int  # among those of one birth
+    again: bool  # a fault brought them in again at `looked`
     looked: int
     pages: int
     end: Callable[[int, int], None]  # (death, pages)
@@ -46,7 +47,7 @@ class Gone:
 
     def settle(self, since: int, keep: int) -> None:
         """Tells each when it went. `since`: RSS was seen to have fallen then; readings later than `keep` stay."""
-        self.missed.sort(key=lambda each: (each.birth, each.rank))
+        self.missed.sort(key=lambda each: (not each.again, each.birth, each.rank))
         ended = others = 0
         left: list[tuple[int, int, int]] = []
         for before, time, pages in self._rising():

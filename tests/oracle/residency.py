@@ -263,7 +263,7 @@ class _Walk:
             self.orphans -= found_now
             self.result.lives[old, old.birth if found_now else life.birth] += 1
         else:
-            self.gone(page, life.birth)
+            self.gone(page, life.birth, again=True)
         self.asked.pop(page, None)
         self.pages[page] = life
 
@@ -298,16 +298,16 @@ class _Walk:
             if not _region_of(page, snapshot.regions):
                 self.gone(page, UNSEEN)
 
-    def gone(self, page: int, looked: int) -> None:
+    def gone(self, page: int, looked: int, *, again: bool = False) -> None:
         self.asked.pop(page, None)
         life = self.pages.pop(page, None)
         if life:
-            self.miss(life, 1, looked)
+            self.miss(life, 1, looked, again=again)
 
-    def miss(self, life: Life, pages: int, looked: int) -> None:
+    def miss(self, life: Life, pages: int, looked: int, *, again: bool = False) -> None:
         categories = [BEFORE, FILE, SHARED, KERNEL, TRACER]
         rank = categories.index(life.owner) if life.owner in categories else 8 + [EXACT, FILL, BY_TIME].index(life.how)
-        self.missed.add(Missed(life.birth, rank, looked, pages, partial(self.bury, life)))
+        self.missed.add(Missed(life.birth, rank, again, looked, pages, partial(self.bury, life)))
 
     def bury(self, life: Life, death: int, pages: int) -> None:
         self.result.lives[life, max(death, life.birth)] += pages
