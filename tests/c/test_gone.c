@@ -80,7 +80,7 @@ those_that_came_again_first(void **state)
     add(&gone, 0, 10, 100, 9);
     pmt_gone_add(&gone, &(pmt_gone_life_t){15, 3, 35, 1, 0, true});
     pmt_gone_ebb(&gone, 40, -7);  // 9 and 3 are in the list
-    settle(&gone, 25, 90);
+    settle(&gone, 5, 90);
     assert_int_equal(died[1][30], 3);
     assert_int_equal(died[0][30], 2);
     assert_int_equal(died[0][100], 7);
