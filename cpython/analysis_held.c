@@ -55,8 +55,8 @@ process_with(const pmt_profile_t *profile, uint64_t pid)
 int
 hold(result_t *result, held_t *held, const char *path, uint64_t pid, const pmt_moment_t *moment, char error[PMT_ERROR_MAX])
 {
-    uint32_t process = process_with(&result->profile, pid);
-    held->known = moment->kind != PMT_MOMENT_TOUCHED && pmt_moment_find(&result->profile, process, moment, &held->time);
+    held->process = process_with(&result->profile, pid);
+    held->known = moment->kind != PMT_MOMENT_TOUCHED && pmt_moment_find(&result->profile, &held->process, moment, &held->time);
     if (!held->known) {
         return 0;
     }
@@ -65,9 +65,9 @@ hold(result_t *result, held_t *held, const char *path, uint64_t pid, const pmt_m
         return err;
     }
     pmt_owners_fill(&held->owners, &result->profile, 0, pid);
-    const pmt_process_row_t *row = &result->profile.processes[process];
+    const pmt_process_row_t *row = &result->profile.processes[held->process];
     if (moment->kind == PMT_MOMENT_PEAK && row->rss_peak) {  // the reading that made it the peak
-        pmt_held_t *books = pmt_owners_held(&held->owners, 0, process);
+        pmt_held_t *books = pmt_owners_held(&held->owners, 0, held->process);
         books->has_rss = true;
         books->rss = row->rss_peak;
     }
@@ -119,6 +119,7 @@ put_held(PyObject *dict, result_t *result, const held_t *held)
 {
     PyObject *books = held->known ? held_list(result, &held->owners, 0) : Py_NewRef(Py_None);
     return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) &&
+           put_number(dict, "at_process", held->process) &&
            put(dict, "snapshots", list_of(result, result->profile.snapshot_count, snapshot_item)) &&
            put(dict, "allocators", list_of(result, result->profile.allocator_count, allocator_item));
 }

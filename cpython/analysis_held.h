@@ -8,6 +8,7 @@
 typedef struct held_s {
     pmt_owners_t owners;
     uint64_t time;
+    uint32_t process;
     bool known;  // there is such a moment
 } held_t;
 

@@ -11,5 +11,6 @@ typedef struct pmt_moment_s {
     const char *name;  // of PMT_MOMENT_NAME: a snapshot's
 } pmt_moment_t;
 
-// False: the process has no snapshot of this name (of several the last counts), or there is no process.
-bool pmt_moment_find(const pmt_profile_t *profile, uint32_t process, const pmt_moment_t *moment, uint64_t *time);
+// When that was, and of which process: one that replaced itself by an exec is several (images) under one pid, of which the moment's is put in the place of the first.
+// False: there is no snapshot of this name (of several the last counts), or no process.
+bool pmt_moment_find(const pmt_profile_t *profile, uint32_t *process, const pmt_moment_t *moment, uint64_t *time);

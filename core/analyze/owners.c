@@ -396,7 +396,7 @@ begin(replay_t *replay)
     replay->spaces = calloc(processes + 1, sizeof *replay->spaces);
     for (uint32_t i = 0; replay->spaces && i < processes; i++) {
         uint64_t start = i ? replay->profile->processes[i].start : 0;  // the first is there when the trace begins
-        pmt_space_init(&replay->spaces[i], owners, i, start, pmt_lag_pages(replay->profile));
+        pmt_space_init(&replay->spaces[i], owners, i, start, replay->profile->processes[i].rss_peak, pmt_lag_pages(replay->profile));
     }
     int err = owners->held && owners->cgroup && owners->last_faults && owners->has_snapshots && replay->spaces ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < processes && !err; i++) {  // the highest reading may be a signal handler's, of which no record tells

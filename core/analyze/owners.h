@@ -20,8 +20,7 @@ enum pmt_held_e {
 
 typedef struct pmt_held_s {
     bool has_rss;
-    uint64_t rss_time;
-    int64_t rss;                      // bytes: the OS's number, the last read up to the moment, else the first
+    int64_t rss;                      // bytes: the OS's number as last read up to the moment, with what faults told of since; before the first reading that one
     int64_t pages[PMT_HELD_COUNT];
 } pmt_held_t;
 

@@ -169,6 +169,7 @@ on_mark(pmt_profile_t *profile, const pmt_record_t *r)
     } else if (r->u.mark.kind == PMT_MARK_END) {
         process->has_rss_end = true;
         process->rss_end = bytes;
+        process->exit_time = r->time;
     }
 }
 

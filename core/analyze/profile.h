@@ -70,7 +70,7 @@ typedef struct pmt_process_row_s {
     bool has_end, has_rss_start, has_rss_end, sampled;
     uint64_t end_kind, end_value, end_time;
     int64_t rss_start, rss_end, rss_peak;  // bytes; negative only in a hostile file
-    uint64_t peak_time;                    // of rss_peak
+    uint64_t peak_time, exit_time;         // of rss_peak; when the process said that it was about to exit, 0: it did not
     pmt_weight_t touched;
     uint64_t period, period_changes;
 } pmt_process_row_t;

@@ -7,9 +7,9 @@
 #include "base/array.h"
 
 void
-pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, uint64_t lag)
+pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, int64_t peak, uint64_t lag)
 {
-    *space = (pmt_space_t){.all = all, .process = process, .start = start, .lag = lag, .credits.owners = &all->owners};
+    *space = (pmt_space_t){.all = all, .process = process, .start = start, .peak = peak, .lag = lag, .credits.owners = &all->owners};
     pmt_page_map_init(&space->map);
     pmt_windows_init(&space->windows);
 }
@@ -152,6 +152,28 @@ pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint
     return pmt_page_map_clear(chunk, first, pages, pmt_space_end_life, ending);
 }
 
+// ---- RSS at moments ----
+
+// A fault tells of a rise by the number itself, read then: it is later than the last reading, and may be in that already.
+static int64_t
+rss_now(const pmt_space_t *space)
+{
+    uint64_t pages = space->risen > space->untold ? space->risen - space->untold : 0;
+    uint64_t room = space->peak > space->rss.rss ? (uint64_t)space->peak - (uint64_t)space->rss.rss : 0, size = space->all->page_size;
+    return (int64_t)((uint64_t)space->rss.rss + (pages < room / size ? pages * size : room));
+}
+
+// The moments before `time` have what is known by now, if the process was there.
+static void
+tell_rss(pmt_space_t *space, uint64_t time)
+{
+    for (; space->moment < space->all->time_count && space->all->times[space->moment] < time; space->moment++) {
+        pmt_held_t *held = pmt_owners_held(space->all, space->moment, space->process);
+        held->has_rss = space->rss.has_rss && space->all->times[space->moment] >= space->start;
+        held->rss = rss_now(space);
+    }
+}
+
 // ---- faults and moves ----
 
 // A fault that raised nothing: it mapped the zero page, or copied a page that was there. An anonymous page from before the start is its own from now on; one that nobody has may
@@ -171,14 +193,11 @@ touch_quietly(pmt_space_t *space, const pmt_touch_t *touch)
     return pmt_space_settle(space, touch->time, touch->page, 1, pmt_tag(touch->owner, how), touch->time);
 }
 
-int
-pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
+static int
+bring_in(pmt_space_t *space, const pmt_touch_t *touch)
 {
     uint32_t owner = pmt_tag(touch->owner, PMT_LIFE_EXACT);
-    int err = pmt_space_begin_looking(space);
-    if (err) {
-        return err;
-    }
+    int err;
     if (!touch->placed) {
         return pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise);
     }
@@ -197,6 +216,15 @@ pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
     }
     return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - 1 - (uint64_t)given);
+}
+
+int
+pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
+{
+    int err = pmt_space_begin_looking(space);
+    tell_rss(space, touch->time);
+    space->risen += touch->rise;
+    return err ? err : bring_in(space, touch);
 }
 
 typedef struct lot_s {  // of pages being moved
@@ -247,18 +275,6 @@ pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, ui
 
 // ---- RSS ----
 
-// The moments before `time` have the last reading, if the process was there.
-static void
-tell_rss(pmt_space_t *space, uint64_t time)
-{
-    for (; space->moment < space->all->time_count && space->all->times[space->moment] < time; space->moment++) {
-        pmt_held_t *held = pmt_owners_held(space->all, space->moment, space->process);
-        held->has_rss = space->rss.has_rss && space->all->times[space->moment] >= space->start;
-        held->rss = space->rss.rss;
-        held->rss_time = space->rss.rss_time;
-    }
-}
-
 // What is known to be there without room in RSS has gone, though nobody saw what.
 static int
 note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
@@ -272,6 +288,7 @@ note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
     if (pmt_array_room(&space->overs, space->over_count, &space->over_room, sizeof *space->overs) < 0) {
         return -ENOMEM;
     }
+    space->untold = pages > known ? pages - known : 0;
     space->overs[space->over_count++] = (pmt_over_t){time, known > pages ? known - pages : 0};
     return pmt_gone_ebb(&space->gone, time, (int64_t)(known - most));
 }
@@ -279,13 +296,14 @@ note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
 int
 pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 {
-    pmt_held_t reading = {.has_rss = true, .rss = bytes, .rss_time = time};
+    pmt_held_t reading = {.has_rss = true, .rss = bytes};
     if (!space->rss.has_rss) {
         space->rss = reading;  // nothing earlier is known
     }
     tell_rss(space, time);
     space->fell = bytes < space->rss.rss ? time : space->fell;
     space->rss = reading;
+    space->untold = space->risen = 0;
     return bytes < 0 ? 0 : note_ebb(space, time, (uint64_t)bytes / space->all->page_size);
 }
 

@@ -57,6 +57,7 @@ typedef struct pmt_space_s {
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     pmt_over_t *overs;          // since the last snapshot
     uint32_t over_count, over_room;
+    int64_t peak;               // bytes: RSS was never higher
     uint64_t fell;              // when RSS was last seen to have fallen; 0: it never was
     bool looking;               // all of its mappings are known
     bool whole;                 // it looks at everything
@@ -65,6 +66,7 @@ typedef struct pmt_space_s {
     uint64_t announced;         // time of the last SNAPSHOT read: REGIONs have none of their own
     uint32_t moment;            // the first that is later than the last reading of RSS
     pmt_held_t rss;             // that reading
+    uint64_t untold, risen;     // pages: in that reading before a fault told of them; by what faults have told of since
 } pmt_space_t;
 
 typedef struct pmt_touch_s {
@@ -75,7 +77,7 @@ typedef struct pmt_touch_s {
     bool several;  // it stands for several faults
 } pmt_touch_t;
 
-void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, uint64_t lag);
+void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, int64_t peak, uint64_t lag);
 void pmt_space_fini(pmt_space_t *space);
 int pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch);
 int pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, uint64_t pages);

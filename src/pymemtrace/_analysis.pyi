@@ -79,6 +79,7 @@ class Result(TypedDict):
     # at a moment: lines, functions, files, tree, native and threads are resident bytes. None: touched, or the process
     # has no snapshot of the name asked for
     at_ns: int | None
+    at_process: int  # index of the process that the moment is of: after an exec it may not be the first with its pid
     held: list[Held] | None  # of each process
     # process index, kind (1 start, 2 RSS fell, 3 asked for, 4 end), time, end (None: it has none), errno, name
     snapshots: list[tuple[int, int, int, int | None, int, str]]

@@ -166,8 +166,7 @@ class TraceFile:
 
     @property
     def _number(self) -> int:
-        pids = [process["pid"] for process in self._result["processes"]]
-        return pids.index(self._pid) if self._pid in pids else 0
+        return self._result["at_process"]
 
     def _books(self, number: int) -> At | None:
         if self._moment is None or not self._result["processes"]:

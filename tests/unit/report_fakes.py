@@ -112,6 +112,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "limit_kib": None,
         "cgroup_peak_kib": None,
         "at_ns": None,
+        "at_process": 0,
         "held": None,
         "snapshots": [],
         "allocators": [],
