@@ -53,8 +53,9 @@ def line_rows(result: "Result", native: Iterable[Native]) -> list[model.LineRow]
     """Rows by line, the most self bytes first."""
     rows = [model.LineRow(n.file, None, n.function, *n.costs) for n in native]
     for frame, *costs in result["lines"]:
-        file, line, function, _first = result["frames"][frame]
-        rows.append(model.LineRow(file or UNKNOWN, line or None, function or UNKNOWN, *costs))
+        file, line, function, first = result["frames"][frame]
+        place = file or UNKNOWN, line or None, function or UNKNOWN
+        rows.append(model.LineRow(*place, *costs, first_line=first or None))
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.line or 0, r.function))
     return rows
 
