@@ -126,7 +126,7 @@ def sides(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     if args.base is None and args.new is None:
         if len(args.traces) != 2:
             raise UsageError(
-                f"diff: {len(args.traces)} traces are given: give two, or several a side as "
+                f"diff: {len(args.traces)} {'trace is' if len(args.traces) == 1 else 'traces are'} given: give two, or several a side as "
                 "--base A1 A2 --new B1 B2 (see pymemtrace diff --help)"
             )
         return [args.traces[0]], [args.traces[1]]

@@ -184,7 +184,7 @@ def _one_owner(
 ) -> "Callable[[int], Key | None]":
     """For `owners.totals`: all frames that match are one."""
 
-    def name(number: int) -> Key | None:
+    def name(number: int) -> "Key | None":
         if number < 0:
             return None
         file, _line, function, _first = frames[number]
