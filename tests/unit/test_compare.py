@@ -53,7 +53,7 @@ Frame = tuple[str, int, str, int, int]  # file, line, function, first line, MiB
 
 
 def holding(*frames: Frame, before: int = 8, gap: int = 0, app: str = "/app", **changes: Any) -> dict[str, Any]:
-    """A run at its peak whose frames hold so many MiB themselves; each was called by `main` in app.py. The books close."""
+    """A run at its peak whose frames hold so many MiB themselves; `main` in app.py called them. The books close."""
     rows = [(f"{app}/app.py", 5, "main", 1, 0), *frames]
     owned = sum(row[4] for row in rows) * MIB
     functions: dict[tuple[str, int, str], int] = {}
@@ -355,8 +355,8 @@ def test_several_processes(traces: Several, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["diff", "A"], "diff: 1 trace is given: give two, or several a side as --base A1 A2 --new B1 B2"),
-        (["diff", "A", "B", "A"], "diff: 3 traces are given"),
+        (["diff", "A"], "diff: 1 trace given: give two, or several a side as --base A1 A2 --new B1 B2"),
+        (["diff", "A", "B", "A"], "diff: 3 traces given"),
         (["diff", "--base", "A"], "diff: --base needs --new beside it"),
         (["diff", "--new", "A"], "diff: --new needs --base beside it"),
         (["diff", "A", "--base", "A", "--new", "B"], "belongs to neither side"),
@@ -420,7 +420,8 @@ def test_limits_that_are_kept(traces: Several, capsys: pytest.CaptureFixture[str
     (path,) = traces(family_of_two())
     text = shown(capsys, "check", path, "--max-peak", "20MiB", "--max-growth", "10MiB")
     assert text == (
-        f"ok {path}: peak 20.0 MiB (limit 20.0 MiB), growth 10.0 MiB (limit 10.0 MiB), RSS of the first of 2 processes\n"
+        f"ok {path}: peak 20.0 MiB (limit 20.0 MiB), growth 10.0 MiB (limit 10.0 MiB), "
+        "RSS of the first of 2 processes\n"
     )
 
 

@@ -122,11 +122,12 @@ def _require_combination(args: argparse.Namespace) -> None:
 def sides(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The files of both sides. Raises UsageError."""
     from pymemtrace.errors import UsageError
+    from pymemtrace.report.units import count
 
     if args.base is None and args.new is None:
         if len(args.traces) != 2:
             raise UsageError(
-                f"diff: {len(args.traces)} {'trace is' if len(args.traces) == 1 else 'traces are'} given: give two, or several a side as "
+                f"diff: {count(len(args.traces), 'trace')} given: give two, or several a side as "
                 "--base A1 A2 --new B1 B2 (see pymemtrace diff --help)"
             )
         return [args.traces[0]], [args.traces[1]]
