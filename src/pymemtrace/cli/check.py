@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 HELP = "fail when a trace passes limits, or holds more than a baseline: for CI"
 DESCRIPTION = """\
-Check a trace against limits, and against another trace of the same program. The
-exit status is 1 when a limit is passed, with one line for each reason.
+Check a trace against limits, and against another trace of the same program.
+The exit status is 1 when a limit is passed, with one line for each reason.
 
   peak    the highest RSS
   growth  RSS at the end less RSS at the start
@@ -36,13 +36,13 @@ examples:
   pymemtrace check app.pmt --max-owner 'pkg.cache:Cache.put=50MiB'
   pymemtrace check app.pmt --max-owner pkg.cache=80MiB --max-owner __main__=1GiB
   pymemtrace check app.pmt --baseline main.pmt --tolerance 10%
-  pymemtrace check app.pmt --baseline main-1.pmt --baseline main-2.pmt --owners 0
+  pymemtrace check app.pmt --baseline main-1.pmt --baseline main-2.pmt
   pymemtrace check app.pmt --max-peak 500MiB --json
 
 exit status: 0 and one line "ok ..." when all limits are kept; 1 when one is
-passed; 2 for a trace that cannot be read or options that make no sense (one line
-on stderr says why). Warnings, such as an owner that the trace does not have, are
-lines on stderr and change nothing.
+passed; 2 for a trace that cannot be read or options that make no sense (one
+line on stderr says why). Warnings, such as an owner that the trace does not
+have, are lines on stderr and change nothing.
 """
 _PASSED = 1
 

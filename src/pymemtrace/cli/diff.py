@@ -9,9 +9,9 @@ from pymemtrace.cli.report import moment, row_count
 
 HELP = "show what changed between two traces, or two sets of traces"
 DESCRIPTION = """\
-Show who holds more or less memory in the second trace than in the first, by line,
-function, module and thread, when RSS is highest or at another moment (--at), and
-the parts of RSS, whose differences add up to the difference of RSS.
+Show who holds more or less memory in the second trace than in the first, by
+line, function, module and thread, when RSS is highest or at another moment
+(--at), and the parts of RSS, whose differences add up to that of RSS.
 
   change  new less base
   new     no memory in base      gone    no memory in new
@@ -23,10 +23,11 @@ side several times and give all files, each side's after its option:
   pymemtrace diff --base old-1.pmt old-2.pmt old-3.pmt --new new-*.pmt
 
 Then base and new are medians (of an even number the mean of the middle two),
-spread is what the runs of both sides differ by, largest less smallest, added up,
-and a change no larger than the spread is "noise" and stands last. Three runs a
-side are enough for most programs. The parts of RSS are those of each side's
-middle run, so that they add up; the owners' medians need not.
+spread is by how much the runs of either side differ, largest less smallest,
+both added up, and a change no larger than that is "noise" and stands last. Three
+runs a side are enough for most programs. The parts of RSS are those of each
+side's middle run, so that they add up; the owners' medians need not. Owners
+differ least between runs of `pymemtrace run --exact`.
 
 The same owner in both: a module of the same dotted name (where it lies does not
 matter) and a function of the same qualified name; a thread of the same name. A
@@ -39,14 +40,14 @@ such (lambdas) are matched by their numbers.
 EPILOG = """\
 examples:
   pymemtrace diff before.pmt after.pmt              the top 15 of each table
-  pymemtrace diff before.pmt after.pmt --at end     what is not given back any more
+  pymemtrace diff before.pmt after.pmt --at end     what is not given back
   pymemtrace diff before.pmt after.pmt --by function --total
-  pymemtrace diff before.pmt after.pmt --touched    what is handed out, given back or not
+  pymemtrace diff before.pmt after.pmt --touched    what is handed out
   pymemtrace diff --base old-*.pmt --new new-*.pmt --min-change 1MiB
   pymemtrace diff before.pmt after.pmt --json | jq '.by_function[:5]'
 
-exit status: 0, whatever changed; 2 if a trace cannot be read (one line on stderr
-says why). `pymemtrace check` fails when memory grew.
+exit status: 0, whatever changed; 2 if a trace cannot be read (one line on
+stderr says why). `pymemtrace check` fails when memory grew.
 """
 _MIN_CHANGE = 64 << 10
 

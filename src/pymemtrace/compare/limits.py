@@ -122,7 +122,9 @@ class Measured:
 def check(measured: Measured, limits: Limits, baselines: Sequence[Measured], tolerance: Tolerance) -> Verdict:
     """Check a trace against limits, and against the highest of the baselines."""
     trace = measured.trace
-    findings, warnings = [], [f"{trace.path}: {text}" for text in runs.missing(trace)]
+    traces = [trace, *(baseline.trace for baseline in baselines)]
+    about_owners = bool(limits.owners or (baselines and tolerance.top))
+    findings, warnings = [], [text for each in traces for text in _missing(each, about_owners)]
     if limits.peak is not None:
         findings.append(Finding("peak", None, measured.peak, limits.peak, "--max-peak"))
     if limits.growth is not None:
@@ -134,9 +136,14 @@ def check(measured: Measured, limits: Limits, baselines: Sequence[Measured], tol
     if baselines:
         found = _against(measured, baselines, tolerance, limits.total)
         findings += found
-        warnings += [text for baseline in baselines for text in _differences(trace, baseline.trace)]
-        warnings += _coarse([trace, *(baseline.trace for baseline in baselines)], found)
+        warnings += [text for baseline in traces[1:] for text in _differences(trace, baseline)]
+        warnings += _coarse(traces, found)
     return Verdict(trace.path, len(trace.processes), findings, warnings)
+
+
+def _missing(trace: TraceFile, about_owners: bool) -> list[str]:
+    texts = runs.missing(trace) if about_owners else runs.missing_rss(trace)
+    return [f"{trace.path}: {text}" for text in texts]
 
 
 # ---- owners by name ----
@@ -245,7 +252,7 @@ def _against(measured: Measured, baselines: Sequence[Measured], tolerance: Toler
 
 
 def _differences(trace: TraceFile, baseline: TraceFile) -> list[str]:
-    texts = [f"{baseline.path}: {text}" for text in runs.missing(baseline)]
+    texts = []
     mine, theirs = trace.engine.name, baseline.engine.name
     if mine != theirs:
         texts.append(f"{trace.path}: engine {mine}, the baseline's is {theirs}: owners may differ by that alone")

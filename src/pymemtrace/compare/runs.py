@@ -88,15 +88,26 @@ def require_recorded(trace: TraceFile) -> None:
 
 def missing(trace: TraceFile) -> list[str]:
     """What is not in the trace, a line each."""
+    return [*missing_owners(trace), *missing_rss(trace)]
+
+
+def missing_owners(trace: TraceFile) -> list[str]:
+    """What is not known of owners, a line each."""
     texts = [facts.losses(trace.result), facts.left_out(trace.result), trace.not_known]
+    if trace.engine.name == "none":
+        texts.append(f"no owners, RSS alone: no engine ran ({trace.engine.reason or 'no reason was recorded'})")
+    return [text for text in texts if text]
+
+
+def missing_rss(trace: TraceFile) -> list[str]:
+    """What is not known of RSS, a line each."""
+    texts = []
     if not trace.complete:
         good, all_bytes = trace.result["good_bytes"], trace.result["file_bytes"]
         texts.append(f"cut off: good up to {size(good)} of {size(all_bytes)}")
     if trace.at and trace.at.rss is None:
         texts.append("RSS was not read up to this moment: what has no owner is missing")
-    if trace.engine.name == "none":
-        texts.append(f"no owners, RSS alone: no engine ran ({trace.engine.reason or 'no reason was recorded'})")
-    return [text for text in texts if text]
+    return texts
 
 
 def _has_owners(trace: TraceFile, number: int) -> bool:

@@ -152,8 +152,8 @@ def _rest(rows: list[Row], shown: list[Row], asked: Asked, found: Comparison) ->
     left = [row.bytes.change for row in rows if row.bytes.change][len(shown) :]
     texts = []
     if left:
-        rest = _signed_kib(sum(left))
-        texts.append(f"{count(len(left), 'more change')}: {rest} in all (-n 0 --min-change 0 shows all)")
+        rest = "" if asked.total else f": {_signed_kib(sum(left))} in all"
+        texts.append(f"{count(len(left), 'more change')}{rest} (-n 0 --min-change 0 shows all)")
     if not asked.total and not found.repeated:
         texts.append(f"all changes add up to {_signed_kib(sum(row.bytes.change for row in rows))}")
     return [Text(text, style="dim") for text in texts]
