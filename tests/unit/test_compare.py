@@ -313,6 +313,17 @@ def test_text_from_traces_is_harmless(traces: Several, capsys: pytest.CaptureFix
     assert document(capsys, "diff", *paths, "--touched")["by_line"][0]["function"] == NASTY
 
 
+def test_names_of_a_megabyte_are_cut(traces: Several, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "x" * 1_000_000
+    other = holding((f"/app/{name}.py", 2, name, 1, 9))
+    other["meta"]["python"] = name
+    paths = traces(holding(load(2)), other)
+    assert max(map(len, shown(capsys, "diff", *paths).splitlines())) <= 1000
+    assert main(["check", paths[1], "--baseline", paths[0]]) == 1
+    captured = capsys.readouterr()
+    assert max(map(len, (captured.out + captured.err).splitlines())) <= 1100
+
+
 # ---- diff: what is said of the traces ----
 
 

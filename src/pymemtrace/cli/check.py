@@ -45,6 +45,7 @@ line on stderr says why). Warnings, such as an owner that the trace does not
 have, are lines on stderr and change nothing.
 """
 _PASSED = 1
+_LIMIT = 1000  # characters of a line
 
 
 def owner_limit(text: str) -> tuple[str, int]:
@@ -140,11 +141,11 @@ def _require_combination(args: argparse.Namespace) -> None:
 
 
 def _warn(verdict: "Verdict") -> None:
-    from pymemtrace.report.text import clean
+    from pymemtrace.report.text import label
 
     sys.stdout.flush()
     for warning in verdict.warnings:
-        text = f"pymemtrace: warning: {clean(warning)}\n"
+        text = f"pymemtrace: warning: {label(warning, _LIMIT)}\n"
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -157,7 +158,7 @@ def _print(verdict: "Verdict") -> None:
 
     failed = [finding for finding in verdict.findings if not finding.passed]
     for finding in failed:
-        print(label(f"{verdict.trace}: {limits.reason(finding)}", 1000))
+        print(label(f"{verdict.trace}: {limits.reason(finding)}", _LIMIT))
     if failed:
         return
     given = [f for f in verdict.findings if f.baseline is None or f.kind != "owner"]
@@ -167,4 +168,4 @@ def _print(verdict: "Verdict") -> None:
         texts.append(f"{owners} largest functions not above the baseline")
     if verdict.processes > 1:
         texts.append(f"RSS of the first of {verdict.processes} processes")
-    print(label(f"ok {verdict.trace}: {', '.join(texts) or 'no limit applies'}", 1000))
+    print(label(f"ok {verdict.trace}: {', '.join(texts) or 'no limit applies'}", _LIMIT))

@@ -19,6 +19,7 @@ from pymemtrace.report.units import count, duration, kib, size
 _WORDS = ("new", "gone", "grew", "shrank")
 _STYLES = {"new": "red", "grew": "red", "gone": "green", "shrank": "green"}
 _PARTS = {"before_start": "before start", "left_out": "left out"}
+_NOTE_LIMIT = 1000
 _TIMES = {"peak": "when RSS was highest", "end": "at the end"}
 
 
@@ -34,7 +35,7 @@ class DiffOptions:
 def report(found: Comparison, asked: Asked, options: DiffOptions) -> list[RenderableType]:
     """Everything that `pymemtrace diff` prints, in order."""
     parts: list[RenderableType] = [*_side("base", found.base), *_side("new", found.new), *_shown(asked)]
-    parts += [Text(clean(note), style="yellow") for note in found.notes]
+    parts += [Text(label(note, _NOTE_LIMIT), style="yellow") for note in found.notes]
     if not found.repeated:
         parts.append(
             Text(
@@ -66,7 +67,7 @@ def _file_text(run: Run) -> str:
 
 def _facts_text(run: Run) -> str:
     period = f", down to one in {run.engine.period}" if run.engine.period > 1 else ""
-    return clean(f"{run.python or 'Python unknown'}, engine {run.engine.name}{period}")
+    return label(f"{run.python or 'Python unknown'}, engine {run.engine.name}{period}")
 
 
 def _shown(asked: Asked) -> list[Text]:
