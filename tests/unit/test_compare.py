@@ -489,6 +489,11 @@ def test_owners_that_do_not_occur_are_warnings(traces: Several, capsys: pytest.C
         f"pymemtrace: warning: {path}: app.py:load owns nothing in this trace: is it misspelt, or did it touch no "
         "memory? It has __main__:load.\n"
     )
+    main(["check", path, "--max-owner", "load=1k", "--max-owner", "__maim__=1k"])
+    assert [line.rpartition("memory? ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "It has __main__:load.",
+        "It has __main__.",
+    ]
     found = document(capsys, "check", path, "--max-owner", "nothing.like.it=1k")
     assert (found["ok"], found["findings"], len(found["warnings"])) == (True, [], 1)
 
@@ -544,4 +549,10 @@ def test_baselines_that_differ_are_warned_of(traces: Several, capsys: pytest.Cap
     warnings = capsys.readouterr().err
     assert "engine faults, the baseline's is timer: owners may differ by that alone" in warnings
     assert "Python 3.12.4, the baseline's is 3.13.0" in warnings
-    assert "recorded down to one fault in 64, so owners differ between runs by chance" in warnings
+    assert f"{before}: of the timer engine, so owners differ between runs by chance: --owners 0" in warnings
+    now, before = traces(coarse, holding(load(50)))
+    assert main(["check", now, "--baseline", before]) == 1
+    assert "recorded down to one fault in 64, so owners differ between runs by chance" in capsys.readouterr().err
+    now, before = traces(coarse, holding(load(100)))
+    assert main(["check", now, "--baseline", before]) == 0
+    assert capsys.readouterr().err == ""

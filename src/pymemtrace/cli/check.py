@@ -165,7 +165,7 @@ def _print(verdict: "Verdict") -> None:
     texts = [f"{limits.value_text(f)} (limit {size(f.limit)})" for f in given]
     owners = len(verdict.findings) - len(given)
     if owners:
-        texts.append(f"{owners} largest functions not above the baseline")
+        texts.append(f"largest functions ({owners}) not above the baseline")
     if verdict.processes > 1:
         texts.append(f"RSS of the first of {verdict.processes} processes")
     print(label(f"ok {verdict.trace}: {', '.join(texts) or 'no limit applies'}", _LIMIT))

@@ -222,10 +222,10 @@ def _everyone(trace: TraceFile) -> list[tuple[str, str]]:
 
 def _suggestion(trace: TraceFile, names: "Names", name: str) -> str:
     """A name that may have been meant."""
-    known = [function_name(names, row.file, row.function) for row in trace.by_function[:_SUGGESTED_FROM]]
+    known = [function_name(names, file, function) for file, function in _everyone(trace)[:_SUGGESTED_FROM]]
     modules = [row.module for row in trace.by_module[:_SUGGESTED_FROM]]
     function = name.rpartition(":")[2]
-    same = [n for n in known if ":" in name and n.endswith(f":{function}")]
+    same = [n for n in known if n.endswith(f":{function}")]
     close = same or get_close_matches(name, known if ":" in name else modules, 1)
     return f" It has {close[0]}." if close else ""
 
@@ -263,8 +263,13 @@ def _differences(trace: TraceFile, baseline: TraceFile) -> list[str]:
 
 def _coarse(traces: Sequence[TraceFile], findings: Sequence[Finding]) -> list[str]:
     """That owners above the baseline may be so by chance."""
+    if all(finding.passed or finding.kind != "owner" for finding in findings):
+        return []
     periods = [trace.engine.period for trace in traces]
-    if max(periods) <= 1 or all(finding.passed or finding.kind != "owner" for finding in findings):
+    timer = [trace.path for trace in traces if trace.engine.name == facts.TIMER]
+    if timer:
+        return [f"{timer[0]}: of the timer engine, so owners differ between runs by chance: --owners 0 leaves them out"]
+    if max(periods) <= 1:
         return []
     return [
         f"{traces[periods.index(max(periods))].path}: recorded down to one fault in {max(periods)}, so owners differ "
