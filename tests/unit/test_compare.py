@@ -1,7 +1,6 @@
 """`pymemtrace diff` and `check` on results made by hand: what matches what, sums, noise, limits, wrong options."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from pymemtrace.compare import diff, owners, runs
 from pymemtrace.tracefile import TraceFile
 
 KIB = 1024
-Traces = Callable[..., list[str]]
 
 
 class Several:

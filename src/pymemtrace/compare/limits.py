@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pymemtrace.compare import owners, runs
 from pymemtrace.errors import UsageError
 from pymemtrace.report import eventrows, facts, rows
-from pymemtrace.report.units import kib, size
+from pymemtrace.report.units import size
 from pymemtrace.tracefile import TraceFile
 
 if TYPE_CHECKING:
@@ -290,7 +290,6 @@ def reason(finding: Finding) -> str:
     what = {"peak": "RSS at most", "growth": "RSS at the end less RSS at the start"}.get(finding.kind)
     what = what or f"{finding.name} holds at the peak"
     over = size(finding.value - finding.limit)
-    over = kib(finding.value - finding.limit) if over.startswith("0.0") else over
     if finding.baseline is None:
         return f"{what}: {size(finding.value)}, {over} more than {finding.limit_name} {size(finding.limit)}"
     return (
