@@ -21,6 +21,8 @@ _REPORT_VERBS = (
     "log",
     "calls",
     "lines",
+    "diff",
+    "check",
     "info",
     "attach",
     "detach",
@@ -41,6 +43,8 @@ examples:
   pymemtrace calls TRACE.pmt             which functions, after run --calls
   pymemtrace lines TRACE.pmt             the source, line by line, after run --lines
   pymemtrace log TRACE.pmt               every call and return with the RSS
+  pymemtrace diff A.pmt B.pmt            what changed from one trace to another
+  pymemtrace check TRACE.pmt --max-peak 500MiB   fail when a limit is passed
   pymemtrace attach PID --duration 30    trace a running program that listens
   pymemtrace snapshot PID                what is resident in a traced program now
   pymemtrace doctor                      what works on this machine, what would unlock more

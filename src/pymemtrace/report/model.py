@@ -96,6 +96,7 @@ class LineRow:
     faults: int
     by_time: int
     fill: int
+    first_line: int | None = None  # of its function
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,10 @@ def native_rows(result: "Result", symbols: FindsSymbols | None) -> list[Native]:
 def line_rows(result: "Result", native: Iterable[Native]) -> list[model.LineRow]:
     """Rows by line, the most self bytes first."""
     rows = [model.LineRow(n.file, None, n.function, *n.costs) for n in native]
-    for frame, *costs in result["lines"]:
-        file, line, function, _first = result["frames"][frame]
-        rows.append(model.LineRow(file or UNKNOWN, line or None, function or UNKNOWN, *costs))
+    for frame, self_bytes, total, faults, by_time, fill in result["lines"]:
+        file, line, function, first = result["frames"][frame]
+        place = file or UNKNOWN, line or None, function or UNKNOWN
+        rows.append(model.LineRow(*place, self_bytes, total, faults, by_time, fill, first or None))
     rows.sort(key=lambda r: (-r.self_bytes, -r.total_bytes, r.file, r.line or 0, r.function))
     return rows
 
