@@ -56,6 +56,10 @@ int
 hold(result_t *result, held_t *held, const char *path, uint64_t pid, const pmt_moment_t *moment, char error[PMT_ERROR_MAX])
 {
     held->process = process_with(&result->profile, pid);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t process = held->process;
+        pmt_moment_find(&result->profile, &process, &(pmt_moment_t){.kind = i ? PMT_MOMENT_END : PMT_MOMENT_PEAK}, i ? &held->end : &held->peak);
+    }
     held->known = moment->kind != PMT_MOMENT_TOUCHED && pmt_moment_find(&result->profile, &held->process, moment, &held->time);
     if (!held->known) {
         return 0;
@@ -119,7 +123,7 @@ put_held(PyObject *dict, result_t *result, const held_t *held)
 {
     PyObject *books = held->known ? held_list(result, &held->owners, 0) : Py_NewRef(Py_None);
     return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) &&
-           put_number(dict, "at_process", held->process) &&
+           put_number(dict, "at_process", held->process) && put_number(dict, "peak_ns", held->peak) && put_number(dict, "end_ns", held->end) &&
            put(dict, "snapshots", list_of(result, result->profile.snapshot_count, snapshot_item)) &&
            put(dict, "allocators", list_of(result, result->profile.allocator_count, allocator_item));
 }

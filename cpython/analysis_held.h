@@ -10,6 +10,7 @@ typedef struct held_s {
     uint64_t time;
     uint32_t process;
     bool known;  // there is such a moment
+    uint64_t peak, end;  // the times of these two, whatever was asked for
 } held_t;
 
 // The moment in a tuple ("peak",), ("end",), ("time", ns), ("name", text), or None: touched. False with an exception.

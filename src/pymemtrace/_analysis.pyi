@@ -79,6 +79,8 @@ class Result(TypedDict):
     # at a moment: lines, functions, files, tree, native and threads are resident bytes. None: touched, or the process
     # has no snapshot of the name asked for
     at_ns: int | None
+    peak_ns: int  # when RSS of the process asked for, else of the root, was highest
+    end_ns: int  # when it was about to exit, or was gone
     at_process: int  # index of the process that the moment is of: after an exec it may not be the first with its pid
     held: list[Held] | None  # of each process
     # process index, kind (1 start, 2 RSS fell, 3 asked for, 4 end), time, end (None: it has none), errno, name

@@ -203,9 +203,9 @@ def snapshot(name: str) -> bool:
     What the allocators say of themselves is recorded with it. False: this process is not being traced, and nothing
     happens.
 
-    name: of 1 to 63 bytes; not "peak", "end" or a number, which mean something else to --at. Raises TypeError or
-    ArgumentError if it is none, and PymemtraceError where the pages cannot be looked at or the recorder does not
-    answer.
+    name: of 1 to 63 bytes; not "peak", "end" or a number (with an "s" or not), which mean something else to --at.
+    Raises TypeError or ArgumentError if it is none, and PymemtraceError where the pages cannot be looked at or the
+    recorder does not answer.
     """
     check_name(name)
     error = _capture.snapshot(encodable(name))
@@ -222,16 +222,10 @@ def check_name(name: object) -> None:
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not name or "\0" in name or len(encodable(name).encode()) > NAME_MAX:
         raise ArgumentError(f"name must have 1 to {NAME_MAX} bytes and no null character, not {name[:80]!r}")
-    if name in ("peak", "end") or _is_number(name):
+    from pymemtrace.report.units import parse_seconds
+
+    if name in ("peak", "end") or parse_seconds(name) is not None:
         raise ArgumentError(f"name {name!r} means something else to --at: choose another")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def snapshot_problem(error: int) -> str:

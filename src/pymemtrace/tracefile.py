@@ -60,7 +60,7 @@ class TraceFile:
     """One trace file: facts about the run and rows by line, function, module, file and thread.
 
     Sizes are bytes. The file is analysed when the object is made; the rows are built when first asked for. The rows
-    sum all processes, or show one process if `pid` is given; `rss`, `end` and `engine` are the root process's.
+    sum all processes, or show one process if `pid` is given; `end` and `engine` are the root process's.
     The rows are about what was touched, or, with `at`, about what was resident then: "peak" (RSS was highest), "end",
     seconds, or the name of a snapshot; `at` and `processes[].at` close the books then.
 
@@ -144,8 +144,8 @@ class TraceFile:
 
     @cached_property
     def rss(self) -> Rss:
-        """Resident set size of the root process."""
-        return rows.rss(facts.root(self._result))
+        """Resident set size of the root process, or of the one of `pid`."""
+        return rows.rss(facts.images(self._result, facts.root(self._result, self._pid)))
 
     @cached_property
     def touched(self) -> Touched:
@@ -242,7 +242,7 @@ class TraceFile:
     @cached_property
     def by_thread(self) -> list[ThreadRow]:
         """Rows by thread; sorted by bytes."""
-        return rows.thread_rows(self._result)
+        return rows.thread_rows(self._result, self._pid)
 
     @cached_property
     def tree(self) -> list[TreeNode]:

@@ -113,6 +113,8 @@ def result(**changes: Any) -> dict[str, Any]:
         "cgroup_peak_kib": None,
         "at_ns": None,
         "at_process": 0,
+        "peak_ns": 1_000_000_000,
+        "end_ns": 2_000_000_000,
         "held": None,
         "snapshots": [],
         "allocators": [],

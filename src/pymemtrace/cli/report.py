@@ -81,15 +81,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Options of which one would be ignored."""
+    from pymemtrace.errors import UsageError
+
+    moment_option = "--touched" if args.touched else "--at" if args.at is not None else None
+    by = "--by" if args.by else None
+    one, other = ("--releases", moment_option or by) if args.releases else ("--json", by if args.json else None)
+    if other:
+        raise UsageError(f"report: {one} and {other} contradict each other: leave one of them out")
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
     from pymemtrace.tracefile import TraceFile
 
-    trace = TraceFile(args.trace, args.pid, moment(args))
+    _check(args)
+    trace = TraceFile(args.trace, args.pid, None if args.releases else moment(args))
     if args.json:
         from pymemtrace.report import json_report
 
-        json_report.write(sys.stdout, json_report.report_object(trace))
+        found = json_report.releases_object(trace) if args.releases else json_report.report_object(trace)
+        json_report.write(sys.stdout, found)
         return 0
     from pymemtrace.report import tables
     from pymemtrace.report.console import show

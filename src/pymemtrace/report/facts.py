@@ -18,6 +18,7 @@ THREADS_MAX = 1024
 UNKNOWN = "[unknown]"
 # What a native stack in code that belongs to no known library is called.
 NATIVE_UNKNOWN = "<native code>"
+SNAPSHOT_KINDS = {1: "start", 2: "fell", 3: "asked", 4: "end"}
 _END_SIGNAL = 1
 _END_UNKNOWN = 2
 _END_EXEC = 3
@@ -32,9 +33,9 @@ def split_meta(value: str) -> list[str]:
     return value.split("\0") if value else []
 
 
-def root(result: "Result") -> "Process | None":
-    """The first process; None in a trace that was cut before it was written."""
-    return result["processes"][0] if result["processes"] else None
+def root(result: "Result", pid: int | None = None) -> "Process | None":
+    """The first process (with this pid); None in a trace that was cut before it was written."""
+    return next((process for process in result["processes"] if pid in (None, process["pid"])), None)
 
 
 def command(result: "Result") -> list[str]:
@@ -70,16 +71,26 @@ def problem(result: "Result") -> str | None:
     return None if result["processes"] else result["meta"].get("problem") or None
 
 
+def images(result: "Result", process: "Process | None") -> "list[Process]":
+    """The process, and what it replaced itself by with exec, one after the other."""
+    found: list[Process] = []
+    for later in result["processes"]:
+        last = found[-1] if found else None
+        if (
+            last is None
+            and later is process
+            or last
+            and last["end"]
+            and last["end"][0] == _END_EXEC
+            and later["pid"] == last["pid"]
+        ):
+            found.append(later)
+    return found
+
+
 def last_image(result: "Result", process: "Process | None") -> "Process | None":
     """The process, or what stands for its pid in the end where it replaced itself by an exec."""
-    seen = False
-    for later in result["processes"]:
-        if process is None or process["end"] is None or process["end"][0] != _END_EXEC:
-            break
-        if seen and later["pid"] == process["pid"]:
-            process = later
-        seen = seen or later is process
-    return process
+    return images(result, process)[-1] if process else None
 
 
 def end_of(result: "Result", process: "Process | None") -> tuple[str, int | None]:

@@ -133,7 +133,7 @@ def _not_returned(values: dict[str, int], when: str) -> list[Text]:
         held, free = size(values["malloc_held"]), size(values["malloc_free"])
         text = f"freed but not returned, {when}: the C allocator holds {held}, free {free}"
         if "malloc_trimmable" in values:
-            text += f", malloc_trim would give back {size(values['malloc_trimmable'])} or more"
+            text += f", malloc_trim would give back {size(values['malloc_trimmable'])} (the heap's top) to {free}"
         texts.append(f"{text} (whether free pages are resident it cannot tell)")
     return [Text(text, style="dim") for text in texts]
 

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pymemtrace.errors import UsageError
 from pymemtrace.report.model import At
+from pymemtrace.report.units import parse_seconds
 
 if TYPE_CHECKING:
     from pymemtrace._analysis import At as Asked
     from pymemtrace._analysis import Held, Result
 
 _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
+
+_OLDEST = "who gave memory back is not known: it is taken from the oldest growth"
 
 Kind = Literal["peak", "end", "time", "name"]
 
@@ -29,10 +32,8 @@ def moment(at: str | float | None) -> "Asked | None":
 
 def parse(text: str) -> str | float:
     """The value of --at: a number is seconds."""
-    try:
-        return float(text.removesuffix("s"))
-    except ValueError:
-        return text
+    found = parse_seconds(text)
+    return text if found is None else found
 
 
 def names(result: "Result") -> list[str]:
@@ -74,29 +75,33 @@ def books(result: "Result", number: int, at: "Asked") -> At | None:
         exact=exact,
         fill=fill,
         by_time=by_time,
+        note=not_known(result, number),
     )
 
 
 def not_known(result: "Result", number: int) -> str | None:
     """What cannot be known of a process's pages, in one line; None: nothing that should be."""
-    meta = result["processes"][number]["meta"]
+    process, at = result["processes"][number], result["at_ns"]
+    meta, gone = process["meta"], process["end"][2] if process["end"] else None
+    if at is not None and (at < process["start_ns"] and number or gone is not None and at > gone):
+        return f"process {process['pid']} was not there then"
     mine = [row for row in result["snapshots"] if row[0] == number]
     if not mine:
         reason = meta.get("snapshots_reason", "")
         why = f" ({reason})" if reason else ""
-        return (
-            f"no residency snapshots{why}: what was given back is not known, so each owner's bytes are an upper bound"
-        )
-    left_out, at = result["left_out"], result["at_ns"]
+        return f"no residency snapshots{why}: {_OLDEST}"
+    left_out = result["left_out"]
     if left_out and at is not None and at > left_out[0]:
         return f"left out: what was touched after {left_out[0] / 1e9:.3f} s is in no owner's bytes"
     if meta.get("engine") == "timer":
-        return (
-            "the timer sees no addresses: pages are given to the lines that ran when RSS grew, the oldest growth first"
-        )
+        return f"the timer sees no addresses: pages are given to the lines that ran when RSS grew; {_OLDEST}"
     last = max((end for _process, _kind, _time, end, error, _name in mine if end and not error), default=0)
-    if at is not None and at > last and not any(kind == _AT_END for _process, kind, *_rest in mine):
-        return f"no snapshot at the end (the process was gone): what went after {last / 1e9:.3f} s is not known"
+    at_end = any(kind == _AT_END for _process, kind, *_rest in mine)
+    if at is not None and at > last and not at_end:
+        why = "the process was gone" if process["end"] else "the file ends before"
+        return f"no snapshot at the end ({why}): what went after {last / 1e9:.3f} s is not known"
+    if at is not None and at > last and at_end and at > result["end_ns"]:
+        return "the program was exiting then: what it gave back meanwhile nobody saw"
     cut = any(kind == _AT_END and error == errno.ETIME for _process, kind, _time, _end, error, _name in mine)
     if cut and at is not None and at > last:
         return (

@@ -1,5 +1,6 @@
 """The text of `pymemtrace info`: facts about the trace file and the run."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
 _THREADS_SHOWN = 50
+_NAMES_SHOWN = 10
 
 
 def report(trace: "TraceFile", sample_count: int) -> list[RenderableType]:
@@ -94,6 +96,7 @@ def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str,
         ("RSS", header.rss_text(process.rss)),
         ("touched", size(process.touched) + ("" if ticks else f" in {count(process.faults, 'fault')}")),
     ]
+    items += _snapshots(trace, process)
     if "rss_hwm_kib" in counters:
         items.append(("kernel's peak", f"{size(counters['rss_hwm_kib'] * 1024)} (VmHWM)"))
     if "tracer_pages" in counters:
@@ -107,6 +110,23 @@ def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str,
     waits = counters.get("waits", 0)
     items.append(("waits", f"{waits:,}" + (f", {duration(counters.get('wait_ns', 0))} in all" if waits else "")))
     return items + eventlog.process_facts(process)
+
+
+def _snapshots(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str, str]]:
+    """How often its pages were looked at, and why; the names of those that were asked for."""
+    mine = [s for s in trace.result["snapshots"] if trace.processes[s[0]] is process]
+    if not mine:
+        return [("snapshots", "none")] if process.traced else []
+    words = {"start": "at the start", "fell": "after RSS fell", "asked": "asked for", "end": "at the end"}
+    kinds = Counter(facts.SNAPSHOT_KINDS.get(s[1], "") for s in mine)
+    text = ", ".join(f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind])
+    broken = sum(1 for s in mine if s[4])
+    names = [f"{label(s[5])} ({duration(s[2])})" for s in mine if s[5]]
+    hidden = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return [
+        ("snapshots", text + (f"; {broken} not whole" if broken else "")),
+        *([("named", ", ".join(names[:_NAMES_SHOWN]) + hidden)] if names else []),
+    ]
 
 
 def _lifetime(trace: "TraceFile", process: "ProcessRow") -> str:

@@ -1,11 +1,12 @@
 """The JSON of `report`, `tree` and `info`: objects that other programs rely on. Fields are added, never changed."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pymemtrace.report import facts
+from pymemtrace.report import facts, load
 from pymemtrace.report.model import At, FileRow, FunctionRow, LineRow, ModuleRow, ThreadRow, TreeNode
 
 if TYPE_CHECKING:
@@ -54,6 +55,23 @@ def report_object(trace: "TraceFile") -> dict[str, Any]:
     }
 
 
+def releases_object(trace: "TraceFile") -> dict[str, Any]:
+    """The object of `pymemtrace report --releases --json`: what each line gave back, the most first."""
+    found = load.releases(trace.path, trace.pid)
+    lines = sorted(found["lines"], key=lambda row: (-row[4], row))
+    return {
+        **_head(trace),
+        "quantity": "released",
+        "bytes": found["bytes"],
+        "calls": found["count"],
+        "processes": [{"pid": p.pid, "releases": _releases(p.meta)} for p in trace.processes],
+        "by_line": [
+            {"file": file, "line": line or None, "function": function, "bytes": size, "calls": calls}
+            for file, line, function, _first, size, calls in lines
+        ],
+    }
+
+
 def tree_object(trace: "TraceFile", nodes: Iterable[TreeNode]) -> dict[str, Any]:
     """The object of `pymemtrace tree --json`: `nodes` is flat, parents stand before their children."""
     return {
@@ -98,6 +116,17 @@ def info_object(trace: "TraceFile", sample_count: int) -> dict[str, Any]:
         "processes": [_process(process) for process in trace.processes],
         "by_thread": [asdict(row) for row in trace.by_thread],
         "samples": sample_count,
+        "snapshots": [
+            {
+                "pid": result["processes"][process]["pid"],
+                "kind": facts.SNAPSHOT_KINDS.get(kind, str(kind)),
+                "name": name,
+                "time_s": time / 1e9,
+                "end_s": None if end is None else end / 1e9,
+                "problem": os.strerror(error) if error else None,
+            }
+            for process, kind, time, end, error, name in result["snapshots"]
+        ],
         "lost": trace.lost,
         "left_out": left_out_object(trace),
         "limit_bytes": None if result["limit_kib"] is None else result["limit_kib"] * 1024,

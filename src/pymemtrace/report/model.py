@@ -64,6 +64,7 @@ class At:
     exact: int  # owned: the fault was at this page
     fill: int  # found beside pages of its owner
     by_time: int  # came between two faults of its owner
+    note: str | None  # what cannot be known of the moment; None: nothing that should be
 
 
 @dataclass(frozen=True, slots=True)

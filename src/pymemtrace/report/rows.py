@@ -102,12 +102,13 @@ def file_rows(result: "Result") -> list[model.FileRow]:
     return rows
 
 
-def thread_rows(result: "Result") -> list[model.ThreadRow]:
-    """Rows by thread, the most bytes first."""
+def thread_rows(result: "Result", pid: int | None = None) -> list[model.ThreadRow]:
+    """Rows by thread (of the process), the most bytes first."""
     processes = result["processes"]
     rows = [
         model.ThreadRow(processes[process]["pid"], tid, name, *costs)
         for process, tid, name, *costs in result["threads"]
+        if pid in (None, processes[process]["pid"])
     ]
     rows.sort(key=lambda r: (-r.bytes, r.pid, r.tid, r.name))
     return rows
@@ -136,14 +137,15 @@ def end(result: "Result", process: "Process | None") -> model.End:
     return model.End(cast(model.EndKind, kind), value)
 
 
-def rss(process: "Process | None") -> model.Rss:
-    """A process's resident set size; a peak of 0 means that nothing was ever read."""
-    if process is None:
+def rss(images: "list[Process]") -> model.Rss:
+    """The resident set size of a process, or of all images of one; a peak of 0 means that nothing was ever read."""
+    if not images:
         return model.Rss(None, None, None)
-    peak = process["rss_peak"] or None
-    ended = process["end"]
-    soon = ended is not None and ended[2] - process["start_ns"] < _SOON_NS and "engine" not in process["meta"]
-    return model.Rss(process["rss_start"], peak, process["rss_end"], soon and peak is not None)
+    first, last = images[0], images[-1]
+    peak = max(image["rss_peak"] for image in images) or None
+    ended = last["end"]
+    soon = ended is not None and ended[2] - first["start_ns"] < _SOON_NS and "engine" not in first["meta"]
+    return model.Rss(first["rss_start"], peak, last["rss_end"], soon and peak is not None)
 
 
 def process_row(result: "Result", process: "Process", at: model.At | None = None) -> model.ProcessRow:
@@ -160,7 +162,7 @@ def process_row(result: "Result", process: "Process", at: model.At | None = None
         start_ns=process["start_ns"],
         end=end(result, process),
         end_ns=ended[2] if ended else None,
-        rss=rss(process),
+        rss=rss([process]),
         touched=process["touched"],
         faults=process["faults"],
         engine=model.Engine(engine, reason, process["period"], process["period_changes"]),

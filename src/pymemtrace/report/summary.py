@@ -20,14 +20,14 @@ _INDENT = " " * len(_PREFIX)
 
 
 def print_summary(path: str, file: "TextIO | None" = None) -> None:
-    """Print the run in a few lines: peak RSS, the lines that own most, the tracer's cost, the next command.
+    """Print the run in a few lines: peak RSS, the lines that held most then, the tracer's cost, the next command.
 
     file: where to (default: the present sys.stderr).
     Never raises because of the trace: what is wrong with it is printed, for the program's exit status must get through.
     """
     out = sys.stderr if file is None else file
     try:
-        lines = _lines(load.analyze(path), path)
+        lines = _lines(load.analyze(path, at=("peak",)), path)
     except PymemtraceError as exc:
         lines = [clean(str(exc))]
     text = "".join(f"{_INDENT if at else _PREFIX}{line}\n" for at, line in enumerate(lines))
@@ -73,8 +73,10 @@ def _file_word(path: str) -> str:
 
 def _owner_lines(result: "Result") -> list[str]:
     shorten = Shortener(facts.folders(result))
+    held = result["held"]  # None: what follows is what was touched
+    whole = sum(books[0] or 0 for books in held) if held else result["touched_total"]
     return [
-        f"{size(owned):>12}  {share(owned, result['touched_total']):>7}  "
+        f"{size(owned):>12}  {share(owned, whole):>7}  "
         f"{label(function, _NAME_LIMIT)}  {location(label(shorten(file)), line)}".rstrip()
         for owned, function, file, line in top_owners(result, _OWNERS)
     ]

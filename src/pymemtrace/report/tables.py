@@ -131,7 +131,7 @@ def _by_thread(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -
 
 
 def _by_process(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
-    rows = sorted(trace.processes, key=lambda r: -_of_process(r))
+    rows = sorted((r for r in trace.processes if trace.pid in (None, r.pid)), key=lambda r: -_of_process(r))
     if len(rows) < 2 and len(options.kinds) > 1:
         return []  # nothing that the head does not say
     table = rows_table([trace.quantity, "share", "peak RSS", "pid", "parent", "ended", "command"], 5)

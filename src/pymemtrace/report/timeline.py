@@ -46,9 +46,8 @@ class Timeline:
 
 
 def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
-    """The timeline of the trace's processes, or of the one that it is about, at equal distances of time."""
-    duration = trace.result["duration_ns"]
-    times = [duration // (points - 1) * point for point in range(points)]
+    """The timeline of the trace's processes, or of the one that it is about."""
+    times = moments(trace, points)
     found = load.history(trace.path, trace.pid, times)
     rows = []
     for time_ns, held, cgroup, owners in zip(
@@ -65,6 +64,16 @@ def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
             highest[owner] = max(highest.get(owner, 0), held_bytes)
     shown = sorted((o for o in highest if highest[o] > 0), key=lambda o: (-highest[o], o))[: top or None]
     return Timeline([*shown, REST], [_point(row, shown) for row in rows])
+
+
+def moments(trace: "TraceFile", points: int) -> list[int]:
+    """So many times, ns: at equal distances up to the end of the program, and that nearest to the peak is the peak."""
+    end, peak = trace.result["end_ns"], trace.result["peak_ns"]
+    times = [end * point // (points - 1) for point in range(points)]
+    if 0 < peak < end and points > 2:
+        nearest = min(range(1, points - 1), key=lambda point: abs(times[point] - peak))
+        times[nearest] = peak
+    return times
 
 
 def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[str, int]]:

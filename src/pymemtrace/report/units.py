@@ -16,6 +16,14 @@ def size(count: int) -> str:
     return f"{value:,.1f} {unit}"
 
 
+def parse_seconds(text: str) -> float | None:
+    """A time as --at takes it, `2.5` or `2.5s`; None: it is none."""
+    try:
+        return float(text.removesuffix("s"))
+    except ValueError:
+        return None
+
+
 def parse_size(text: str) -> int:
     """Bytes from "500k", "10MiB", "1.5 G" or "65536": every unit is a step of 1024, its case and ending do not matter.
 
