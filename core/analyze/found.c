@@ -390,7 +390,7 @@ fill(pmt_space_t *space, pmt_gap_t gap, const pmt_mapping_t *mapping)
     pmt_gap_t rest;
     bool tracer = mapping && mapping->kind == PMT_REGION_TRACER, start = space->kind == PMT_SNAPSHOT_START;
     int err = tracer ? 0 : each_state(space, gap, mapping, answer_found);
-    for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err && !tracer && !start; bits++) {
+    for (unsigned bits = 1; bits <= PMT_WINDOW_BITS && !err && !tracer; bits++) {
         err = fill_windows_of(space, gap, bits);
     }
     for (uint64_t from = gap.first; !err && next_gap(space, from, gap.end, &rest); from = rest.end) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "format/wire.h"
 
 void
 pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, int64_t peak, uint64_t lag)
@@ -193,6 +194,25 @@ touch_quietly(pmt_space_t *space, const pmt_touch_t *touch)
     return pmt_space_settle(space, touch->time, touch->page, 1, pmt_tag(touch->owner, how), touch->time);
 }
 
+// A process may run before it has been looked at for the first time: what that finds around a fault may have come in with it. How many pages is added to `given`.
+static int
+found_too_early(pmt_space_t *space, const pmt_touch_t *touch, int64_t *given)
+{
+    unsigned bits = pmt_window_bits(touch->rise);
+    uint64_t first = touch->page & ~((UINT64_C(1) << bits) - 1), end = first + (UINT64_C(1) << bits), most = touch->rise - 1 - (uint64_t)*given;
+    int err = 0;
+    for (uint64_t page = first; page < end && most && !err; page++) {
+        const pmt_life_t *life = pmt_space_life(space, page);
+        const pmt_owner_t *owner = life && pmt_life_how(life) != PMT_LIFE_ASKED ? pmt_space_owner(space, life->owner) : NULL;
+        if (owner && owner->node == UINT32_MAX && owner->place == PMT_HELD_BEFORE) {
+            err = pmt_space_settle(space, touch->time, page, 1, pmt_tag(touch->owner, PMT_LIFE_EXACT), touch->time);
+            most--;
+            ++*given;
+        }
+    }
+    return err;
+}
+
 static int
 bring_in(pmt_space_t *space, const pmt_touch_t *touch)
 {
@@ -214,6 +234,7 @@ bring_in(pmt_space_t *space, const pmt_touch_t *touch)
     err = given < 0 ? (int)given : pmt_space_come_in(space, touch->time, touch->page, 1, owner);
     if (!err && !touch->alone && touch->rise > 1) {
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
+        err = err || space->kind != PMT_SNAPSHOT_START ? err : found_too_early(space, touch, &given);
     }
     return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - 1 - (uint64_t)given);
 }

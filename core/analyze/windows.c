@@ -34,10 +34,7 @@ put(pmt_windows_t *windows, const pmt_window_t *window)
 int
 pmt_windows_add(pmt_windows_t *windows, uint64_t page, uint64_t rise, uint32_t owner, uint64_t birth)
 {
-    unsigned bits = 1;
-    while (bits < PMT_WINDOW_BITS && UINT64_C(1) << bits < rise) {
-        bits++;
-    }
+    unsigned bits = pmt_window_bits(rise);
     uint64_t first = page >> bits << bits;
     return put(windows, &(pmt_window_t){.key = first << 4 | bits, .page = page, .birth = birth, .owner = owner});
 }

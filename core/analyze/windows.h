@@ -28,6 +28,17 @@ const pmt_window_t *pmt_windows_find(const pmt_windows_t *windows, uint64_t firs
 // Forgets those that `alive` denies, once there are many more than there were. 0 or -ENOMEM.
 int pmt_windows_sweep(pmt_windows_t *windows, bool (*alive)(const void *context, const pmt_window_t *window), const void *context);
 
+// Of the window of a fault that raised RSS by so many pages.
+static inline unsigned
+pmt_window_bits(uint64_t rise)
+{
+    unsigned bits = 1;
+    while (bits < PMT_WINDOW_BITS && UINT64_C(1) << bits < rise) {
+        bits++;
+    }
+    return bits;
+}
+
 static inline uint64_t
 pmt_window_first(const pmt_window_t *window)
 {

@@ -179,3 +179,53 @@ def test_the_timer_says_what_it_cannot_know() -> None:
     assert report["at"]["exact"] == 0
     assert total(report, "keep") == pytest.approx(64 * MIB, rel=0.25)
     assert "the timer sees no addresses" in cli("report", path).stdout
+
+
+def test_what_a_child_reads_before_it_has_been_looked_at() -> None:
+    path = harness.trace("residency/changes_hands.py", "fork").path
+    [child] = [each["pid"] for each in asked(path)["processes"][1:]]
+    found = asked(path, "--at", "end", "--pid", str(child))
+    assert_books_close(found["at"])
+    assert total(found, "read_all") == pytest.approx(80 * MIB, rel=0.02)
+    assert {row["pid"] for row in found["by_thread"]} == {child}
+    assert found["rss"] == next(each["rss"] for each in found["processes"] if each["pid"] == child)
+
+
+@pytest.mark.parametrize("when", ["peak", "end"])
+def test_the_program_that_a_program_became(when: str) -> None:
+    found = asked(harness.trace("residency/changes_hands.py", "exec").path, "--at", when)
+    assert_books_close(found["at"])
+    assert total(found, "touch_in_second") == pytest.approx(60 * MIB, rel=0.02)
+    assert found["at"]["rss"] == pytest.approx(found["rss"][when], rel=0.01)
+    assert found["rss"]["peak"] > 60 * MIB
+
+
+@pytest.mark.parametrize(
+    "options", [("--releases", "--touched"), ("--releases", "--at"), ("--releases", "--by"), ("--json", "--by")]
+)
+def test_no_option_is_ignored(options: tuple[str, str]) -> None:
+    values = {"--at": ["end"], "--by": ["file"]}
+    done = cli("report", traced("--exact"), *(word for name in options for word in (name, *values.get(name, []))))
+    assert_one_line(done)
+    assert all(name in done.stderr for name in options)
+
+
+def test_snapshots_are_listed() -> None:
+    info = asked(traced("--exact"), verb="info")
+    kinds = [each["kind"] for each in info["snapshots"]]
+    assert (kinds[0], kinds[-1]) == ("start", "end")
+    assert {each["name"] for each in info["snapshots"] if each["kind"] == "asked"} == {"first", "both"}
+    assert "1 at the start" in cli("info", traced("--exact")).stdout
+
+
+def test_the_timeline_has_the_peak() -> None:
+    path = traced("--exact")
+    highest = max(point["rss"] for point in asked(path, "--points", "5", verb="timeline")["points"])
+    assert highest == asked(path)["rss"]["peak"]
+
+
+def test_what_cannot_be_known_is_in_the_json() -> None:
+    assert asked(traced("--exact"))["at"]["note"] is None
+    note = asked(traced("--exact", "--no-snapshots"))["at"]["note"]
+    assert "switched off" in note
+    assert "oldest" in note

@@ -211,8 +211,20 @@ class _Walk:
             life = self.own(page, owner, fault.time)
             if fault.rise > 1 and not alone:
                 size = _window(fault.rise)
-                self.windows[size, page - page % size] = (page, life)
+                first = page - page % size
+                self.windows[size, first] = (page, life)
+                given += self.found_too_early(range(first, first + size), life, fault.rise - 1 - given)
             self.credits.lend(owner, fault.time, fault.rise - 1 - given)
+
+    def found_too_early(self, window: range, life: Life, most: int) -> int:
+        """A process may run before it has been looked at: what that finds may have come in since. How many."""
+        if not self.snapshot or self.snapshot.kind != START:
+            return 0
+        found = [page for page in window if page in self.pages and self.pages[page].owner == BEFORE][:most]
+        for page in found:
+            self.end(page, life.birth)
+            self.pages[page] = life
+        return len(found)
 
     def passed(self, fault: Fault, page: int, owner: Owner) -> int:
         """How many pages the thread came through since its last signal that looked like others', or like it was before.
@@ -342,8 +354,8 @@ class _Walk:
             self.name(run, TRACER, self.start if start else snapshot.since)
             return
         if start:
-            mapped = [entry for entry in run if entry[1] == MAPPED]
-            rest = [entry for entry in run if entry[1] != MAPPED and not self.asked_for(entry[0])]
+            mapped = [entry for entry in run if entry[1] == MAPPED and not self.around(entry[0])]
+            rest = [e for e in run if e[1] != MAPPED and not self.asked_for(e[0]) and not self.around(e[0])]
             self.name(mapped, BEFORE, self.start, FILE)
             self.name(rest, BEFORE, self.start)
             return
