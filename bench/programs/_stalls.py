@@ -1,19 +1,32 @@
 """Holds 2 GiB and times calls that map, touch and unmap memory, while residency snapshots are asked for in a row.
 
-Prints the longest of these calls, in milliseconds, as snapshots are taken, and how many snapshots there were.
+They are asked for by another process, so that nobody waits for the interpreter's lock. Prints the longest of these
+calls, in milliseconds, and how many snapshots there were.
 """
 
 import mmap
-import threading
+import os
+import subprocess
+import sys
 import time
 
 from _common import rounds
 
-import pymemtrace
-from pymemtrace.errors import PymemtraceError
-
 HELD = 2 << 30
 PIECE = 256 << 10
+ASKING = """
+import sys, time
+from pymemtrace.process import request
+pid, wanted = map(int, sys.argv[1:])
+address = request.address_of(pid)
+taken = 0
+for number in range(wanted):
+    if request.snapshot(address, pid, f"stalls {number}") == 0:
+        taken += 1
+    else:
+        time.sleep(0.05)  # none can be had: about as long as one takes
+print(taken)
+"""
 
 
 def call() -> float:
@@ -27,25 +40,16 @@ def call() -> float:
     return max(b - a, c - b, time.perf_counter() - c)
 
 
-def ask(count: int, taken: list[int]) -> None:
-    for number in range(count):
-        try:
-            pymemtrace.snapshot(f"stalls {number}")
-            taken.append(number)
-        except PymemtraceError:
-            time.sleep(0.05)  # none can be had: about as long as one takes
-
-
 def main() -> None:
     held = bytearray(b"x") * (HELD if rounds(1) else HELD >> 6)
-    taken: list[int] = []
-    asking = threading.Thread(target=ask, args=(rounds(20), taken))
-    asking.start()
+    command = [sys.executable, "-I", "-c", ASKING, str(os.getpid()), str(rounds(20))]  # -I: it is not traced itself
+    asking = subprocess.Popen(command, stdout=subprocess.PIPE)
     longest = 0.0
-    while asking.is_alive():
+    while asking.poll() is None:
         longest = max(longest, call())
     assert held[-1] == ord("x")
-    print(f"{longest * 1e3:.3f} {len(taken)}")
+    assert asking.stdout is not None
+    print(f"{longest * 1e3:.3f} {int(asking.stdout.read())}")
 
 
 if __name__ == "__main__":
