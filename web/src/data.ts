@@ -366,17 +366,19 @@ export interface Values {
   net: Float64Array | null;
 }
 
-/** Sum over the nodes whose frame matches, or has one that matches above it. */
-export function matchedTotal(values: Values, matches: Uint8Array): number {
+/** What the frames that match hold, with all that they called; what is below a match counts once. */
+export function matched(values: Values, matches: Uint8Array): { total: number; frames: number } {
   const { tree, total } = values;
-  let sum = 0;
-  for (let node = 0; node < tree.size; ) {
-    if (matches[tree.frame[node]]) {
-      sum += total[node];
-      node = tree.end[node];
-    } else node++;
+  const found = new Set<number>();
+  let [sum, end] = [0, 0];
+  for (let node = 0; node < tree.size; node++) {
+    if (!matches[tree.frame[node]] || total[node] <= 0) continue;
+    found.add(tree.frame[node]);
+    if (node < end) continue;
+    sum += total[node];
+    end = tree.end[node];
   }
-  return sum;
+  return { total: sum, frames: found.size };
 }
 
 const indexes = new WeakMap<LineEvents[], Map<number, LineEvents>>();
@@ -392,13 +394,13 @@ export function lineIndex(rows: LineEvents[]): Map<number, LineEvents> {
 export function pattern(query: string): RegExp {
   const slashed = /^\/(.+)\/$/.exec(query);
   const words = query.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&") + (/:\d+$/.test(query) ? "(?!\\d)" : "");
-  return new RegExp(slashed ? slashed[1] : words, "i");
+  return new RegExp(slashed ? slashed[1] : words, "im"); // of a name, a place and a module, a line each
 }
 
 /** Which frames a pattern finds, by function, place or module. */
 export function search(frames: Frames, wanted: RegExp): Uint8Array {
   return Uint8Array.from({ length: frames.size }, (_, frame) =>
-    Number(wanted.test(`${frames.name[frame]} ${frames.place[frame]} ${frames.module[frame]}`)),
+    Number(wanted.test(`${frames.name[frame]}\n${frames.place[frame]}\n${frames.module[frame]}`)),
   );
 }
 

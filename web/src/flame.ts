@@ -1,5 +1,5 @@
 /** The flame graph: an icicle on a canvas, of which only the rows in view are drawn; keyboard, search and SVG. */
-import { matchedTotal, pattern, search, type Frames, type Values } from "./data.ts";
+import { matched, pattern, search, type Frames, type Values } from "./data.ts";
 import { changeColour, moduleColour } from "./colours.ts";
 import { colour, el, isDark, save } from "./dom.ts";
 import { layout, type Cell, type Layout } from "./layout.ts";
@@ -179,8 +179,11 @@ export class Flame {
       if (cell.depth && !sign) this.fits.set(cell.frame, known);
     }
     if (known.width <= room) return known.text;
-    const letters = Math.floor((known.text.length * room) / known.width) - 1;
-    return letters > 0 ? `${known.text.slice(0, letters)}\u2026` : "";
+    let letters = Math.ceil((known.text.length * room) / known.width);
+    let text = "";
+    do text = `${known.text.slice(0, --letters)}\u2026`;
+    while (letters > 0 && ctx.measureText(text).width > room);
+    return letters > 0 ? text : "";
   }
 
   private name(cell: Cell): string {
@@ -246,10 +249,9 @@ export class Flame {
       return;
     }
     const { values } = this.shown;
-    const total = matchedTotal(values, this.matches);
-    const kinds = this.matches.reduce((sum, match) => sum + match, 0);
+    const { total, frames } = matched(values, this.matches);
     const whole = values.tree.size ? values.total[0] : 0;
-    this.found.textContent = `${this.amount(total)}, ${share(total, whole)} in ${count(kinds)} ${kinds === 1 ? "frame" : "frames"}`;
+    this.found.textContent = `${this.amount(total)}, ${share(total, whole)} in ${count(frames)} ${frames === 1 ? "frame" : "frames"}`;
   }
 
   private goToSource(cell: Cell): void {

@@ -88,7 +88,7 @@ export class Table {
     this.found.textContent = "";
     try {
       const wanted = pattern(query);
-      if (query) shown = shown.filter((row) => wanted.test(`${row.name} ${row.place}`));
+      if (query) shown = shown.filter((row) => wanted.test(`${row.name}\n${row.place}`));
       this.found.textContent = `${count(shown.length)} ${shown.length === 1 ? "row" : "rows"}`;
     } catch {
       this.found.textContent = "not a regular expression";
