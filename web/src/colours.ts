@@ -34,7 +34,7 @@ export function changeColour(net: number, value: number, dark: boolean): string 
   const lean = value > 0 ? Math.max(-1, Math.min(1, net / value)) : 0;
   const strength = Math.abs(lean);
   const hue = lean > 0 ? 25 : 250;
-  return dark ? oklch(0.38 + 0.1 * strength, 0.13 * strength, hue) : oklch(0.9 - 0.14 * strength, 0.12 * strength, hue);
+  return dark ? oklch(0.36 + 0.08 * strength, 0.1 * strength, hue) : oklch(0.91 - 0.1 * strength, 0.09 * strength, hue);
 }
 
 /** A colour of the OKLCH space as #rrggbb, which canvas and every program that reads SVG know. */

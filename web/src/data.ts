@@ -5,18 +5,25 @@
  */
 import { label } from "./units.ts";
 
-/** What Python writes into the page. Sizes are bytes, times seconds where nothing else is said. */
+/**
+ * What Python writes into the page, as JSON in which <, >, & and the line separators of JavaScript are escapes. Sizes
+ * are bytes, times seconds since the start of the trace where nothing else is said. Nothing of it is trusted.
+ */
 export interface Trace {
   schema: number;
   title: string;
   generator: string;
-  header: [string, string][];
+  header: [label: string, text: string][];
+  /** The closing line of the peak, and how its owners were found. */
   closing: string[];
+  /** line 0: not known. */
   frames: [file: string, line: number, name: string, module: string][];
   processes: RawProcess[];
+  /** By the file of frames; `first` is the number of the first of the lines. */
   sources: Record<string, { first: number; lines: string[] }>;
 }
 
+/** Of RSS: what no stack owns. */
 export const PARTS = ["before_start", "file", "shared", "kernel", "tracer", "unexplained"] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -28,15 +35,24 @@ export interface RawProcess {
   engine: string;
   end: string;
   note: string | null;
+  /** The moments, increasing; the columns that follow have a value for each. */
   times: number[];
   rss: (number | null)[];
+  /** With what stacks own they add up to RSS; unexplained may be negative. */
   parts: Record<Part, number[]>;
+  /** Of the cgroup. */
   limit: (number | null)[];
   usage: (number | null)[];
+  /** The moment of the highest RSS. */
   peak: number;
   threads: [tid: number, name: string][];
+  /** The call tree: node 0 is the root (parent -1), parents stand before children; frame -1: no Python frame. */
   parent: number[];
   frame: number[];
+  /**
+   * In the order of moments. In the step that ends at the moment: by how much what the node itself holds through the
+   * thread changed, and how much was touched. What the node holds at a moment is the sum of its changes until then.
+   */
   changes: { node: number[]; thread: number[]; moment: number[]; resident: number[]; touched: number[] };
   marks: [seconds: number, text: string][];
   snapshots: [seconds: number, name: string, kind: string][];
@@ -44,6 +60,7 @@ export interface RawProcess {
   lines: Record<string, LineEvents[]> | null;
 }
 
+/** The exact call tree of the event log; each value is with all that was called. */
 export interface RawCalls {
   parent: number[];
   frame: number[];

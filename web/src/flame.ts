@@ -28,7 +28,7 @@ export class Flame {
   readonly root: HTMLElement;
   private readonly canvas = el("canvas", { "aria-hidden": "true" });
   private readonly space = el("div", { class: "flame-space" });
-  private readonly item = el("div", { id: "flame-item", role: "treeitem", class: "visually-hidden" });
+  private readonly item = el("div", { role: "treeitem", class: "visually-hidden" });
   private readonly scroller: HTMLElement;
   private readonly details = el("p", { class: "details" });
   private readonly found = el("output", { class: "found" });
@@ -36,6 +36,9 @@ export class Flame {
   private readonly toSource = el("button", { type: "button", text: "Source", title: "Show this line in the source view (S)" });
   private shown!: Shown;
   private layout!: Layout;
+  private told = 0;
+  private width = 0;
+  private height = 0;
   private inverted = false;
   private zoomed: number[] = [];
   private matches: Uint8Array | null = null;
@@ -49,7 +52,7 @@ export class Flame {
   ) {
     this.scroller = el(
       "div",
-      { class: "flame", role: "tree", tabindex: 0, "aria-label": "Flame graph", "aria-activedescendant": "flame-item" },
+      { class: "flame", role: "tree", tabindex: 0, "aria-label": "Flame graph" },
       this.item,
       this.space,
     );
@@ -104,20 +107,20 @@ export class Flame {
   }
 
   private arrange(keep: number[]): void {
-    const width = Math.max(1, this.scroller.clientWidth);
-    const view = { inverted: this.inverted, zoom: this.zoomed, narrowest: 0.6 / width };
+    this.width ||= this.scroller.clientWidth;
+    const view = { inverted: this.inverted, zoom: this.zoomed, narrowest: 0.6 / Math.max(1, this.width) };
     this.layout = layout(this.frames, this.shown.values, view);
     this.current = follow(this.layout.cells[0], keep);
     const rows = this.layout.depth + 1;
-    this.scroller.style.height = `${Math.min(TALLEST, rows * ROW)}px`;
+    this.height = Math.min(TALLEST, rows * ROW);
+    this.scroller.style.height = `${this.height}px`;
     this.space.style.height = `${rows * ROW}px`;
     this.draw();
     this.tell(this.current);
   }
 
   private draw(): void {
-    const { canvas, scroller } = this;
-    const [width, height] = [scroller.clientWidth, scroller.clientHeight];
+    const { canvas, scroller, width, height } = this;
     const ratio = devicePixelRatio;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
@@ -213,6 +216,9 @@ export class Flame {
     this.toSource.disabled = !cell.depth || !this.frames.file[cell.frame];
     if (cell !== this.current) return;
     const siblings = cell.parent?.children ?? [cell];
+    // A new name each time, or screen readers would not read it again.
+    this.item.id = `flame-item-${this.told++}`;
+    this.scroller.setAttribute("aria-activedescendant", this.item.id);
     this.item.setAttribute("aria-level", String(cell.depth + 1));
     this.item.setAttribute("aria-setsize", String(siblings.length));
     this.item.setAttribute("aria-posinset", String(siblings.indexOf(cell) + 1));
@@ -224,7 +230,7 @@ export class Flame {
     this.current = cell;
     const top = cell.depth * ROW;
     if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
-    const bottom = top + ROW - this.scroller.clientHeight;
+    const bottom = top + ROW - this.height;
     if (bottom > this.scroller.scrollTop) this.scroller.scrollTop = bottom;
     this.draw();
     this.tell(cell);
@@ -278,11 +284,15 @@ export class Flame {
       else this.zoomTo(cell);
     });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.shown && this.arrange(path(this.current))).observe(this.root);
+    new ResizeObserver(() => {
+      if (this.scroller.clientWidth === this.width || !this.shown) return;
+      this.width = this.scroller.clientWidth; // also when a scroll bar comes or goes
+      this.arrange(path(this.current));
+    }).observe(this.scroller);
   }
 
   private hit(event: MouseEvent): Cell | undefined {
-    const x = event.offsetX / this.scroller.clientWidth;
+    const x = event.offsetX / this.width;
     const depth = Math.floor((event.offsetY + this.scroller.scrollTop) / ROW);
     return this.layout.cells.find((cell) => cell.depth === depth && x >= cell.x && x < cell.x + cell.w);
   }

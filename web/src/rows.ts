@@ -27,6 +27,9 @@ export class Rows<Row> {
   private rows: Row[] = [];
   private columns: Column<Row>[] = [];
   private drawn = "";
+  // What the browser would have to lay the page out for, if it were asked at each draw.
+  private top = 0;
+  private height = 0;
   /** The row that was chosen; -1: none yet. */
   private current = -1;
 
@@ -41,8 +44,12 @@ export class Rows<Row> {
       el("thead", {}, this.head),
       this.body,
     );
-    this.root = el("div", { class: "rows", on: { scroll: () => this.draw() } }, this.table);
-    new ResizeObserver(() => this.draw()).observe(this.root);
+    const measure = () => {
+      [this.top, this.height] = [this.root.scrollTop, this.root.clientHeight];
+      this.draw();
+    };
+    this.root = el("div", { class: "rows", on: { scroll: measure } }, this.table);
+    new ResizeObserver(measure).observe(this.root);
   }
 
   show(columns: Column<Row>[], rows: Row[], sorted?: { key: string; down: boolean }): void {
@@ -57,14 +64,13 @@ export class Rows<Row> {
   /** Brings a row into the middle and marks it. */
   reveal(row: number): void {
     this.current = row;
-    this.root.scrollTop = row * ROW - this.root.clientHeight / 2 + ROW;
-    this.draw(true);
+    this.scroll(row * ROW - this.root.clientHeight / 2 + ROW);
   }
 
   /** To the top, no row chosen. */
   rewind(): void {
     this.current = -1;
-    this.root.scrollTop = 0;
+    this.scroll(0);
   }
 
   private heads(sorted?: { key: string; down: boolean }): void {
@@ -89,9 +95,9 @@ export class Rows<Row> {
   }
 
   private draw(anew = false): void {
-    const { rows, root } = this;
-    const from = Math.max(0, Math.floor(root.scrollTop / ROW) - SPARE);
-    const to = Math.min(rows.length, Math.ceil((root.scrollTop + root.clientHeight) / ROW) + SPARE);
+    const { rows, top, height } = this;
+    const from = Math.max(0, Math.min(rows.length - 1, Math.floor(top / ROW) - SPARE));
+    const to = Math.min(rows.length, Math.ceil((top + height) / ROW) + SPARE);
     const range = `${from} ${to}`;
     if (!anew && range === this.drawn) return;
     this.drawn = range;
@@ -138,11 +144,14 @@ export class Rows<Row> {
 
   private move(row: number): void {
     this.current = row;
-    const { root } = this;
     const top = row * ROW;
-    if (top < root.scrollTop) root.scrollTop = top;
     // The head covers one row and more of what scrolls below it.
-    if (top + 3 * ROW > root.scrollTop + root.clientHeight) root.scrollTop = top + 3 * ROW - root.clientHeight;
+    this.scroll(Math.max(top + 3 * ROW - this.height, Math.min(top, this.top)));
+  }
+
+  private scroll(top: number): void {
+    this.root.scrollTop = top;
+    this.top = this.root.scrollTop;
     this.draw(true);
   }
 }

@@ -117,7 +117,7 @@ export class Timeline {
     this.plot = null;
     const { raw, moments } = this.process;
     if (moments < 2) {
-      this.host.replaceChildren(el("p", { class: "empty", text: "This process has no samples of RSS." }));
+      this.host.replaceChildren(el("p", { class: "empty", text: "Of this process RSS is not known over time." }));
       return;
     }
     this.host.replaceChildren();

@@ -94,7 +94,7 @@ test("opens at the peak with its facts, closing line and processes", () =>
     for (const text of ["Command", "python main.py", small.closing[0], "pymemtrace 0.1.0"]) {
       assert.ok(await page.locator("header").getByText(text, { exact: true }).first().isVisible(), text);
     }
-    assert.equal(await page.getByRole("radio", { name: /^\d+$/ }).count(), 2);
+    assert.equal(await page.getByRole("radio", { name: /^\d+$/ }).count(), 3);
     await byFunction(page);
     assert.deepEqual(await shown(page), heaviest("resident", peak));
     assert.match((await page.locator("footer").textContent())!, /uplot 1\.[\s\S]*MIT License/);
@@ -152,6 +152,47 @@ test("the inverted graph has the same total; threads and processes can be chosen
     await page.getByRole("radio", { name: "101" }).check();
     assert.match((await when(page))!, new RegExp(`RSS ${size(small.processes[1].rss[small.processes[1].peak]!)}$`));
     assert.equal(await mode(page, "Time").count(), 0);
+    await page.getByRole("radio", { name: "102" }).check();
+    assert.equal(await when(page), "no samples");
+    assert.ok(await page.getByText("not a Python process").isVisible());
+    for (const name of ["Touched", "Released"]) await mode(page, name).check();
+    await page.getByRole("button", { name: "One moment on" }).click();
+    await page.getByRole("radio", { name: "100" }).check();
+    assert.match((await when(page))!, /peak/);
+  }));
+
+test("zoom and pan of the chart: shift and drag, alt and drag, keys, ctrl and wheel, back to the whole run", () =>
+  open("small.html", async (page) => {
+    const drag = async (from: number, to: number, key: string) => {
+      const [down, up] = [await xOf(page, from), await xOf(page, to)];
+      await page.keyboard.down(key);
+      await page.mouse.move(down.x, down.y);
+      await page.mouse.down();
+      await page.mouse.move(up.x, up.y, { steps: 4 });
+      await page.mouse.up();
+      await page.keyboard.up(key);
+    };
+    const momentAt = async (place: number) => {
+      const { x, y } = await xOf(page, place);
+      await page.mouse.click(x, y);
+      return Math.round(parseFloat((await when(page))!) * 50);
+    };
+    await drag(10, 20, "Shift");
+    assert.equal(await momentAt(19.5), 15);
+    await drag(19.5, 0, "Alt");
+    assert.equal(await momentAt(19.5), 20);
+    await page.getByRole("button", { name: "Show the whole run" }).click();
+    assert.equal(await momentAt(30), 30);
+    await page.locator(".u-over").press("+");
+    assert.equal(await momentAt(30), 30);
+    assert.ok((await momentAt(2)) > 10);
+    const { x, y } = await xOf(page, 20);
+    await page.mouse.move(x, y);
+    await page.keyboard.down("Control");
+    for (let i = 0; i < 8; i++) await page.mouse.wheel(0, 200);
+    await page.keyboard.up("Control");
+    await page.waitForTimeout(100);
+    assert.equal(await momentAt(10), 10);
   }));
 
 test("the keyboard moves the moment, stretches a span, walks and zooms the graph, sorts and opens rows", () =>
@@ -175,7 +216,7 @@ test("the keyboard moves the moment, stretches a span, walks and zooms the graph
     await page.keyboard.press("ArrowDown");
     const below = await details(page);
     assert.notEqual(below, whole);
-    assert.equal(await page.locator("#flame-item").getAttribute("aria-level"), "2");
+    assert.equal(await page.getByRole("treeitem").getAttribute("aria-level"), "2");
     await page.keyboard.press("Enter");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowUp");
@@ -210,7 +251,7 @@ test("rows and frames lead to the source, with what its lines hold and what the 
     assert.match((await details(page))!, /ms/);
   }));
 
-test("names cannot become markup, nor anything be evaluated", () =>
+test("names cannot become markup; the graph can be saved as SVG", () =>
   open("hostile.html", async (page) => {
     for (const name of ["Touched", "RSS change", "Time"]) await mode(page, name).check();
     for (const name of ["Module", "Thread", "Line"]) await page.getByRole("radio", { name }).first().check();
@@ -253,7 +294,10 @@ for (const name of ["small.html", "hostile.html"]) {
         assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 400);
         const { x, y } = await xOf(page, 20);
         await page.mouse.click(x, y);
-        assert.notEqual(await when(page), "");
+        assert.match((await when(page))!, /^0\.400 s/);
+        await page.setViewportSize({ width: 1000, height: 700 });
+        await page.setViewportSize({ width: 400, height: 700 });
+        assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 400);
       },
       { width: 400 },
     ));

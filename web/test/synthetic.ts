@@ -40,7 +40,11 @@ export function trace(wanted: Wanted): Trace {
     header: [["Command", `python ${name}`], ["Engine", "faults"], ["Error band", "none"]],
     closing: ["RSS = before start + owned + file + shared + kernel + tracer + unexplained"],
     frames,
-    processes: [process(wanted, 100, name, below), process({ ...wanted, nodes: 50, changes: 200, events: false }, 101, "child", below)],
+    processes: [
+      process(wanted, 100, name, below),
+      process({ ...wanted, nodes: 50, changes: 200, events: false }, 101, "child", below),
+      untraced(102),
+    ],
     sources: { [frames[0][0]]: { first: 1, lines: Array.from({ length: 60 }, (_, i) => `value = work(${i})  # ${odd}`) } },
   };
 }
@@ -86,6 +90,17 @@ function process(wanted: Wanted, pid: number, name: string, below: (limit: numbe
     marks: [[times[5], `mark ${name}`]],
     snapshots: [[times[8], name, "asked"], [times[3], "", "fell"]],
     ...(wanted.events ? events(parent, frame, below) : { calls: null, lines: null }),
+  };
+}
+
+/** A child that is no Python: nothing is known of it but that it was there. */
+function untraced(pid: number): RawProcess {
+  const none = { node: [], thread: [], moment: [], resident: [], touched: [] };
+  const parts = Object.fromEntries(PARTS.map((part) => [part, []])) as unknown as RawProcess["parts"];
+  return {
+    ...{ pid, name: "ls", command: "ls", traced: false, engine: "none", end: "exit status 0", note: "not a Python process" },
+    ...{ times: [], rss: [], parts, limit: [], usage: [], peak: 0, threads: [], parent: [-1], frame: [-1], changes: none },
+    ...{ marks: [], snapshots: [], calls: null, lines: null },
   };
 }
 
