@@ -38,11 +38,15 @@ async function bundle() {
 }
 
 function page({ script, style }) {
-  if (/<\/script|<!--/i.test(script) || /<\/style/i.test(style)) throw new Error("the bundle would end its own element");
+  if (/<\/script|<!--/i.test(script) || /<\/style/i.test(style))
+    throw new Error("the bundle would end its own element");
   const hash = (text) => `sha256-${createHash("sha256").update(text).digest("base64")}`;
   const escaped = licences().join("\n\n\n").replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   const parts = { SCRIPT: script, STYLE: style, SCRIPT_HASH: hash(script), STYLE_HASH: hash(style), LICENCES: escaped };
-  const html = readFileSync(join(HERE, "src/page.html"), "utf8").replace(/@([A-Z_]+)@/g, (all, name) => parts[name] ?? all);
+  const html = readFileSync(join(HERE, "src/page.html"), "utf8").replace(
+    /@([A-Z_]+)@/g,
+    (all, name) => parts[name] ?? all,
+  );
   if (html.split("@DATA@").length !== 2) throw new Error("the marker of the data must stand in the page once");
   return html;
 }

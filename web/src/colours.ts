@@ -25,7 +25,9 @@ export function distinctColours(names: string[], dark: boolean): string[] {
     let slot = hash(name) % slots;
     while (taken.has(slot) && taken.size < slots) slot = (slot + 5) % slots;
     taken.add(slot);
-    return dark ? oklch(0.56 + (slot % 2) * 0.06, 0.085, (slot * 360) / slots) : oklch(0.8 - (slot % 2) * 0.07, 0.09, (slot * 360) / slots);
+    return dark
+      ? oklch(0.56 + (slot % 2) * 0.06, 0.085, (slot * 360) / slots)
+      : oklch(0.8 - (slot % 2) * 0.07, 0.09, (slot * 360) / slots);
   });
 }
 
@@ -51,7 +53,9 @@ function oklch(lightness: number, chroma: number, degrees: number): string {
   ];
   const byte = (x: number) => {
     const value = x <= 0.0031308 ? 12.92 * x : 1.055 * x ** (1 / 2.4) - 0.055;
-    return Math.round(255 * Math.max(0, Math.min(1, value))).toString(16).padStart(2, "0");
+    return Math.round(255 * Math.max(0, Math.min(1, value)))
+      .toString(16)
+      .padStart(2, "0");
   };
   return `#${linear.map(byte).join("")}`;
 }

@@ -444,7 +444,8 @@ export function focus(process: Process, mode: Mode, moment: number, span: Span, 
   const released = process.releasedIn(span, thread);
   const { tree, calls } = process;
   let values: Values;
-  if (calls && mode === "time") values = { tree: calls.tree, self: calls.tree.selves(calls.time), total: calls.time, net: null };
+  if (calls && mode === "time")
+    values = { tree: calls.tree, self: calls.tree.selves(calls.time), total: calls.time, net: null };
   else if (calls && mode === "change") values = changes(calls);
   else {
     const self = { resident, touched, released }[mode as "touched"] ?? resident;

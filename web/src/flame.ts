@@ -32,8 +32,16 @@ export class Flame {
   private readonly scroller: HTMLElement;
   private readonly details = el("p", { class: "details" });
   private readonly found = el("output", { class: "found" });
-  private readonly query = el("input", { type: "search", placeholder: "file.py:42, name, /regex/", spellcheck: "false" });
-  private readonly toSource = el("button", { type: "button", text: "Source", title: "Show this line in the source view (S)" });
+  private readonly query = el("input", {
+    type: "search",
+    placeholder: "file.py:42, name, /regex/",
+    spellcheck: "false",
+  });
+  private readonly toSource = el("button", {
+    type: "button",
+    text: "Source",
+    title: "Show this line in the source view (S)",
+  });
   private shown!: Shown;
   private layout!: Layout;
   private told = 0;
@@ -59,7 +67,12 @@ export class Flame {
     this.space.append(this.canvas);
     const invert = el("input", { type: "checkbox", on: { change: () => this.invert(invert.checked) } });
     const svg = el("button", { type: "button", text: "Save SVG", on: { click: () => this.save() } });
-    const reset = el("button", { type: "button", text: "Reset", title: "Show everything (Escape)", on: { click: () => this.reset() } });
+    const reset = el("button", {
+      type: "button",
+      text: "Reset",
+      title: "Show everything (Escape)",
+      on: { click: () => this.reset() },
+    });
     this.root = el(
       "div",
       {},
@@ -69,7 +82,12 @@ export class Flame {
         el("label", { class: "search" }, el("span", { class: "visually-hidden", text: "Search frames" }), this.query),
         this.found,
         el("span", { class: "spring" }),
-        el("label", { class: "check", title: "The functions that hold the bytes on top, their callers below" }, invert, "Inverted"),
+        el(
+          "label",
+          { class: "check", title: "The functions that hold the bytes on top, their callers below" },
+          invert,
+          "Inverted",
+        ),
         this.toSource,
         reset,
         svg,
@@ -212,7 +230,10 @@ export class Flame {
 
   private tell(cell: Cell): void {
     const empty = this.layout.cells[0].value <= 0 ? this.shown.empty : "";
-    this.details.replaceChildren(el("strong", { text: this.name(cell) }), el("span", { text: empty || this.facts(cell) }));
+    this.details.replaceChildren(
+      el("strong", { text: this.name(cell) }),
+      el("span", { text: empty || this.facts(cell) }),
+    );
     this.toSource.disabled = !cell.depth || !this.frames.file[cell.frame];
     if (cell !== this.current) return;
     const siblings = cell.parent?.children ?? [cell];
@@ -261,7 +282,8 @@ export class Flame {
   }
 
   private goToSource(cell: Cell): void {
-    if (cell.depth && this.frames.file[cell.frame]) this.events.source(this.frames.file[cell.frame], this.frames.line[cell.frame]);
+    if (cell.depth && this.frames.file[cell.frame])
+      this.events.source(this.frames.file[cell.frame], this.frames.line[cell.frame]);
   }
 
   private listen(): void {
@@ -329,7 +351,13 @@ export class Flame {
       return node;
     };
     const height = (depth + 1) * ROW;
-    const svg = make("svg", { viewBox: `0 0 ${SVG_WIDTH} ${height}`, width: SVG_WIDTH, height, "font-family": "system-ui, sans-serif", "font-size": 12 });
+    const svg = make("svg", {
+      viewBox: `0 0 ${SVG_WIDTH} ${height}`,
+      width: SVG_WIDTH,
+      height,
+      "font-family": "system-ui, sans-serif",
+      "font-size": 12,
+    });
     svg.append(make("rect", { width: SVG_WIDTH, height, fill: colour("--surface") }));
     const ctx = document.createElement("canvas").getContext("2d")!;
     ctx.font = FONT;
@@ -339,12 +367,24 @@ export class Flame {
       const part = make("g", {});
       part.append(make("title", {}, `${this.name(cell)} \u00b7 ${this.facts(cell)}`));
       const dimmed = this.matches && !this.isMatch(cell);
-      part.append(make("rect", { x: x.toFixed(2), y, width: w.toFixed(2), height: ROW - 1, fill: dimmed ? colour("--dim") : this.fill(cell) }));
+      part.append(
+        make("rect", {
+          x: x.toFixed(2),
+          y,
+          width: w.toFixed(2),
+          height: ROW - 1,
+          fill: dimmed ? colour("--dim") : this.fill(cell),
+        }),
+      );
       const text = w > 24 ? this.fit(ctx, cell, w - 2 * PAD) : "";
       if (text) part.append(make("text", { x: (x + PAD).toFixed(2), y: y + 14, fill: colour("--ink") }, text));
       svg.append(part);
     }
-    save(`${clean(this.shown.title).replace(/[^\w.-]+/g, "-")}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(svg));
+    save(
+      `${clean(this.shown.title).replace(/[^\w.-]+/g, "-")}.svg`,
+      "image/svg+xml",
+      new XMLSerializer().serializeToString(svg),
+    );
   }
 }
 

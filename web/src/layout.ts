@@ -104,7 +104,9 @@ function callees({ tree, self, total, net }: Values): (cell: Cell) => Cell[] {
     if (node >= tree.size) return found;
     for (let child = node + 1; child < tree.end[node]; child = tree.end[child]) {
       if (total[child] <= 0) continue;
-      found.push(below(cell, tree.frame[child], total[child], self[child], nets ? nets[child] : 0, { node: [child], at: [] }));
+      found.push(
+        below(cell, tree.frame[child], total[child], self[child], nets ? nets[child] : 0, { node: [child], at: [] }),
+      );
     }
     return found;
   };

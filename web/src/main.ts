@@ -6,7 +6,7 @@ import { Choice, el } from "./dom.ts";
 import { Flame, type Shown } from "./flame.ts";
 import { Source } from "./source.ts";
 import { Table, TITLES } from "./table.ts";
-import { Timeline, type Grouping } from "./timeline.ts";
+import { Timeline, type Areas } from "./timeline.ts";
 import { clean, clock, label, size } from "./units.ts";
 
 const SCHEMA = 1;
@@ -25,7 +25,7 @@ class Page {
   private span: Span | null = null;
   private mode: Mode = "resident";
   private thread = -1;
-  private grouping: Grouping = "function";
+  private areas: Areas = "function";
 
   private readonly modes = el("div");
   private modeChoice!: Choice<Mode>;
@@ -43,7 +43,10 @@ class Page {
     this.groups = groupings(this.frames);
     this.processes = trace.processes.map(() => null);
     const source = (file: string, line: number) => this.openSource(file, line);
-    const events = { moment: (moment: number) => this.setMoment(moment), span: (span: Span | null) => this.setSpan(span) };
+    const events = {
+      moment: (moment: number) => this.setMoment(moment),
+      span: (span: Span | null) => this.setSpan(span),
+    };
     this.timeline = new Timeline(this.frames, events);
     this.flame = new Flame(this.frames, { source });
     this.table = new Table(this.frames, this.groups, { source, thread: (thread) => this.setThread(thread) });
@@ -70,13 +73,24 @@ class Page {
   private header(): HTMLElement {
     const { trace } = this;
     const facts = [...trace.header, ["Report", trace.generator]].map(([name, text]) =>
-      el("div", { class: text.length > 32 ? "long" : "" }, el("dt", { text: clean(name) }), el("dd", { text: clean(text) })),
+      el(
+        "div",
+        { class: text.length > 32 ? "long" : "" },
+        el("dt", { text: clean(name) }),
+        el("dd", { text: clean(text) }),
+      ),
     );
     const closing = trace.closing.map((line) => el("p", { text: clean(line) }));
     return el(
       "header",
       { class: "page" },
-      el("div", { class: "top" }, el("h1", { text: label(trace.title) }), el("span", { class: "spring" }), themes(() => this.repaint())),
+      el(
+        "div",
+        { class: "top" },
+        el("h1", { text: label(trace.title) }),
+        el("span", { class: "spring" }),
+        themes(() => this.repaint()),
+      ),
       el("dl", {}, ...facts),
       closing.length ? el("div", { class: "closing" }, ...closing) : null,
       this.processList(),
@@ -111,12 +125,18 @@ class Page {
   }
 
   private tools(): HTMLElement {
-    const choice = new Choice<Grouping>(
+    const choice = new Choice<Areas>(
       "Areas by",
-      [["function", "Function"], ["module", "Module"], ["thread", "Thread"], ["line", "Line"], ["category", "Category"]],
-      this.grouping,
-      (grouping) => {
-        this.grouping = grouping;
+      [
+        ["function", "Function"],
+        ["module", "Module"],
+        ["thread", "Thread"],
+        ["line", "Line"],
+        ["category", "Category"],
+      ],
+      this.areas,
+      (areas) => {
+        this.areas = areas;
         this.showTimeline();
       },
     );
@@ -130,7 +150,13 @@ class Page {
     return el(
       "div",
       { class: "bar", role: "region", "aria-label": "What the views below show" },
-      el("div", { class: "steps" }, step("\u25c2", "One moment back", -1), step("\u25b8", "One moment on", 1), this.jump),
+      el(
+        "div",
+        { class: "steps" },
+        step("\u25c2", "One moment back", -1),
+        step("\u25b8", "One moment on", 1),
+        this.jump,
+      ),
       this.when,
       this.whole,
       el("span", { class: "spring" }),
@@ -149,7 +175,11 @@ class Page {
     this.span = null;
     this.thread = -1;
     if (!calls && (this.mode === "change" || this.mode === "time")) this.mode = "resident";
-    const modes: [Mode, string][] = [["resident", "Resident"], ["touched", "Touched"], ["released", "Released"]];
+    const modes: [Mode, string][] = [
+      ["resident", "Resident"],
+      ["touched", "Touched"],
+      ["released", "Released"],
+    ];
     if (calls) modes.push(["change", "RSS change"], ["time", "Time"]);
     this.modeChoice = new Choice("Show", modes, this.mode, (mode) => this.setMode(mode));
     this.modes.replaceChildren(this.modeChoice.root);
@@ -217,9 +247,9 @@ class Page {
   }
 
   private showTimeline(): void {
-    const { grouping } = this;
-    const groups = grouping === "thread" || grouping === "category" ? null : this.groups[grouping];
-    this.timeline.show(this.process, groups, grouping);
+    const { areas } = this;
+    const groups = areas === "thread" || areas === "category" ? null : this.groups[areas];
+    this.timeline.show(this.process, groups, areas);
     this.timeline.mark(this.moment, this.span);
   }
 
@@ -248,7 +278,8 @@ class Page {
     if (!moments) return "no samples";
     const rss = raw.rss[this.moment];
     const peak = this.moment === raw.peak ? " (peak)" : "";
-    return `${clock(raw.times[this.moment])}${peak} \u00b7 RSS ${rss === null ? "not known" : size(rss)}`;
+    const from = this.span ? `${clock(raw.times[Math.max(0, this.span.after)])} to ` : "";
+    return `${from}${clock(raw.times[this.moment])}${peak} \u00b7 RSS ${rss === null ? "not known" : size(rss)}`;
   }
 
   private spanText(): string {
@@ -258,8 +289,10 @@ class Page {
   }
 
   private what(): string {
-    if (this.mode === "resident") return this.process.moments ? `resident at ${clock(this.process.raw.times[this.moment])}` : "resident";
-    if (this.mode === "change" || this.mode === "time") return `${TITLES[this.mode].replace(/^./, (c) => c.toLowerCase())} in the whole run, by the event log`.replace("rSS", "RSS");
+    if (this.mode === "resident")
+      return this.process.moments ? `resident at ${clock(this.process.raw.times[this.moment])}` : "resident";
+    if (this.mode === "change" || this.mode === "time")
+      return `${TITLES[this.mode].toLowerCase().replace("rss", "RSS")} in the whole run, by the event log`;
     return `${this.mode} ${this.spanText()}`;
   }
 
@@ -289,7 +322,8 @@ function hint(): HTMLElement {
 }
 
 function flameHint(): HTMLElement {
-  const text = "Click: zoom. Shift + click: source. Keys: arrows, Enter zoom, Escape reset, S source. Colours are modules; red rises, blue falls.";
+  const text =
+    "Click: zoom. Shift + click: source. Keys: arrows, Enter zoom, Escape reset, S source. Colours are modules; red rises, blue falls.";
   return el("p", { class: "hint", text });
 }
 
@@ -304,10 +338,19 @@ function themes(changed: () => void): HTMLElement {
     changed();
   };
   system.addEventListener("change", apply);
-  const choice = new Choice<Theme>("Theme", [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]], "auto", (theme) => {
-    wanted = theme;
-    apply();
-  });
+  const choice = new Choice<Theme>(
+    "Theme",
+    [
+      ["auto", "Auto"],
+      ["light", "Light"],
+      ["dark", "Dark"],
+    ],
+    "auto",
+    (theme) => {
+      wanted = theme;
+      apply();
+    },
+  );
   document.documentElement.dataset.theme = system.matches ? "dark" : "light";
   return choice.root;
 }
@@ -324,7 +367,10 @@ function main(): void {
   const text = document.getElementById("data")!.textContent!;
   const trace = JSON.parse(text) as Trace;
   if (trace.schema === SCHEMA) new Page(trace).start();
-  else document.body.prepend(el("p", { text: `This page can show data of schema ${SCHEMA}, not of ${String(trace.schema)}.` }));
+  else
+    document.body.prepend(
+      el("p", { text: `This page can show data of schema ${SCHEMA}, not of ${String(trace.schema)}.` }),
+    );
 }
 
 main();

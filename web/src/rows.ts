@@ -75,7 +75,10 @@ export class Rows<Row> {
 
   private heads(sorted?: { key: string; down: boolean }): void {
     // A head that has the focus keeps it: its element stays.
-    if (this.head.childElementCount !== this.columns.length || this.columns.some((c, i) => this.head.cells[i].dataset.key !== c.key)) {
+    if (
+      this.head.childElementCount !== this.columns.length ||
+      this.columns.some((c, i) => this.head.cells[i].dataset.key !== c.key)
+    ) {
       this.head.replaceChildren(...this.columns.map((column) => this.headOf(column)));
     }
     this.columns.forEach(({ key, title }, i) => {
@@ -122,7 +125,13 @@ export class Rows<Row> {
         this.events.open?.(row);
       },
     };
-    const line = el("tr", { id: this.id(i), "aria-rowindex": i + 2, "aria-selected": here, class: here ? "current" : "", on });
+    const line = el("tr", {
+      id: this.id(i),
+      "aria-rowindex": i + 2,
+      "aria-selected": here,
+      class: here ? "current" : "",
+      on,
+    });
     for (const column of this.columns) {
       const cell = el("td", { class: classOf(column) });
       column.fill(cell, row);

@@ -122,7 +122,12 @@ export class Source {
     for (const i of this.groupsOf.get(this.file) ?? []) {
       if (!now.total[i] && !came.total[i] && !now.self[i]) continue;
       const row = at(this.frames.line[this.places.frame[i]]);
-      [row.resident, row.residentTotal, row.touched, row.touchedTotal] = [now.self[i], now.total[i], came.self[i], came.total[i]];
+      [row.resident, row.residentTotal, row.touched, row.touchedTotal] = [
+        now.self[i],
+        now.total[i],
+        came.self[i],
+        came.total[i],
+      ];
     }
     if (raw.lines && Object.hasOwn(raw.lines, this.file)) {
       for (const [line, hits, time, growth, release] of lineIndex(raw.lines[this.file]).values()) {
@@ -133,18 +138,37 @@ export class Source {
   }
 
   private columns(): Column<Row>[] {
-    const most = (key: "residentTotal" | "touchedTotal") => this.shown.reduce((high, row) => Math.max(high, row[key]), 0);
+    const most = (key: "residentTotal" | "touchedTotal") =>
+      this.shown.reduce((high, row) => Math.max(high, row[key]), 0);
     const [mostNow, mostCame] = [most("residentTotal"), most("touchedTotal")];
     type Figure = Exclude<keyof Row, "line" | "text">;
-    const figure = (key: Figure, title: string, help: string, text: (value: number) => string, high = 0, wide = false): Column<Row> => ({
+    const figure = (
+      key: Figure,
+      title: string,
+      help: string,
+      text: (value: number) => string,
+      high = 0,
+      wide = false,
+    ): Column<Row> => ({
       ...{ key, title, help, wide },
       fill: (cell, row) => bar(cell, row[key] ? text(row[key]) : "", row[key], high),
     });
     const columns: Column<Row>[] = [
-      { key: "line", title: "line", help: "", fill: (cell, row) => (cell.textContent = row.line ? String(row.line) : "?") },
+      {
+        key: "line",
+        title: "line",
+        help: "",
+        fill: (cell, row) => (cell.textContent = row.line ? String(row.line) : "?"),
+      },
       figure("residentTotal", "resident", "resident at the moment, with all that the line called", size, mostNow),
       figure("resident", "self", "resident at the moment, of the line itself", size, 0, true),
-      figure("touchedTotal", "touched", "touched in the span or the whole run, with all that the line called", size, mostCame),
+      figure(
+        "touchedTotal",
+        "touched",
+        "touched in the span or the whole run, with all that the line called",
+        size,
+        mostCame,
+      ),
       figure("touched", "self", "touched in the span or the whole run, by the line itself", size, 0, true),
     ];
     if (this.focus.process.raw.lines) {
@@ -156,7 +180,8 @@ export class Source {
     }
     columns.push({
       ...{ key: "text", title: "source", help: "", text: true },
-      fill: (cell, row) => cell.append(el("code", { text: row.text === null ? "" : clean(row.text.slice(0, LONGEST)) })),
+      fill: (cell, row) =>
+        cell.append(el("code", { text: row.text === null ? "" : clean(row.text.slice(0, LONGEST)) })),
     });
     return columns;
   }

@@ -35,7 +35,11 @@ export interface TableEvents {
 export class Table {
   readonly root: HTMLElement;
   private readonly rows: Rows<Row>;
-  private readonly filter = el("input", { type: "search", placeholder: "name, file.py:42, /regex/", spellcheck: "false" });
+  private readonly filter = el("input", {
+    type: "search",
+    placeholder: "name, file.py:42, /regex/",
+    spellcheck: "false",
+  });
   private readonly found = el("output", { class: "found" });
   private grouping: Grouping = "line";
   private sort = { key: "self" as Figure | "name", down: true };
@@ -50,7 +54,12 @@ export class Table {
     this.rows = new Rows("Owners", { head: (key) => this.sortBy(key as Figure), open: (row) => this.open(row) });
     const choice = new Choice<Grouping>(
       "By",
-      [["line", "Line"], ["function", "Function"], ["module", "Module"], ["thread", "Thread"]],
+      [
+        ["line", "Line"],
+        ["function", "Function"],
+        ["module", "Module"],
+        ["thread", "Thread"],
+      ],
       this.grouping,
       (grouping) => {
         this.grouping = grouping;
@@ -119,12 +128,21 @@ export class Table {
     const amount = mode === "time" ? duration : mode === "change" ? change : size;
     const whole = values.tree.size ? values.total[0] : 0;
     const most = this.all.reduce((high, row) => Math.max(high, row.self), 0);
-    const figure = (key: Figure, title: string, help: string, text: (value: number) => string, wide = false): Column<Row> => ({
+    const figure = (
+      key: Figure,
+      title: string,
+      help: string,
+      text: (value: number) => string,
+      wide = false,
+    ): Column<Row> => ({
       ...{ key, title, help, wide },
       fill: (cell, row) => (cell.textContent = row[key] ? text(row[key]) : ""),
     });
     const named: Column<Row> = {
-      ...{ key: "name", title: { line: "Line", function: "Function", module: "Module", thread: "Thread" }[this.grouping] },
+      ...{
+        key: "name",
+        title: { line: "Line", function: "Function", module: "Module", thread: "Thread" }[this.grouping],
+      },
       ...{ help: "Sort by name", text: true },
       fill: (cell, row) => {
         cell.title = `${row.name}  ${row.place}`;
@@ -146,7 +164,10 @@ export class Table {
     const shown: [Figure, string][] = [
       ["resident", "resident at the moment, without what it called"],
       ["touched", "touched in the span, or in the whole run, without what it called"],
-      ["released", "of what was there or was touched, gone at the end of the span or of the run, without what it called"],
+      [
+        "released",
+        "of what was there or was touched, gone at the end of the span or of the run, without what it called",
+      ],
     ];
     for (const [key, help] of shown) if (key !== mode) columns.push(figure(key, key, help, size, true));
     if (process.calls && this.grouping !== "thread") {
@@ -155,7 +176,13 @@ export class Table {
         figure("calls", calls, `${calls} in the event log`, count, true),
         figure("time", "time", "time in the event log, with all that it called", duration, true),
         figure("growth", "growth", "rises of RSS in the event log, with all that it called", change, true),
-        figure("release", "release", "falls of RSS in the event log, with all that it called", (bytes) => size(-bytes), true),
+        figure(
+          "release",
+          "release",
+          "falls of RSS in the event log, with all that it called",
+          (bytes) => size(-bytes),
+          true,
+        ),
       );
     }
     return columns;
@@ -180,7 +207,12 @@ export class Table {
     const { process, values, resident, touched, released } = this.focus;
     const self = (bytes: Float64Array) => process.groupSums(process.tree, groups, bytes, bytes).self;
     const shown = values.net ?? values.self;
-    const measure = process.groupSums(values.tree, groups, shown, values.net ? values.tree.totals(shown) : values.total);
+    const measure = process.groupSums(
+      values.tree,
+      groups,
+      shown,
+      values.net ? values.tree.totals(shown) : values.total,
+    );
     const none = new Float64Array(groups.frame.length);
     const memory = { ...measure, resident: self(resident), touched: self(touched), released: self(released) };
     if (!process.calls) return { ...memory, calls: none, time: none, growth: none, release: none };
@@ -213,7 +245,9 @@ export class Table {
     const measure = mode in sums ? sums[mode as keyof typeof sums] : none;
     const all: Sum = { ...sums, self: measure, total: measure, calls: none, time: none, growth: none, release: none };
     return process.raw.threads
-      .map(([tid, name], i) => figures(all, i, { name: label(name), place: `tid ${tid}`, file: "", line: 0, thread: i }))
+      .map(([tid, name], i) =>
+        figures(all, i, { name: label(name), place: `tid ${tid}`, file: "", line: 0, thread: i }),
+      )
       .filter((row) => row !== null);
   }
 }

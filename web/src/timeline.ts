@@ -1,11 +1,12 @@
 /** The chart of RSS over time: stacked owners, the line of RSS, limit, marks, snapshots; sets the moment and the span. */
 import uPlot from "uplot";
-import { PARTS, type Frames, type Groups, type Process, type Span } from "./data.ts";
+import { PARTS, type Frames, type Grouping, type Groups, type Process, type Span } from "./data.ts";
 import { colour, el, isDark } from "./dom.ts";
 import { distinctColours } from "./colours.ts";
 import { clock, label, size, tick } from "./units.ts";
 
-export type Grouping = "line" | "function" | "module" | "thread" | "category";
+/** What the areas are. "category": the parts of RSS, what stacks own as one. */
+export type Areas = Grouping | "category";
 
 const MOST_OWNERS = 12;
 const PART_NAMES: Record<(typeof PARTS)[number], string> = {
@@ -69,7 +70,7 @@ export class Timeline {
     new ResizeObserver(() => this.plot?.setSize(this.box())).observe(this.host);
   }
 
-  show(process: Process, groups: Groups | null, grouping: Grouping): void {
+  show(process: Process, groups: Groups | null, grouping: Areas): void {
     this.process = process;
     this.areas = this.stack(process, groups, grouping);
     this.build();
@@ -88,7 +89,7 @@ export class Timeline {
     over?.setAttribute("aria-valuetext", `${clock(this.process.raw.times[moment])}, ${this.facts(moment)}`);
   }
 
-  private stack(process: Process, groups: Groups | null, grouping: Grouping): Area[] {
+  private stack(process: Process, groups: Groups | null, grouping: Areas): Area[] {
     const { parts, threads } = process.raw;
     const part = (name: (typeof PARTS)[number], i: number): Area => ({
       ...{ key: "", name: PART_NAMES[name], bytes: parts[name] },
@@ -140,8 +141,13 @@ export class Timeline {
         padding: [18, 12, null, null],
         scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, (high || 1) * 1.04] } },
         axes: [
-          { ...axis, values: (_plot, at) => at.map((second) => `${Number(second.toFixed(6))} s`), space: 70 },
-          { ...axis, values: (_plot, at) => at.map(tick), incrs: Array.from({ length: 50 }, (_, i) => 2 ** i), size: 72 },
+          { ...axis, values: (_plot, at) => at.map((second) => `${Number(second.toFixed(6))} s`), space: 70, size: 30 },
+          {
+            ...axis,
+            values: (_plot, at) => at.map(tick),
+            incrs: Array.from({ length: 50 }, (_, i) => 2 ** i),
+            size: 72,
+          },
         ],
         series: [
           {},
@@ -179,7 +185,10 @@ export class Timeline {
       swatch.style.background = area.fill;
       const value = el("span", { class: "figure" });
       this.values.push(value);
-      return { owner: area.key !== "" || area.name.endsWith("others"), item: el("li", {}, swatch, el("span", { class: "name", text: area.name, title: area.name }), value) };
+      return {
+        owner: area.key !== "" || area.name.endsWith("others"),
+        item: el("li", {}, swatch, el("span", { class: "name", text: area.name, title: area.name }), value),
+      };
     });
     this.legend.replaceChildren(
       ...items.filter((i) => i.owner).map((i) => i.item),
@@ -242,33 +251,41 @@ export class Timeline {
       ctx.lineTo(x - 4 * ratio, y);
       ctx.fill();
     }
-    let free = bbox.left;
-    const words = (x: number, text: string, room = 0) => {
+    const taken: [number, number][] = [];
+    const words = (x: number, text: string) => {
       const width = ctx.measureText(text).width;
-      const from = Math.min(x, right - width);
-      if (from < free) return;
+      const from = Math.max(bbox.left, Math.min(x - 4 * ratio, right - width));
+      const to = from + width + 10 * ratio;
+      if (taken.some(([start, end]) => from < end && start < to)) return;
       ctx.fillText(text, from, bbox.top - 9 * ratio);
-      free = from + width + 10 * ratio + room;
+      taken.push([from, to]);
     };
-    const rises: [number, string, boolean][] = raw.marks.map(([seconds, text]) => [seconds, label(text, 24), false]);
-    const peak = raw.rss[raw.peak];
-    if (peak !== undefined && peak !== null) rises.push([raw.times[raw.peak], `\u25bc peak ${size(peak)}`, true]);
-    for (const [seconds, text, isPeak] of rises.sort((a, b) => a[0] - b[0])) {
+    const upright = (seconds: number, to: number, dash: number[], text: string) => {
       const x = px(seconds);
-      if (x < bbox.left || x > right) continue;
-      ctx.setLineDash(isPeak ? [] : [2 * ratio, 3 * ratio]);
+      if (x < bbox.left || x > right) return;
+      ctx.setLineDash(dash);
       ctx.beginPath();
       ctx.moveTo(x, bbox.top - 3 * ratio);
-      ctx.lineTo(x, isPeak ? plot.valToPos(peak!, "y", true) : bbox.top + bbox.height);
+      ctx.lineTo(x, to);
       ctx.stroke();
-      words(x - 4 * ratio, text);
+      words(x, text);
+    };
+    // The peak first: it has its words where marks are close.
+    const peak = raw.rss[raw.peak];
+    if (peak) upright(raw.times[raw.peak], plot.valToPos(peak, "y", true), [], `\u25bc peak ${size(peak)}`);
+    for (const [seconds, text] of raw.marks) {
+      upright(seconds, bbox.top + bbox.height, [2 * ratio, 3 * ratio], label(text, 24));
     }
     const limit = raw.limit.findLast((bytes) => bytes !== null);
     if (limit) {
       const y = plot.valToPos(limit, "y", true);
       const shown = plot.series.at(-1)!.show && y >= bbox.top;
       ctx.fillStyle = colour("--warn");
-      ctx.fillText(`limit ${size(limit)}${shown ? "" : " \u2191"}`, bbox.left + 6 * ratio, shown ? y - 8 * ratio : bbox.top + 8 * ratio);
+      ctx.fillText(
+        `limit ${size(limit)}${shown ? "" : " \u2191"}`,
+        bbox.left + 6 * ratio,
+        shown ? y - 8 * ratio : bbox.top + 8 * ratio,
+      );
     }
     ctx.restore();
   }

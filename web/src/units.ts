@@ -45,7 +45,9 @@ export function duration(nanoseconds: number): string {
   if (seconds < 59.995) return `${seconds.toFixed(2)} s`;
   const minutes = Math.floor(Math.round(seconds) / 60);
   const rest = String(Math.round(seconds) % 60).padStart(2, "0");
-  return minutes < 60 ? `${minutes} min ${rest} s` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return minutes < 60
+    ? `${minutes} min ${rest} s`
+    : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
 export function count(number: number): string {

@@ -23,7 +23,10 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), "page-"));
   const template = readFileSync(new URL("page.html", import.meta.url), "utf8");
   const write = (name: string, data: Trace) =>
-    writeFileSync(join(folder, name), template.replace("@DATA@", () => embedded(data)));
+    writeFileSync(
+      join(folder, name),
+      template.replace("@DATA@", () => embedded(data)),
+    );
   write("small.html", small);
   write("large.html", large);
   write("hostile.html", hostile);
@@ -40,7 +43,11 @@ after(async () => {
 type Options = { width?: number; colorScheme?: "light" | "dark" };
 
 /** Opens a page, runs the test, and then asks for a silent console and no traffic. */
-async function open(name: string, run: (page: Page) => Promise<void>, { width = 1280, colorScheme = "light" }: Options = {}) {
+async function open(
+  name: string,
+  run: (page: Page) => Promise<void>,
+  { width = 1280, colorScheme = "light" }: Options = {},
+) {
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce" });
   const noise: string[] = [];
   page.on("console", (message) => noise.push(message.text()));
@@ -255,7 +262,10 @@ test("names cannot become markup; the graph can be saved as SVG", () =>
   open("hostile.html", async (page) => {
     for (const name of ["Touched", "RSS change", "Time"]) await mode(page, name).check();
     for (const name of ["Module", "Thread", "Line"]) await page.getByRole("radio", { name }).first().check();
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save SVG" }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save SVG" }).click(),
+    ]);
     assert.equal(await page.evaluate("window.hacked"), undefined);
     assert.deepEqual(await page.evaluate("[document.scripts.length, document.images.length]"), [2, 0]);
     assert.ok((await page.locator("h1").textContent())!.includes("main \\u{202e}\\u{0} </script><script>"));
@@ -274,14 +284,15 @@ test("light and dark: the system's theme, and the switch", () =>
   open(
     "small.html",
     async (page) => {
-      const brightness = () => page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])");
-      assert.ok((await brightness() as number) < 60);
+      const brightness = () =>
+        page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])");
+      assert.ok(((await brightness()) as number) < 60);
       await mode(page, "Light").check();
-      assert.ok((await brightness() as number) > 200);
+      assert.ok(((await brightness()) as number) > 200);
       await mode(page, "Auto").check();
       await page.emulateMedia({ colorScheme: "light" });
       await page.locator("html[data-theme=light]").waitFor();
-      assert.ok((await brightness() as number) > 200);
+      assert.ok(((await brightness()) as number) > 200);
     },
     { colorScheme: "dark" },
   ));
@@ -324,7 +335,9 @@ test("2,000 owners: at most 10 MiB, open within 2 s, a moment within 50 ms, few 
       }
       return times.sort((a, b) => a - b);
     })()`)) as number[];
-    console.log(`opened in ${opened.toFixed(0)} ms, a moment in ${times[7].toFixed(1)} ms (at most ${times[14].toFixed(1)})`);
+    console.log(
+      `opened in ${opened.toFixed(0)} ms, a moment in ${times[7].toFixed(1)} ms (at most ${times[14].toFixed(1)})`,
+    );
     assert.ok(times[7] < 50, `${times}`);
   });
 });

@@ -1,7 +1,17 @@
 /** The sums of the page against sums done here the long way. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { focus, Frames, groupings, matched, pattern, Process, search, type Grouping, type RawProcess } from "../src/data.ts";
+import {
+  focus,
+  Frames,
+  groupings,
+  matched,
+  pattern,
+  Process,
+  search,
+  type Grouping,
+  type RawProcess,
+} from "../src/data.ts";
 import { layout } from "../src/layout.ts";
 import { clean, duration, label, size } from "../src/units.ts";
 import { trace } from "./synthetic.ts";
@@ -19,7 +29,8 @@ function slow(column: "resident" | "touched", after: number, until: number, thre
   const sums = raw.parent.map(() => 0);
   raw.changes.node.forEach((node, i) => {
     const moment = raw.changes.moment[i];
-    if (moment > after && moment <= until && (thread < 0 || thread === raw.changes.thread[i])) sums[node] += raw.changes[column][i];
+    if (moment > after && moment <= until && (thread < 0 || thread === raw.changes.thread[i]))
+      sums[node] += raw.changes[column][i];
   });
   return sums;
 }
@@ -37,13 +48,21 @@ function key(grouping: Exclude<Grouping, "thread">, node: number): string {
 
 test("resident, touched and released of each node at moments and in spans, by thread too", () => {
   for (const thread of [-1, 0, 2]) {
-    for (const [after, until] of [[-1, 39], [-1, 0], [4, 17], [38, 39]]) {
+    for (const [after, until] of [
+      [-1, 39],
+      [-1, 0],
+      [4, 17],
+      [38, 39],
+    ]) {
       const inOrder = (column: Float64Array) => raw.parent.map((_, old) => column[process.tree.number[old]]);
       const span = { after, until };
       const [resident, touched] = [slow("resident", after, until, thread), slow("touched", after, until, thread)];
       assert.deepEqual(inOrder(process.residentAt(until, thread)), slow("resident", -1, until, thread));
       assert.deepEqual(inOrder(process.touchedIn(span, thread)), touched);
-      assert.deepEqual(inOrder(process.releasedIn(span, thread)), touched.map((bytes, i) => bytes - resident[i]));
+      assert.deepEqual(
+        inOrder(process.releasedIn(span, thread)),
+        touched.map((bytes, i) => bytes - resident[i]),
+      );
     }
   }
 });
@@ -88,7 +107,10 @@ test("owners over time: the highest are ranked, the rest is one, together they a
   const found = process.ownersOverTime(groups.function, 5);
   assert.equal(found.owners.length, 5);
   const highest = found.bytes.map((bytes) => Math.max(...bytes));
-  assert.deepEqual(highest, [...highest].sort((a, b) => b - a));
+  assert.deepEqual(
+    highest,
+    [...highest].sort((a, b) => b - a),
+  );
   raw.times.forEach((_, moment) => {
     const together = sum(found.bytes.map((bytes) => bytes[moment])) + found.rest[moment];
     assert.equal(together, sum(process.residentAt(moment)));
@@ -132,7 +154,10 @@ test("a zoom fills the width, and stops where a frame is not there", () => {
   const first = layout(frames, values, { inverted: false, zoom: [], narrowest: 0 }).cells[1];
   const zoomed = layout(frames, values, { inverted: false, zoom: [first.frame], narrowest: 0 });
   assert.deepEqual([zoomed.focus.frame, zoomed.focus.w, zoomed.focus.value], [first.frame, 1, first.value]);
-  assert.equal(layout(frames, values, { inverted: false, zoom: [first.frame, 1e6], narrowest: 0 }).focus.frame, first.frame);
+  assert.equal(
+    layout(frames, values, { inverted: false, zoom: [first.frame, 1e6], narrowest: 0 }).focus.frame,
+    first.frame,
+  );
 });
 
 test("a change of RSS: growth and release of the whole are the width, their difference the change", () => {
@@ -149,7 +174,10 @@ test("a search by file and line finds that line only; a match below a match coun
   const matches = search(frames, pattern(place));
   matches.forEach((match, i) => assert.equal(match === 1, frames.place[i] === place));
   const { values } = focus(process, "touched", 0, process.all, -1);
-  const expected = slow("touched", -1, 39).reduce((all, bytes, node) => all + (stack(node).some((at) => matches[frames.at(raw.frame[at])]) ? bytes : 0), 0);
+  const expected = slow("touched", -1, 39).reduce(
+    (all, bytes, node) => all + (stack(node).some((at) => matches[frames.at(raw.frame[at])]) ? bytes : 0),
+    0,
+  );
   assert.equal(matched(values, matches).total, expected);
   assert.equal(matched(values, search(frames, pattern("/^/"))).total, values.total[0]);
   assert.throws(() => pattern("/(/"));
@@ -164,8 +192,23 @@ test("a process without samples or stacks", () => {
 });
 
 test("numbers and names for people", () => {
-  assert.deepEqual([0, 1023, 4096, -1536, 1023.96 * 1024, 2 ** 31].map(size), ["0 B", "1023 B", "4.0 KiB", "\u22121.5 KiB", "1.0 MiB", "2.0 GiB"]);
-  assert.deepEqual([0, 420, 85e4, 12.3e6, 4.56e9, 123e9, 3720e9].map(duration), ["0 s", "420 ns", "850 us", "12.3 ms", "4.56 s", "2 min 03 s", "1 h 02 min"]);
+  assert.deepEqual([0, 1023, 4096, -1536, 1023.96 * 1024, 2 ** 31].map(size), [
+    "0 B",
+    "1023 B",
+    "4.0 KiB",
+    "\u22121.5 KiB",
+    "1.0 MiB",
+    "2.0 GiB",
+  ]);
+  assert.deepEqual([0, 420, 85e4, 12.3e6, 4.56e9, 123e9, 3720e9].map(duration), [
+    "0 s",
+    "420 ns",
+    "850 us",
+    "12.3 ms",
+    "4.56 s",
+    "2 min 03 s",
+    "1 h 02 min",
+  ]);
   assert.equal(clean("a\u0000\u202e\u2028\ud800b\tc"), "a\\u{0}\\u{202e}\\u{2028}\\u{d800}b    c");
   assert.equal(label("x".repeat(1e6), 10).length, 11);
 });

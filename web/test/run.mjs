@@ -22,4 +22,6 @@ await build({
 });
 const node = (...args) => spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1;
 const built = node(join(HERE, "../build.mjs"), `--outfile=${join(OUT, "page.html")}`);
-process.exit(built || node("--test", "--test-concurrency=1", ...tests.map((name) => join(OUT, name.replace(/ts$/, "mjs")))));
+process.exit(
+  built || node("--test", "--test-concurrency=1", ...tests.map((name) => join(OUT, name.replace(/ts$/, "mjs")))),
+);

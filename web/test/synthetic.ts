@@ -30,14 +30,23 @@ export function trace(wanted: Wanted): Trace {
   const odd = wanted.hostile ? HOSTILE : "";
   const frames: Trace["frames"] = Array.from({ length: wanted.owners }, (_, i) => {
     const file = i % 40;
-    return [`package/part${file}.py${odd}`, 1 + Math.floor(i / 40), `function_${i % 500}${odd}`, `package.part${file}${odd}`];
+    return [
+      `package/part${file}.py${odd}`,
+      1 + Math.floor(i / 40),
+      `function_${i % 500}${odd}`,
+      `package.part${file}${odd}`,
+    ];
   });
   const name = wanted.hostile ? `main \u202e\u0000 ${HOSTILE}` : "main.py";
   return {
     schema: 1,
     title: name,
     generator: "pymemtrace 0.1.0",
-    header: [["Command", `python ${name}`], ["Engine", "faults"], ["Error band", "none"]],
+    header: [
+      ["Command", `python ${name}`],
+      ["Engine", "faults"],
+      ["Error band", "none"],
+    ],
     closing: ["RSS = before start + owned + file + shared + kernel + tracer + unexplained"],
     frames,
     processes: [
@@ -45,7 +54,9 @@ export function trace(wanted: Wanted): Trace {
       process({ ...wanted, nodes: 50, changes: 200, events: false }, 101, "child", below),
       untraced(102),
     ],
-    sources: { [frames[0][0]]: { first: 1, lines: Array.from({ length: 60 }, (_, i) => `value = work(${i})  # ${odd}`) } },
+    sources: {
+      [frames[0][0]]: { first: 1, lines: Array.from({ length: 60 }, (_, i) => `value = work(${i})  # ${odd}`) },
+    },
   };
 }
 
@@ -79,16 +90,32 @@ function process(wanted: Wanted, pid: number, name: string, below: (limit: numbe
     changes.touched.push(touched);
   }
   for (let moment = moments - 1; moment >= 0 && !owned[moment]; moment--) owned[moment] = now;
-  const parts = Object.fromEntries(PARTS.map((part, i) => [part, owned.map((_, m) => (part === "unexplained" ? -PAGE * (m % 3) : i * 64 * PAGE))]));
+  const parts = Object.fromEntries(
+    PARTS.map((part, i) => [part, owned.map((_, m) => (part === "unexplained" ? -PAGE * (m % 3) : i * 64 * PAGE))]),
+  );
   const rss = owned.map((bytes, m) => PARTS.reduce((sum, part) => sum + parts[part][m], bytes));
   const times = owned.map((_, m) => m / 50);
   return {
     ...{ pid, name, command: `python ${name}`, traced: true, engine: "faults", end: "exit status 0", note: null },
-    ...{ times, rss, parts: parts as RawProcess["parts"], limit: times.map(() => 2 ** 33), usage: rss, peak: rss.indexOf(Math.max(...rss)) },
-    threads: [[pid, name], [pid + 1, "worker"], [pid + 2, "writer"]],
+    ...{
+      times,
+      rss,
+      parts: parts as RawProcess["parts"],
+      limit: times.map(() => 2 ** 33),
+      usage: rss,
+      peak: rss.indexOf(Math.max(...rss)),
+    },
+    threads: [
+      [pid, name],
+      [pid + 1, "worker"],
+      [pid + 2, "writer"],
+    ],
     ...{ parent, frame, changes },
     marks: [[times[5], `mark ${name}`]],
-    snapshots: [[times[8], name, "asked"], [times[3], "", "fell"]],
+    snapshots: [
+      [times[8], name, "asked"],
+      [times[3], "", "fell"],
+    ],
     ...(wanted.events ? events(parent, frame, below) : { calls: null, lines: null }),
   };
 }
@@ -98,13 +125,36 @@ function untraced(pid: number): RawProcess {
   const none = { node: [], thread: [], moment: [], resident: [], touched: [] };
   const parts = Object.fromEntries(PARTS.map((part) => [part, []])) as unknown as RawProcess["parts"];
   return {
-    ...{ pid, name: "ls", command: "ls", traced: false, engine: "none", end: "exit status 0", note: "not a Python process" },
-    ...{ times: [], rss: [], parts, limit: [], usage: [], peak: 0, threads: [], parent: [-1], frame: [-1], changes: none },
+    ...{
+      pid,
+      name: "ls",
+      command: "ls",
+      traced: false,
+      engine: "none",
+      end: "exit status 0",
+      note: "not a Python process",
+    },
+    ...{
+      times: [],
+      rss: [],
+      parts,
+      limit: [],
+      usage: [],
+      peak: 0,
+      threads: [],
+      parent: [-1],
+      frame: [-1],
+      changes: none,
+    },
     ...{ marks: [], snapshots: [], calls: null, lines: null },
   };
 }
 
-function events(parent: number[], frame: number[], below: (limit: number) => number): Pick<RawProcess, "calls" | "lines"> {
+function events(
+  parent: number[],
+  frame: number[],
+  below: (limit: number) => number,
+): Pick<RawProcess, "calls" | "lines"> {
   const column = (limit: number) => parent.map(() => below(limit));
   const inclusive = (values: number[]) => {
     for (let node = values.length - 1; node > 0; node--) values[parent[node]] += values[node];
@@ -112,12 +162,28 @@ function events(parent: number[], frame: number[], below: (limit: number) => num
   };
   const bytes = () => inclusive(column(20).map((pages) => pages * PAGE));
   return {
-    calls: { parent, frame, count: column(100), time_ns: inclusive(column(1e6)), growth: bytes(), release: bytes(), touched: bytes() },
-    lines: { "package/part0.py": [[1, 5, 1_000_000, 8192, 4096], [2, 7, 2_000_000, 0, 12288]] },
+    calls: {
+      parent,
+      frame,
+      count: column(100),
+      time_ns: inclusive(column(1e6)),
+      growth: bytes(),
+      release: bytes(),
+      touched: bytes(),
+    },
+    lines: {
+      "package/part0.py": [
+        [1, 5, 1_000_000, 8192, 4096],
+        [2, 7, 2_000_000, 0, 12288],
+      ],
+    },
   };
 }
 
 /** JSON for a script element, as Python writes it. */
 export function embedded(data: Trace): string {
-  return JSON.stringify(data).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(data).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
