@@ -7,10 +7,12 @@ import { Flame, type Shown } from "./flame.ts";
 import { Source } from "./source.ts";
 import { Table, TITLES } from "./table.ts";
 import { Timeline, type Areas } from "./timeline.ts";
-import { clean, clock, label, size } from "./units.ts";
+import { clock, label, size } from "./units.ts";
 
 const SCHEMA = 1;
 const MOST_JUMPS = 300;
+/** Of a command line, which may have a megabyte. */
+const LONGEST = 2000;
 
 class Page {
   private readonly frames: Frames;
@@ -80,7 +82,7 @@ class Page {
         el("dd", { text: clean(text) }),
       ),
     );
-    const closing = trace.closing.map((line) => el("p", { text: clean(line) }));
+    const closing = trace.closing.map((line) => el("p", { text: label(line, LONGEST) }));
     return el(
       "header",
       { class: "page" },
@@ -109,9 +111,9 @@ class Page {
         el("th", { scope: "row" }, el("label", {}, input, ` ${process.pid}`)),
         el("td", { text: title }),
         el("td", { class: "figure", text: rss === null || rss === undefined ? "" : size(rss) }),
-        el("td", { class: "wide", text: clean(process.engine) }),
-        el("td", { text: clean(process.end) }),
-        el("td", { class: "wide command", text: label(process.command), title: label(process.command, 2000) }),
+        el("td", { class: "wide", text: label(process.engine) }),
+        el("td", { text: label(process.end) }),
+        el("td", { class: "wide command", text: label(process.command), title: label(process.command, LONGEST) }),
       );
     });
     const heads = ["pid", "process", "peak RSS", "engine", "end", "command"].map((text, i) =>
@@ -169,7 +171,7 @@ class Page {
     this.process = this.processes[index] ??= new Process(this.trace.processes[index], this.frames);
     const { raw, calls } = this.process;
     document.querySelectorAll<HTMLInputElement>("input[name=process]")[index].checked = true;
-    this.note.textContent = clean(raw.note ?? "");
+    this.note.textContent = label(raw.note ?? "", LONGEST);
     this.note.hidden = !raw.note;
     this.moment = Math.max(0, Math.min(raw.peak, raw.times.length - 1));
     this.span = null;
