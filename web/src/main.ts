@@ -78,8 +78,8 @@ class Page {
       el(
         "div",
         { class: text.length > 32 ? "long" : "" },
-        el("dt", { text: clean(name) }),
-        el("dd", { text: clean(text) }),
+        el("dt", { text: label(name) }),
+        el("dd", { text: label(text, LONGEST) }),
       ),
     );
     const closing = trace.closing.map((line) => el("p", { text: label(line, LONGEST) }));
