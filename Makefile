@@ -9,7 +9,7 @@ TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient -r 
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo test stress test-c asan ubsan tsan fuzz bench bench-events lint fix docs clean
+.PHONY: help setup demo test stress test-c asan ubsan tsan fuzz bench bench-events web test-web lint fix docs clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -62,6 +62,17 @@ bench-events: ## what the event log costs, on each interpreter found: programs, 
 		tools/venv "$$python" .venv-bench-$$version -r bench/requirements.txt && \
 		.venv-bench-$$version/bin/python bench/events.py $(BENCH) && .venv-bench-$$version/bin/python bench/micro/events.py; done
 
+web/node_modules: web/package-lock.json
+	@cd web && npm ci --silent --ignore-scripts
+	@touch $@
+
+web: web/node_modules ## the page that `pymemtrace html` writes, as build/page.html (needs Node.js 20 or later and npm)
+	@cd web && npm run --silent build
+
+test-web: web/node_modules ## its types, and its tests in chromium (20 seconds)
+	@tools/system-packages chromium
+	@cd web && npm test --silent
+
 $(VENV)/lint:
 	@tools/system-packages $(PACKAGES)
 	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
@@ -82,4 +93,4 @@ docs: ## where the documentation is
 	@ls docs/*.md docs/guide/*.md docs/decisions/*.md
 
 clean: ## remove everything that was built
-	rm -rf build .venv .venv-* .cache
+	rm -rf build .venv .venv-* .cache web/node_modules
