@@ -49,7 +49,7 @@ process_item(result_t *result, uint32_t number)
               put(dict, "end", end_item(p)) &&
               put(dict, "rss_start", number_or_none(p->has_rss_start, p->rss_start)) &&
               put(dict, "rss_end", number_or_none(p->has_rss_end, p->rss_end)) &&
-              put(dict, "rss_peak", PyLong_FromLongLong(p->rss_peak)) &&
+              put(dict, "rss_peak", PyLong_FromLongLong(p->rss_peak)) && put_number(dict, "rss_peak_ns", p->peak_time) &&
               put_number(dict, "touched", bytes(result, p->touched.pages)) &&
               put_number(dict, "faults", p->touched.faults) &&
               put_number(dict, "period", p->period) &&

@@ -14,6 +14,7 @@ class Process(TypedDict):
     rss_start: int | None  # bytes, at MARK start
     rss_end: int | None  # bytes, at MARK end; without one the last sample
     rss_peak: int  # bytes, the highest seen in a sample, at a mark or at a fault
+    rss_peak_ns: int  # when
     touched: int  # bytes
     faults: int  # without ticks
     period: int  # the widest used; 0: not the fault engine

@@ -32,6 +32,7 @@ def process(**changes: Any) -> dict[str, Any]:
         "rss_start": 8 * MIB,
         "rss_end": 18 * MIB,
         "rss_peak": 20 * MIB,
+        "rss_peak_ns": 1_000_000_000,
         "touched": 12 * MIB,
         "faults": 3072,
         "period": 1,

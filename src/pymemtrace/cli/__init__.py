@@ -18,6 +18,7 @@ _REPORT_VERBS = (
     "report",
     "tree",
     "timeline",
+    "html",
     "log",
     "calls",
     "lines",
@@ -40,6 +41,7 @@ examples:
   pymemtrace report TRACE.pmt            which lines, functions, modules and threads
   pymemtrace tree TRACE.pmt              the call tree
   pymemtrace timeline TRACE.pmt          RSS over time, and who held it
+  pymemtrace html TRACE.pmt              the same and more as a page, for any moment
   pymemtrace calls TRACE.pmt             which functions, after run --calls
   pymemtrace lines TRACE.pmt             the source, line by line, after run --lines
   pymemtrace log TRACE.pmt               every call and return with the RSS

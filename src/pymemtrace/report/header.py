@@ -18,7 +18,12 @@ _COMMAND_LIMIT = 1000
 
 def head(trace: "TraceFile") -> list[Text]:
     """Facts about the run: command, when, Python, kernel, engine, end, RSS, losses."""
-    items = [
+    return pairs(items(trace))
+
+
+def items(trace: "TraceFile") -> list[tuple[str, str]]:
+    """The same, as names and texts."""
+    found = [
         ("command", command_text(trace.command)),
         ("started", f"{trace.started:%Y-%m-%d %H:%M:%S} UTC, ran {duration(trace.result['duration_ns'])}"),
         ("ended", facts.end_text(trace.end.kind, trace.end.value)),
@@ -28,8 +33,7 @@ def head(trace: "TraceFile") -> list[Text]:
         ("RSS", rss_text(trace.rss)),
         ("shown", shown_text(trace)),
     ]
-    items += _optional(trace)
-    return pairs(items)
+    return found + _optional(trace)
 
 
 def command_text(command: list[str]) -> str:
