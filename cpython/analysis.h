@@ -42,6 +42,9 @@ typedef PyObject *(*make_item_t)(result_t *result, uint32_t number);
 // A list of make(0), make(1), ...; items that are Py_None are left out.
 PyObject *list_of(result_t *result, uint32_t count, make_item_t make);
 
+// A frame as in `frames`, of row `number` of the table of lines.
+PyObject *frame_item(result_t *result, uint32_t number);
+
 // A dict made by `fill`, with the texts that this needs. NULL with an exception.
 PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);
 
@@ -51,6 +54,10 @@ PyObject *call_tree(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *line_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *section_calls(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char section_calls_doc[], calls_doc[], call_tree_doc[], line_rows_doc[];
+
+// analysis_stacks.c
+PyObject *stacks(PyObject *module, PyObject *args);
+extern const char stacks_doc[];
 
 // analysis_log.c
 PyObject *make_log_type(PyObject *module);

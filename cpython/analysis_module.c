@@ -74,7 +74,7 @@ row(const pmt_table_t *table, uint32_t number)
     return pmt_table_at(table, number);
 }
 
-static PyObject *
+PyObject *
 frame_item(result_t *result, uint32_t number)
 {
     const pmt_frame_name_t *name = &row(&result->tables.lines, number)->key;
@@ -377,6 +377,7 @@ static PyMethodDef methods[] = {
     {"timeline", timeline, METH_VARARGS, timeline_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
+    {"stacks", stacks, METH_VARARGS, stacks_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -256,6 +256,9 @@ on_fault(replay_t *replay, const pmt_record_t *r)
     if (number < 0 || number >= OWNERS_MAX) {
         return -ENOMEM;
     }
+    pmt_owner_t *known = pmt_table_at(&replay->owners->owners, (uint32_t)number);
+    known->touched += r->u.fault.rise;
+    known->faults += r->u.fault.tick ? 0 : r->u.fault.weight;
     bool placed = !r->u.fault.tick && r->u.fault.address != 0;
     bool several = r->u.fault.weight > 1, alone = r->u.fault.by_time || several;
     uint64_t page = r->u.fault.address / profile->info.page_size;
@@ -487,6 +490,19 @@ pmt_owners_fill(const pmt_owners_t *owners, pmt_profile_t *profile, uint32_t mom
         add_pages(&profile->threads[owner->thread].touched, change);
         if (owner->place != UINT32_MAX) {
             add_pages(&((pmt_place_t *)pmt_table_at(&profile->places, owner->place))->native, change);
+        }
+    }
+}
+
+void
+pmt_owners_pages(const pmt_owners_t *owners, uint32_t moment, int64_t *pages)
+{
+    for (uint32_t i = 0; i < owners->changes.count; i++) {
+        const change_t *change = pmt_table_at(&owners->changes, i);
+        pmt_weight_t sum = {0};
+        if (change->moment <= moment) {
+            add_pages(&sum, change);
+            pages[change->owner] = (int64_t)((uint64_t)pages[change->owner] + sum.pages);
         }
     }
 }

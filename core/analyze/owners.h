@@ -37,6 +37,7 @@ typedef struct pmt_owner_s {
     uint64_t credit;       // pages, see credit.h
     uint32_t credit_last;  // the last in the list, number + 1; 0: none
     uint32_t reach;   // the largest rise of a fault that stood for several
+    uint64_t touched, faults;  // pages; in the whole trace
 } pmt_owner_t;
 enum { PMT_OWNER_KEY = 16 };
 
@@ -73,3 +74,6 @@ pmt_owners_held(const pmt_owners_t *owners, uint32_t moment, uint32_t process)
 // Puts what was resident at a moment in the place of what was touched, into the weights that pmt_tables_build works on (stacks, threads, native places; fault
 // counts stay). pid 0: of all processes.
 void pmt_owners_fill(const pmt_owners_t *owners, pmt_profile_t *profile, uint32_t moment, uint64_t pid);
+
+// Adds to `pages`, which has one for each owner, what it held at a moment.
+void pmt_owners_pages(const pmt_owners_t *owners, uint32_t moment, int64_t *pages);

@@ -60,7 +60,7 @@ build_tree(build_t *build)
 {
     const pmt_table_t *nodes = &build->profile->nodes;
     pmt_tables_t *tables = build->tables;
-    uint32_t *tree_of = malloc((nodes->count + 1) * sizeof *tree_of);
+    uint32_t *tree_of = tables->tree_of = malloc((nodes->count + 1) * sizeof *tree_of);
     pmt_tree_node_t root = {.parent = UINT32_MAX, .frame = UINT32_MAX};
     int64_t number = pmt_table_add(&tables->tree, &root);
     for (uint32_t i = 0; tree_of && i < nodes->count && number >= 0; i++) {
@@ -77,9 +77,7 @@ build_tree(build_t *build)
             add_weight(&tree_node(tables, (uint32_t)number)->self, &node->self);
         }
     }
-    int err = !tree_of || number < 0 ? -ENOMEM : 0;
-    free(tree_of);
-    return err;
+    return !tree_of || number < 0 ? -ENOMEM : 0;
 }
 
 static int
@@ -176,6 +174,7 @@ pmt_tables_build(pmt_tables_t *tables, pmt_profile_t *profile)
 {
     static const char elided[] = "[frames left out]";
     build_t build = {.tables = tables, .profile = profile};
+    tables->tree_of = NULL;
     pmt_table_init(&tables->lines, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->functions, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->files, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
@@ -205,4 +204,6 @@ pmt_tables_fini(pmt_tables_t *tables)
     pmt_table_fini(&tables->functions);
     pmt_table_fini(&tables->files);
     pmt_table_fini(&tables->tree);
+    free(tables->tree_of);
+    tables->tree_of = NULL;
 }

@@ -27,6 +27,7 @@ enum { PMT_TREE_KEY = 8 };
 typedef struct pmt_tables_s {
     pmt_table_t lines, functions, files;  // pmt_row_t
     pmt_table_t tree;                     // pmt_tree_node_t; parents stand before children, 0 is the root
+    uint32_t *tree_of;                    // number in the profile's nodes -> in `tree`
 } pmt_tables_t;
 
 int pmt_tables_build(pmt_tables_t *tables, pmt_profile_t *profile);  // 0 or -ENOMEM
