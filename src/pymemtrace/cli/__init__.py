@@ -22,6 +22,7 @@ _REPORT_VERBS = (
     "calls",
     "lines",
     "info",
+    "export",
     "attach",
     "detach",
     "snapshot",
@@ -41,6 +42,7 @@ examples:
   pymemtrace calls TRACE.pmt             which functions, after run --calls
   pymemtrace lines TRACE.pmt             the source, line by line, after run --lines
   pymemtrace log TRACE.pmt               every call and return with the RSS
+  pymemtrace export --format F TRACE.pmt for other tools: speedscope, pprof, Arrow ...
   pymemtrace attach PID --duration 30    trace a running program that listens
   pymemtrace snapshot PID                what is resident in a traced program now
   pymemtrace doctor                      what works on this machine, what would unlock more

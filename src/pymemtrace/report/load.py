@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, Choice, LineRows, Log, Releases, Result, Sample, Timeline
+    from pymemtrace._analysis import At, Calls, CallTree, Choice, LineRows, Log, Releases, Result, Sample, Stacks, Timeline
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
@@ -39,6 +39,12 @@ def timeline(path: str, pid: int | None, points: int) -> "Timeline":
 def releases(path: str, pid: int | None = None) -> "Releases":
     """Which lines gave memory back. Raises as `analyze`."""
     found: Releases = _ask("releases", path, pid)
+    return found
+
+
+def stacks(path: str, pid: int | None, at: "At | None") -> "Stacks":
+    """The stacks by thread, with what each holds at the moment (None: at the peak) and touched. Raises as `analyze`."""
+    found: Stacks = _ask("stacks", path, pid, at)
     return found
 
 
