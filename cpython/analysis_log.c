@@ -402,6 +402,20 @@ log_threads(log_object_t *self, void *closure)
 }
 
 static PyObject *
+log_codes(log_object_t *self, void *closure)
+{
+    const pmt_profile_t *profile = pmt_log_profile(self->log);
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < profile->codes.count; i++) {
+        const pmt_code_t *code = pmt_table_at(&profile->codes, i);
+        if (code->named && !append(list, Py_BuildValue("(II)", code->name, code->file))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
 log_t0(log_object_t *self, void *closure)
 {
     return PyLong_FromUnsignedLongLong(pmt_log_profile(self->log)->info.t0);
@@ -423,6 +437,7 @@ static PyMethodDef log_methods[] = {
 };
 
 static PyGetSetDef log_getset[] = {
+    {"codes", (getter)log_codes, NULL, "(number of its name, of its file) of each code object: no others are functions and files of rows.", NULL},
     {"t0", (getter)log_t0, NULL, "CLOCK_MONOTONIC at time 0, in ns.", NULL},
     {"texts", (getter)log_texts, NULL, "All texts of the trace, in the order of their numbers.", NULL},
     {"threads", (getter)log_threads, NULL, "(pid, tid, name) of each thread, in the order of their numbers.", NULL},

@@ -177,6 +177,7 @@ class Log:
     t0: int  # CLOCK_MONOTONIC at time 0, ns
     texts: list[str]  # all texts of the trace, in the order of their numbers
     threads: list[tuple[int, int, str]]  # pid, tid, name; in the order of their numbers
+    codes: list[tuple[int, int]]  # of each code object the numbers of its name and file: no others are in rows
     def __init__(self, path: str) -> None: ...
     def select(
         self,

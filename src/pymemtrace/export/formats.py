@@ -53,5 +53,7 @@ _ALL = (
     Format("csv", False, (TABLE, MOMENT), "a table", "spreadsheets, pandas"),
     Format("json", False, (TABLE, MOMENT), "as `report --json`, or a table as one array", "jq, any program"),
     Format("jsonl", False, (TABLE, MOMENT), "a table, one object a line", "jq, pandas, DuckDB"),
+    Format("arrow", True, (TABLE, MOMENT), "a table (IPC file, Feather)", "pandas, polars, R"),
+    Format("parquet", True, (TABLE, MOMENT), "a table", "DuckDB, pandas, polars, Spark"),
 )
 FORMATS = {form.name: form for form in _ALL}
