@@ -50,6 +50,7 @@ _ALL = (
     Format("collapsed", False, (MOMENT, PATHS), "one line a stack, with bytes", "flamegraph.pl, inferno, speedscope"),
     Format("speedscope", False, (MOMENT,), "JSON; memory, and time of traces with calls", "https://www.speedscope.app"),
     Format("pprof", True, (MOMENT,), "gzip'd profile with labels of process and thread", "go tool pprof, Pyroscope"),
+    Format("perfetto", True, (), "calls as slices, RSS as counters", "https://ui.perfetto.dev"),
     Format("csv", False, (TABLE, MOMENT), "a table", "spreadsheets, pandas"),
     Format("json", False, (TABLE, MOMENT), "as `report --json`, or a table as one array", "jq, any program"),
     Format("jsonl", False, (TABLE, MOMENT), "a table, one object a line", "jq, pandas, DuckDB"),
