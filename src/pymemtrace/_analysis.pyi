@@ -161,8 +161,11 @@ def calls(path: str, pid: int | None = None) -> Calls:
 def section_calls(path: str, pid: int, section: int, since: int, until: int, choice: Choice) -> Calls:
     """The same of what a section shows; the log has it between these times (ns), or not at all. Raises as analyze."""
 
-def call_tree(path: str, pid: int | None = None) -> CallTree:
-    """The exact call tree of a trace with events. Raises as analyze."""
+def call_tree(path: str, pid: int | None = None, by_thread: bool = False) -> CallTree:
+    """The exact call tree of a trace with events. Raises as analyze.
+
+    by_thread: the root's children are threads; instead of a first line they have their number.
+    """
 
 def line_rows(path: str, pid: int | None = None) -> LineRows:
     """What the event log says of each line. Raises as analyze."""

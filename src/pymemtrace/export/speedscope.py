@@ -97,7 +97,7 @@ def _when(request: "Request") -> str:
 
 def _thread(thread: "Thread") -> str:
     if thread.tid is None:
-        return f"process {thread.pid}"
+        return f"what no code owns of process {thread.pid}"
     return f"thread {thread.tid}" + (f" {thread.name}" if thread.name else "") + f" of process {thread.pid}"
 
 

@@ -57,6 +57,7 @@ class Stacks:
     parents: list[int] = field(default_factory=lambda: [ROOT])
     frame_of: list[int] = field(default_factory=lambda: [-1])
     samples: list[Sample] = field(default_factory=list)
+    threads: list[Thread] = field(default_factory=list)  # in the trace's order
     _numbers: dict[Frame, int] = field(default_factory=dict)
     _children: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -102,7 +103,7 @@ def _add_owned(stacks: Stacks, found: "Found") -> None:
 
     processes, symbols = stacks.trace.result["processes"], Symbols()
     frames = [Frame(name or UNKNOWN, file or UNKNOWN, line, first) for file, line, name, first in found["frames"]]
-    threads = [
+    stacks.threads = [
         Thread(processes[process]["pid"] if process < len(processes) else 0, tid, name)
         for process, tid, name in found["threads"]
     ]
@@ -120,7 +121,7 @@ def _add_owned(stacks: Stacks, found: "Found") -> None:
                 symbol = symbols.find(path, offset) if path else None
                 frame = native[path, offset] = Frame(facts.native_name(path, symbol), path, 0, 0)
             at = stacks.node(ROOT, frame)
-        stacks.samples.append(Sample(at, threads[thread], resident, touched, faults, 0, 0))
+        stacks.samples.append(Sample(at, stacks.threads[thread], resident, touched, faults, 0, 0))
 
 
 def _add_rest(stacks: Stacks, process: "ProcessRow") -> None:
@@ -151,21 +152,22 @@ def _not_owned(at: "At | None") -> dict[str, int]:
 
 
 def add_time(stacks: Stacks) -> None:
-    """Add the time of each stack of functions, of a trace with calls: of all its processes, or of the one asked for.
-
-    A frame's line is then the function's first one. Reads the file once a process.
-    """
-    for pid in dict.fromkeys(p.pid for p in stacks.trace.processes if stacks.trace.pid in (None, p.pid)):
-        thread = Thread(pid, None, "")
-        found = load.call_tree(stacks.trace.path, pid)["nodes"]
-        own = [row[5] for row in found]
-        for parent, _file, _first, _name, _calls, time_ns, *_sizes in found[1:]:
-            own[parent] -= time_ns
-        nodes = [ROOT]
-        for number, (parent, file, first, name, calls, *_sums) in enumerate(found[1:], 1):
-            nodes.append(stacks.node(nodes[parent], Frame(name or UNKNOWN, file or UNKNOWN, first, first)))
-            if own[number] > 0 or calls:
-                stacks.samples.append(Sample(nodes[-1], thread, 0, 0, 0, max(own[number], 0), calls))
+    """Add the time of each stack of functions of a thread, of a trace with calls. A frame's line is then the function's
+    first one."""
+    found = load.call_tree(stacks.trace.path, stacks.trace.pid, by_thread=True)["nodes"]
+    own = [row[5] for row in found]
+    for parent, _file, _first, _name, _calls, time_ns, *_sizes in found[1:]:
+        own[parent] -= time_ns
+    nodes, thread_of = [ROOT], [Thread(0, None, "")]
+    for number, (parent, file, first, name, calls, *_sums) in enumerate(found[1:], 1):
+        if parent == 0:
+            nodes.append(ROOT)
+            thread_of.append(stacks.threads[first] if first < len(stacks.threads) else thread_of[0])
+            continue
+        nodes.append(stacks.node(nodes[parent], Frame(name or UNKNOWN, file or UNKNOWN, first, first)))
+        thread_of.append(thread_of[parent])
+        if own[number] > 0 or calls:
+            stacks.samples.append(Sample(nodes[-1], thread_of[-1], 0, 0, 0, max(own[number], 0), calls))
 
 
 def several_processes(stacks: Stacks) -> bool:

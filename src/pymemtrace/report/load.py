@@ -59,9 +59,9 @@ def section_calls(path: str, pid: int, section: int, since: int, until: int, cho
     return found
 
 
-def call_tree(path: str, pid: int | None = None) -> "CallTree":
-    """The exact call tree. Raises as `analyze`."""
-    found: CallTree = _ask("call_tree", path, pid)
+def call_tree(path: str, pid: int | None = None, by_thread: bool = False) -> "CallTree":
+    """The exact call tree, of all threads together or of each. Raises as `analyze`."""
+    found: CallTree = _ask("call_tree", path, pid, *((True,) if by_thread else ()))
     return found
 
 
