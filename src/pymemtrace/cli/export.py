@@ -39,7 +39,7 @@ off, what is there is exported. The same trace gives the same bytes.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `export`."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
-    parser.add_argument("--format", choices=tuple(FORMATS), required=True, help="see above")
+    parser.add_argument("--format", choices=tuple(FORMATS), required=True, metavar="F", help="see above")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     when = parser.add_mutually_exclusive_group()

@@ -12,6 +12,7 @@ import pymemtrace
 from pymemtrace.export import stacks as stack_tree
 from pymemtrace.export.stacks import ROOT
 from pymemtrace.report import header
+from pymemtrace.report.text import clean
 
 if TYPE_CHECKING:
     from pymemtrace.export.formats import Request
@@ -50,9 +51,9 @@ def _document(stacks: "Stacks", request: "Request") -> Iterator[str]:
 
 
 def _frame(name: str, file: str, line: int) -> str:
-    found: dict[str, str | int] = {"name": name}
+    found: dict[str, str | int] = {"name": clean(name)}
     if file:
-        found["file"] = file
+        found["file"] = clean(file)
     if line:
         found["line"] = line
     return json.dumps(found)
@@ -98,7 +99,7 @@ def _when(request: "Request") -> str:
 def _thread(thread: "Thread") -> str:
     if thread.tid is None:
         return f"what no code owns of process {thread.pid}"
-    return f"thread {thread.tid}" + (f" {thread.name}" if thread.name else "") + f" of process {thread.pid}"
+    return f"thread {thread.tid}" + (f" {clean(thread.name)}" if thread.name else "") + f" of process {thread.pid}"
 
 
 def _profile(stacks: "Stacks", name: str, unit: str, own: dict[int, int]) -> Iterator[str]:
