@@ -1,11 +1,11 @@
 # Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
-# Without these some tests are skipped, which then say so.
+# Without these some tests are skipped, which then say so. Skipped too without Go (`go tool pprof`), and without chromium and build/npm (speedscope).
 TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
-TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient -r bench/requirements.txt
+TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient pyarrow polars duckdb perfetto protobuf -r bench/requirements.txt
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
@@ -27,6 +27,7 @@ test: ## the whole test suite: C, then Python on each interpreter found
 	@tools/system-packages $(TEST_PACKAGES) || echo "not all of $(TEST_PACKAGES) can be had: tests that need them are skipped"
 	@$(MAKE) --no-print-directory test-c
 	@if command -v clang >/dev/null; then FUZZ_SECONDS=10 tools/fuzz; else echo "clang is missing: the reader is not fuzzed (make fuzz installs it)"; fi
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/npm speedscope@1.25.0; fi
 	@tools/test-pythons $(TEST_NEEDS)
 
 stress: ## the tests that take minutes

@@ -205,9 +205,9 @@ class Log:
     def columns(self) -> dict[str, bytes]: ...
     @overload
     def columns(self, most: int) -> dict[str, bytes] | None:
-        """All rows that are left, or the next `most` (None: there are no more), as arrays: `t` of doubles (seconds), `kind` of bytes, and of 64-bit integers: pid,
-        tid, depth, line (0: none), rss, change, count (of a fault its bytes, of a loss its events), and function, file,
-        text: numbers of texts (-1: none)."""
+        """All rows that are left, or the next `most` (None: there are no more), as arrays: `t` of doubles (seconds),
+        `kind` of bytes, and of 64-bit integers: pid, tid, depth, line (0: none), rss, change, count (of a fault its
+        bytes, of a loss its events), and function, file, text: numbers of texts (-1: none)."""
 
     def spell(self, names: list[bytes], files: list[bytes]) -> None:
         """How format() writes each text, as a function and as a file."""

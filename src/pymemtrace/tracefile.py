@@ -317,7 +317,7 @@ class TraceFile:
         """A table in memory: "events" (the rows of `log`), "owners" (`by_line`), "timeline" or "lines".
 
         None: events where calls were recorded, else owners. Columns are those of `pymemtrace export --format arrow`.
-        Raises UsageError without pyarrow (the extra `arrow`), or if there is no such table.
+        Raises UsageError without pyarrow (the extra `arrow`), ValueError if there is no such table.
         """
         return self.to_arrow_batches(table).read_all()
 

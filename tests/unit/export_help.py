@@ -18,9 +18,9 @@ HOSTILE = 'a;b "c"\n\x1b[31m\u202e</script>\udc80'
 def made(folder: Path, hostile: bool = False) -> Path:
     """main() calls grow() on two threads, each brings in pages; a child process does, too; native code brings in some.
 
-    Touched: main 2 + 1 pages, grow 7 on the main thread, 20 on the worker, 5 in the child, native 4; kernel 3 and tracer
-    6. Calls: main and grow on the main thread (grow: 400 ns), grow on the worker (80 ns), a C function that raises, a
-    generator that yields.
+    Touched: main 2 + 1 pages, grow 7 on the main thread, 20 on the worker, 5 in the child, native 4; kernel 3 and
+    tracer 6. Calls: main and grow on the main thread (grow: 400 ns), grow on the worker (80 ns), a C function that
+    raises, a generator that yields.
     """
     name = HOSTILE if hostile else "grow"
     w = synth.Writer()
@@ -47,7 +47,7 @@ def made(folder: Path, hostile: bool = False) -> Path:
     w.fault(1040, 0x5000, 2, in_main, rss=1002)
     w.events(main, [(1200, 1, 2)])
     w.fault(1240, 0x7000, 7, w.node(in_main, 2, 0), rss=1009)
-    w.events(main, [(1600, 2, 0), (1640, 7, 3), (1680, 9, 0), (1720, 1, 4), (1760, 3, 0), (1800, 5, 4), (1840, 2, 0)])
+    w.events(main, [(1600, 2, 0), (1640, 7, 3), (1680, 9, 0), (1720, 1, 4), (1760, 3, 0), (1800, 4, 4), (1840, 2, 0)])
     w.note(main, 1880, 1, 0, HOSTILE if hostile else "half way")
     w.fault(1900, 0xE000, 1, in_main, rss=1010)
     w.events(main, [(1920, 6, 5)])

@@ -45,9 +45,7 @@ def test_a_pipe_gets_what_a_file_gets(form: str, trace: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ALL)
-def test_a_cut_trace_is_exported_as_far_as_it_goes(
-    form: str, trace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cut_trace_is_exported_as_far_as_it_goes(form: str, trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut = trace.with_name("cut.pmt")
     data = plain(trace.parent).read_bytes()
     cut.write_bytes(data[: len(data) - 40])

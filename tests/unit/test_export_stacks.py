@@ -1,4 +1,4 @@
-"""Collapsed stacks, speedscope and pprof: what they say of each stack is what the oracle says, and real tools read them."""
+"""Collapsed stacks, speedscope and pprof: what they say of each stack is what the oracle says; real tools read them."""
 
 import gzip
 import json
@@ -162,7 +162,9 @@ def test_the_speedscope_application_opens_it(hostile: bool, tmp_path: Path) -> N
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     page = speedscope_app()
     if browser is None or page is None:
-        pytest.skip("needs a browser and speedscope: apt-get install chromium; npm install --prefix build/npm speedscope")
+        pytest.skip(
+            "needs a browser and speedscope: apt-get install chromium; npm install --prefix build/npm speedscope"
+        )
     import base64
 
     data = base64.b64encode(export(made(tmp_path, hostile), "speedscope").read_bytes()).decode()

@@ -95,7 +95,10 @@ def _tell(trace: "TraceFile", path: str | None, form: "Format", size_bytes: int)
     from pymemtrace.report.text import clean
     from pymemtrace.report.units import size
 
-    notes = [facts.left_out(trace.result), None if trace.complete else "the trace was cut off: what is there is exported"]
+    notes = [
+        facts.left_out(trace.result),
+        None if trace.complete else "the trace was cut off: what is there is exported",
+    ]
     if path is not None:
         notes.append(f"{path}: {size(size_bytes)}, for {form.opens}")
     for note in filter(None, notes):

@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise UsageError("this needs pyarrow: pip install 'pymemtrace[arrow]'") from error
 
-BATCH_ROWS = 1 << 17
+BATCH_ROWS = 1 << 16
 _FAULT, _LOST = KINDS.index("fault"), KINDS.index("lost")
 _TYPES = {tables.INT: pa.int64(), tables.FLOAT: pa.float64(), tables.TEXT: pa.string()}
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -44,7 +44,7 @@ EVENTS = pa.schema(
 
 
 def reader(trace: "TraceFile", name: str) -> "pa.RecordBatchReader":
-    """The table's batches, as they are read. Raises UsageError for a name that is no table's."""
+    """The table's batches, as they are read."""
     if name == tables.EVENTS:
         return pa.RecordBatchReader.from_batches(EVENTS, _events(tables.log(trace)))
     return _small(tables.read(trace, name))
@@ -99,7 +99,7 @@ def _batch(
 ) -> "pa.RecordBatch":
     rows = len(found["kind"])
 
-    def column(name: str, kind: "pa.DataType" = EVENTS.field("rss").type) -> Any:
+    def column(name: str, kind: "pa.DataType" = _TYPES[tables.INT]) -> Any:
         return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(found[name])])
 
     def small(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import csv
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pymemtrace.export import tables
 from pymemtrace.report import logtext
@@ -17,7 +17,7 @@ def write(request: "Request", out: "Output") -> None:
     name = tables.name_of(request.trace, request.table)
     if name == tables.EVENTS:
         out.write(logtext.CSV_HEADER)
-        logtext.write(tables.log(request.trace), logtext.CSV, str, out)
+        logtext.write(tables.log(request.trace), logtext.CSV, str, cast(BinaryIO, out))
         return
     table = tables.requested(request, name)
     _write_row(out, [column.name for column in table.columns])

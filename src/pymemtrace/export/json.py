@@ -1,7 +1,7 @@
 """JSON: the object of `pymemtrace report --json`, or a table as one array of objects."""
 
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pymemtrace.export import json_rows
 from pymemtrace.report import json_report
@@ -18,7 +18,7 @@ def write(request: "Request", out: "Output") -> None:
         _write_array(request, out)
         return
     trace = request.trace if request.at is None else TraceFile(request.trace.path, request.trace.pid, request.at)
-    text = TextIOWrapper(out, encoding="ascii", newline="")
+    text = TextIOWrapper(cast(BinaryIO, out), encoding="ascii", newline="")
     json_report.write(text, json_report.report_object(trace))
     text.detach()
 

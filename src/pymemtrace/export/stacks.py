@@ -108,8 +108,8 @@ def _add_owned(stacks: Stacks, found: "Found") -> None:
         for process, tid, name in found["threads"]
     ]
     nodes = [ROOT]
-    for parent, frame in found["nodes"][1:]:
-        nodes.append(stacks.node(nodes[parent], frames[frame]))
+    for parent, number in found["nodes"][1:]:
+        nodes.append(stacks.node(nodes[parent], frames[number]))
     native: dict[tuple[str, int], Frame] = {}
     for node, thread, path, offset, resident, touched, faults in found["owners"]:
         if not (resident or touched or faults):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pymemtrace.errors import UsageError
+from pymemtrace.errors import ArgumentError
 from pymemtrace.report import logtext, modules, timeline
 from pymemtrace.tracefile import TraceFile
 
@@ -34,9 +34,9 @@ class Table:
 
 
 def name_of(trace: TraceFile, asked: str | None) -> str:
-    """The table that is meant: events where calls were recorded, else owners. Raises UsageError if there is none."""
+    """The table that is meant: events where calls were recorded, else owners. Raises ArgumentError if there is none."""
     if asked not in (None, *NAMES):
-        raise UsageError(f"table must be one of {', '.join(NAMES)}, not {asked!r}")
+        raise ArgumentError(f"table must be one of {', '.join(NAMES)}, not {asked!r}")
     return asked or (EVENTS if trace.has_events else OWNERS)
 
 

@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, Choice, LineRows, Log, Releases, Result, Sample, Stacks, Timeline
+    from pymemtrace._analysis import (
+        At,
+        Calls,
+        CallTree,
+        Choice,
+        LineRows,
+        Log,
+        Releases,
+        Result,
+        Sample,
+        Stacks,
+        Timeline,
+    )
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
