@@ -149,13 +149,14 @@ def as_events(rows: Rows) -> Rows:
 @pytest.mark.parametrize("name", tables.NAMES)
 @pytest.mark.parametrize("hostile", [False, True])
 def test_arrow_and_parquet_have_the_same_rows(name: str, hostile: bool, tmp_path: Path, pa: Any) -> None:
+    from pyarrow import feather, parquet
 
     path = made(tmp_path, hostile)
     rows = json_rows(export(path, "jsonl", "--table", name))
     rows = as_events(rows) if name == "events" else rows
     for table in (
-        pa.feather.read_table(export(path, "arrow", "--table", name)),
-        pa.parquet.read_table(export(path, "parquet", "--table", name)),
+        feather.read_table(export(path, "arrow", "--table", name)),
+        parquet.read_table(export(path, "parquet", "--table", name)),
     ):
         table.validate(full=True)
         assert table.to_pylist() == rows
