@@ -92,7 +92,7 @@ def _target(args: argparse.Namespace, form: "Format") -> "AbstractContextManager
 def _tell(trace: "TraceFile", path: str | None, form: "Format", size_bytes: int) -> None:
     """What is not in the export, and what reads it."""
     from pymemtrace.report import facts
-    from pymemtrace.report.text import clean
+    from pymemtrace.report.text import clean, quote_argument
     from pymemtrace.report.units import size
 
     notes = [
@@ -100,6 +100,7 @@ def _tell(trace: "TraceFile", path: str | None, form: "Format", size_bytes: int)
         None if trace.complete else "the trace was cut off: what is there is exported",
     ]
     if path is not None:
-        notes.append(f"{path}: {size(size_bytes)}, for {form.opens}")
+        then = form.then.format(quote_argument(path)) or f"for {form.opens}"
+        notes.append(f"{clean(path)}: {size(size_bytes)}; {then}")
     for note in filter(None, notes):
-        print(f"pymemtrace: {clean(note)}", file=sys.stderr)
+        print(f"pymemtrace: {note}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pymemtrace.export import stacks as stack_tree
 from pymemtrace.report import header
-from pymemtrace.report.text import clean, location
+from pymemtrace.report.text import label, location
 
 if TYPE_CHECKING:
     from pymemtrace.export.formats import Request
@@ -40,5 +40,5 @@ def _names(stacks: "Stacks", shorten: "Shortener") -> list[str]:
 
 def _name(frame: "Frame", shorten: "Shortener") -> str:
     """A frame without what separates frames, lines and the number: the format knows no quotes."""
-    place = f" ({location(shorten(frame.file), frame.line)})" if frame.line else ""
-    return clean(f"{frame.name}{place}").replace(";", ":")
+    place = f" ({location(label(shorten(frame.file)), frame.line)})" if frame.line else ""
+    return f"{label(frame.name)}{place}".replace(";", ":")

@@ -32,13 +32,14 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format. `opens` says in a few words what reads it."""
+    """One format. `opens` says in a few words what reads it, `then` what to type next: {} is the file."""
 
     name: str
-    binary: bool  # not for a terminal
-    takes: tuple[str, ...]
     what: str
     opens: str
+    then: str = ""
+    takes: tuple[str, ...] = ()
+    binary: bool = False  # not for a terminal
 
     @property
     def writer(self) -> Writer:
@@ -46,15 +47,41 @@ class Format:
         return cast(Writer, import_module(f"pymemtrace.export.{self.name}"))
 
 
+_TABLE = (TABLE, MOMENT)
 _ALL = (
-    Format("collapsed", False, (MOMENT, PATHS), "one line a stack, with bytes", "flamegraph.pl, inferno, speedscope"),
-    Format("speedscope", False, (MOMENT,), "JSON; memory, and time of traces with calls", "https://www.speedscope.app"),
-    Format("pprof", True, (MOMENT,), "gzip'd profile with labels of process and thread", "go tool pprof, Pyroscope"),
-    Format("perfetto", True, (), "calls as slices, RSS as counters", "https://ui.perfetto.dev"),
-    Format("csv", False, (TABLE, MOMENT), "a table", "spreadsheets, pandas"),
-    Format("json", False, (TABLE, MOMENT), "as `report --json`, or a table as one array", "jq, any program"),
-    Format("jsonl", False, (TABLE, MOMENT), "a table, one object a line", "jq, pandas, DuckDB"),
-    Format("arrow", True, (TABLE, MOMENT), "a table (IPC file, Feather)", "pandas, polars, R"),
-    Format("parquet", True, (TABLE, MOMENT), "a table", "DuckDB, pandas, polars, Spark"),
+    Format(
+        "collapsed",
+        "one line a stack, with bytes",
+        opens="flamegraph.pl, inferno, speedscope",
+        then="flamegraph.pl --countname bytes {} > flame.svg",
+        takes=(MOMENT, PATHS),
+    ),
+    Format(
+        "speedscope",
+        "JSON; memory, and time of traces with calls",
+        opens="https://www.speedscope.app",
+        then="npx speedscope {}, or drop it on https://www.speedscope.app",
+        takes=(MOMENT,),
+    ),
+    Format(
+        "pprof",
+        "gzip'd profile with labels of process and thread",
+        opens="go tool pprof, Pyroscope",
+        then="go tool pprof -http : {}",
+        takes=(MOMENT,),
+        binary=True,
+    ),
+    Format(
+        "perfetto",
+        "calls as slices, RSS as counters",
+        opens="https://ui.perfetto.dev",
+        then="open it at https://ui.perfetto.dev",
+        binary=True,
+    ),
+    Format("csv", "a table", opens="spreadsheets, pandas", takes=_TABLE),
+    Format("json", "as `report --json`, or a table as one array", opens="jq, any program", takes=_TABLE),
+    Format("jsonl", "a table, one object a line", opens="jq, pandas, DuckDB", takes=_TABLE),
+    Format("arrow", "a table (IPC file, Feather)", opens="pandas, polars, R", takes=_TABLE, binary=True),
+    Format("parquet", "a table", opens="DuckDB, pandas, polars, Spark", takes=_TABLE, binary=True),
 )
 FORMATS = {form.name: form for form in _ALL}

@@ -147,7 +147,7 @@ def _beside(path: str, target: str, mode: int | None, overwrite: bool) -> Iterat
         raise _failed(path, error) from error
     try:
         with contextlib.ExitStack() as stack:
-            stream = stack.enter_context(contextlib.closing(os.fdopen(fd, "wb", buffering=_BUFFER)))
+            stream = os.fdopen(fd, "wb", buffering=_BUFFER)
             stack.callback(_close, stream)
             out = Output(stream, path)
             yield out

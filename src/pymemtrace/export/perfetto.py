@@ -115,8 +115,9 @@ class _Tracks:
     def thread(self, pid: int, tid: int) -> int:
         """The number of a thread's track."""
         parent = self.process(pid)
-        name = text(5, clean(self.threads.get((pid, tid), "")))
-        return self._track((pid, tid), integer(5, parent) + message(4, integer(1, pid) + integer(2, tid) + name))
+        name = clean(self.threads.get((pid, tid), ""))
+        thread = integer(1, pid) + integer(2, tid) + (text(5, name) if name else b"")
+        return self._track((pid, tid), integer(5, parent) + message(4, thread))
 
     def counter(self, pid: int, name: str) -> int:
         """The number of a counter's track."""
