@@ -157,8 +157,8 @@ def speedscope_app() -> Path | None:
     return next((page for page in pages if page.exists()), None)
 
 
-@pytest.mark.parametrize("hostile", [False, True])
-def test_the_speedscope_application_opens_it(hostile: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "hostile"), [("collapsed", True), ("speedscope", False), ("speedscope", True)])
+def test_the_speedscope_application_opens_it(form: str, hostile: bool, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     page = speedscope_app()
     if browser is None or page is None:
@@ -167,12 +167,15 @@ def test_the_speedscope_application_opens_it(hostile: bool, tmp_path: Path) -> N
         )
     import base64
 
-    data = base64.b64encode(export(made(tmp_path, hostile), "speedscope").read_bytes()).decode()
+    data = base64.b64encode(export(made(tmp_path, hostile), form).read_bytes()).decode()
     script = tmp_path / "load.js"
-    script.write_text(f'speedscope.loadFileFromBase64("made.json", "{data}")')
+    script.write_text(f'speedscope.loadFileFromBase64("made.{form}", "{data}")')
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
     command += ["--virtual-time-budget=4000", "--dump-dom", f"file://{page}#localProfilePath={script}"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    if form == "collapsed":
+        assert "made.collapsed - speedscope" in shown and "Left Heavy" in shown
+        return
     assert "resident at peak" in shown and "time, thread 100 MainThread of process 100" in shown
     assert ("app.py - speedscope" in shown) == (not hostile)
 
