@@ -2,7 +2,7 @@
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
 # Without these some tests are skipped, which then say so. Skipped too without Go (`go tool pprof`), and without chromium and build/npm (speedscope).
-TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
+TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0 libdevel-nytprof-perl
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
 TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient pyarrow polars duckdb perfetto -r bench/requirements.txt

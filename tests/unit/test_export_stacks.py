@@ -92,6 +92,24 @@ def test_collapsed_of_random_traces(seed: int, tmp_path: Path) -> None:
     assert sum(found.values()) == sum(touched(path).values())
 
 
+@pytest.mark.parametrize("hostile", [False, True])
+def test_flamegraph_pl_draws_it(hostile: bool, tmp_path: Path) -> None:
+    script = shutil.which("flamegraph.pl", path=f"{os.environ['PATH']}:/usr/share/perl5/Devel/NYTProf")
+    if script is None:
+        pytest.skip("needs flamegraph.pl: apt-get install libdevel-nytprof-perl")
+    path = made(tmp_path, hostile)
+    command = ["perl", script, "--countname", "bytes", "--minwidth", "0"]
+    done = subprocess.run(
+        [*command, export(path, "collapsed", "--touched")], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    titles = re.findall(r"<title>(.*) \(([\d,]+) bytes, [\d.]+%\)", done.stdout)
+    found = Counter({name: int(size.replace(",", "")) for name, size in titles})
+    assert found["all"] == sum(touched(path).values()) == 48 * PAGE
+    assert found["process 200"] == 5 * PAGE
+    assert "</script>" not in done.stdout.split("]]>")[-1]
+
+
 # Speedscope
 
 

@@ -52,7 +52,7 @@ _ALL = (
     Format(
         "collapsed",
         "one line a stack, with bytes",
-        opens="flamegraph.pl, inferno, speedscope",
+        opens="flamegraph.pl and its relatives, speedscope",
         then="flamegraph.pl --countname bytes {} > flame.svg",
         takes=(MOMENT, PATHS),
     ),
@@ -66,7 +66,7 @@ _ALL = (
     Format(
         "pprof",
         "gzip'd profile with labels of process and thread",
-        opens="go tool pprof, Pyroscope",
+        opens="go tool pprof",
         then="go tool pprof -http : {}",
         takes=(MOMENT,),
         binary=True,
@@ -81,7 +81,7 @@ _ALL = (
     Format("csv", "a table", opens="spreadsheets, pandas", takes=_TABLE),
     Format("json", "as `report --json`, or a table as one array", opens="jq, any program", takes=_TABLE),
     Format("jsonl", "a table, one object a line", opens="jq, pandas, DuckDB", takes=_TABLE),
-    Format("arrow", "a table (IPC file, Feather)", opens="pandas, polars, R", takes=_TABLE, binary=True),
-    Format("parquet", "a table", opens="DuckDB, pandas, polars, Spark", takes=_TABLE, binary=True),
+    Format("arrow", "a table (IPC file, Feather)", opens="pandas, polars", takes=_TABLE, binary=True),
+    Format("parquet", "a table", opens="DuckDB, pandas, polars", takes=_TABLE, binary=True),
 )
 FORMATS = {form.name: form for form in _ALL}
