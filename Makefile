@@ -1,11 +1,11 @@
 # Every developer action is a target here; `make help` lists them. Needs a POSIX shell, GNU make and python3.
 PACKAGES = gcc libc6-dev make pkg-config python3 python3-venv python3-dev libzstd-dev zlib1g-dev
 C_PACKAGES = libcmocka-dev
-# Without these some tests are skipped, which then say so.
-TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0
+# Without these some tests are skipped, which then say so. Skipped too without Go (`go tool pprof`), and without chromium and build/npm (speedscope).
+TEST_PACKAGES = gdb strace libjemalloc2 libmimalloc2.0 libdevel-nytprof-perl
 PYTHON ?= $(shell tools/pythons | sed -n 1p | cut -d' ' -f2)
 VENV = .venv
-TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient -r bench/requirements.txt
+TEST_NEEDS = pytest pytest-timeout pytest-xdist zstandard ipykernel nbclient pyarrow polars duckdb perfetto -r bench/requirements.txt
 DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 
 .DEFAULT_GOAL = help
@@ -14,8 +14,9 @@ DEMO_NEEDS = numpy==2.4.6 pandas==3.1.1
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: ## system packages if they are missing, a virtual environment in .venv, the build
+setup: ## system packages and Node.js if they are missing, a virtual environment in .venv, the build
 	@tools/system-packages $(PACKAGES)
+	@tools/node
 	@tools/venv "$(PYTHON)" $(VENV) $(DEMO_NEEDS)
 
 demo: setup ## trace a real program (a pandas job of some hundred MiB) and show its report
@@ -25,8 +26,11 @@ demo: setup ## trace a real program (a pandas job of some hundred MiB) and show 
 test: ## the whole test suite: C, then Python on each interpreter found
 	@tools/system-packages $(PACKAGES)
 	@tools/system-packages $(TEST_PACKAGES) || echo "not all of $(TEST_PACKAGES) can be had: tests that need them are skipped"
+	@tools/node
 	@$(MAKE) --no-print-directory test-c
 	@if command -v clang >/dev/null; then FUZZ_SECONDS=10 tools/fuzz; else echo "clang is missing: the reader is not fuzzed (make fuzz installs it)"; fi
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/npm speedscope@1.25.0 || true; fi
+	@$(MAKE) --no-print-directory test-web
 	@tools/test-pythons $(TEST_NEEDS)
 
 stress: ## the tests that take minutes
@@ -62,14 +66,11 @@ bench-events: ## what the event log costs, on each interpreter found: programs, 
 		tools/venv "$$python" .venv-bench-$$version -r bench/requirements.txt && \
 		.venv-bench-$$version/bin/python bench/events.py $(BENCH) && .venv-bench-$$version/bin/python bench/micro/events.py; done
 
-web/node_modules: web/package-lock.json
-	@cd web && npm ci --silent --ignore-scripts
-	@touch $@
+web: ## the page that `pymemtrace html` writes, without data, as build/page.html
+	@tools/node
+	@mkdir -p build && tools/page build/page.html
 
-web: web/node_modules ## the page that `pymemtrace html` writes, as build/page.html (needs Node.js 20 or later and npm)
-	@cd web && npm run --silent build
-
-test-web: web/node_modules ## its types, and its tests in chromium (20 seconds)
+test-web: web ## its types, and its tests in chromium (20 seconds)
 	@tools/system-packages chromium
 	@cd web && npm test --silent
 

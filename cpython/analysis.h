@@ -55,5 +55,9 @@ PyObject *line_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *section_calls(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char section_calls_doc[], calls_doc[], call_tree_doc[], line_rows_doc[];
 
+// analysis_stacks.c
+PyObject *stacks(PyObject *module, PyObject *args);
+extern const char stacks_doc[];
+
 // analysis_log.c
 PyObject *make_log_type(PyObject *module);

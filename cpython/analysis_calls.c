@@ -15,6 +15,7 @@ typedef struct reading_s {
     pmt_line_rows_t lines;
     pmt_section_t section;  // number 0: none
     pmt_choice_t choice;    // what it shows
+    int by_thread;          // of the tree
     pmt_table_t functions;
 } reading_t;
 
@@ -22,6 +23,7 @@ typedef int (*read_t)(reading_t *reading, const char *path, char error[PMT_ERROR
 typedef bool (*fill_t)(PyObject *dict, result_t *result, void *reading);
 
 static int read_section(reading_t *reading, const char *path, char error[PMT_ERROR_MAX]);
+static int read_tree(reading_t *reading, const char *path, char error[PMT_ERROR_MAX]);
 
 static void
 fini(reading_t *reading)
@@ -37,13 +39,13 @@ fini(reading_t *reading)
 static PyObject *
 read_and_make(PyObject *module, PyObject *args, PyObject *kwargs, const char *format, read_t read, fill_t fill)
 {
-    static char *names[] = {"path", "pid", NULL}, *section_names[] = {"path", "pid", "section", "since", "until", "choice", NULL};
+    static char *names[] = {"path", "pid", NULL}, *tree_names[] = {"path", "pid", "by_thread", NULL}, *section_names[] = {"path", "pid", "section", "since", "until", "choice", NULL};
     PyObject *path, *pid_object = Py_None, *choice = NULL, *fs_path = NULL, *dict = NULL;  // path, pid_object, choice: borrowed
     char error[PMT_ERROR_MAX] = "";
     reading_t reading = {0};
     unsigned long long number = 0, since = 0, until = 0;
     bool parsed = read == read_section ? PyArg_ParseTupleAndKeywords(args, kwargs, format, section_names, &path, &pid_object, &number, &since, &until, &choice)
-                                       : PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &path, &pid_object);
+                                       : PyArg_ParseTupleAndKeywords(args, kwargs, format, read == read_tree ? tree_names : names, &path, &pid_object, &reading.by_thread);
     if (!parsed || !pid_of(module, path, pid_object, &reading.replay.pid) || (choice && !take_choice(choice, &reading.choice)) ||
         !PyUnicode_FSConverter(path, &fs_path)) {
         return NULL;
@@ -136,9 +138,18 @@ read_tree(reading_t *reading, const char *path, char error[PMT_ERROR_MAX])
 {
     reading->replay.tree = &reading->tree;
     int err = pmt_call_tree_init(&reading->tree, PMT_REPLAY_NODES);
+    reading->tree.by_thread = reading->by_thread;
     err = err ? err : pmt_replay_read(&reading->replay, &reading->result.profile, path, error);
     // for functions whose name is not known
     return err ? err : pmt_texts_add(&reading->result.profile.texts, "", 0) < 0 ? -ENOMEM : 0;
+}
+
+// A thread's node has its number in the place of the first line.
+static PyObject *
+thread_node_item(result_t *result, const pmt_call_node_t *node)
+{
+    return Py_BuildValue("(isIsKKKKK)", 0, "", node->process, "", 0ull, (unsigned long long)node->time, bytes(result, node->growth),
+                         bytes(result, node->release), bytes(result, node->touched));
 }
 
 static PyObject *
@@ -160,19 +171,20 @@ fill_tree(PyObject *dict, result_t *result, void *context)
     const reading_t *reading = context;
     PyObject *list = PyList_New(0);
     for (uint32_t i = 0; list && i < reading->tree.nodes.count; i++) {
-        if (!append(list, node_item(result, pmt_table_at(&reading->tree.nodes, i)))) {
+        const pmt_call_node_t *node = pmt_table_at(&reading->tree.nodes, i);
+        if (!append(list, reading->by_thread && node->parent == 0 ? thread_node_item(result, node) : node_item(result, node))) {
             Py_CLEAR(list);
         }
     }
     return put(dict, "nodes", list) && put_number(dict, "events", reading->replay.count) && put_number(dict, "left_out", reading->tree.left_out);
 }
 
-const char call_tree_doc[] = "call_tree(path, pid=None) -> dict\n\nThe exact call tree of a trace with events; see _analysis.pyi.";
+const char call_tree_doc[] = "call_tree(path, pid=None, by_thread=False) -> dict\n\nThe exact call tree of a trace with events, of all threads together or of each; see _analysis.pyi.";
 
 PyObject *
 call_tree(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return read_and_make(module, args, kwargs, "O|O:call_tree", read_tree, fill_tree);
+    return read_and_make(module, args, kwargs, "O|Op:call_tree", read_tree, fill_tree);
 }
 
 // ---- lines ----

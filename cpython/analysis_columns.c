@@ -61,11 +61,11 @@ add(columns_t *columns, const pmt_log_row_t *row, const pmt_profile_t *profile)
 }
 
 int
-columns_fill(columns_t *columns, pmt_log_t *log, char error[PMT_ERROR_MAX])
+columns_fill(columns_t *columns, pmt_log_t *log, size_t most, char error[PMT_ERROR_MAX])
 {
     pmt_log_row_t row;
-    int more;
-    while ((more = pmt_log_next(log, &row, error)) == 1 || more == -EAGAIN) {
+    int more = 1;
+    while (columns->count < most && ((more = pmt_log_next(log, &row, error)) == 1 || more == -EAGAIN)) {
         if (more != 1) {
             continue;
         }
@@ -74,7 +74,7 @@ columns_fill(columns_t *columns, pmt_log_t *log, char error[PMT_ERROR_MAX])
         }
         add(columns, &row, pmt_log_profile(log));
     }
-    return more;
+    return more == -EAGAIN ? 1 : more;
 }
 
 PyObject *

@@ -14,7 +14,7 @@ typedef struct columns_s {
     size_t count, room;
 } columns_t;
 
-// Takes all rows that are left. Needs no interpreter lock. 0 or -errno, with the reason.
-int columns_fill(columns_t *columns, pmt_log_t *log, char error[PMT_ERROR_MAX]);
+// Takes the rows that are left, `most` at most. Needs no interpreter lock. 1: there may be more; 0, or -errno with the reason.
+int columns_fill(columns_t *columns, pmt_log_t *log, size_t most, char error[PMT_ERROR_MAX]);
 PyObject *columns_dict(const columns_t *columns);  // a new reference, or NULL with an exception
 void columns_fini(columns_t *columns);

@@ -2,6 +2,7 @@
 #include "analysis.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "analyze/log.h"
@@ -353,23 +354,35 @@ log_format(log_object_t *self, PyObject *args)
     return result;
 }
 
-PyDoc_STRVAR(columns_doc, "columns() -> dict\n\nAll rows that are left, as columns: bytes objects of doubles, 64-bit integers and, for kinds, bytes; see _analysis.pyi.");
+PyDoc_STRVAR(columns_doc, "columns(most=None) -> dict | None\n\nThe rows that are left, or the next `most`, as columns: bytes objects of doubles, 64-bit integers and, for kinds, bytes; see _analysis.pyi.");
 
 static PyObject *
-log_columns(log_object_t *self, PyObject *ignored)
+log_columns(log_object_t *self, PyObject *args)
 {
     char error[PMT_ERROR_MAX] = "";
     columns_t columns = {0};
-    if (!enter(self)) {
+    PyObject *most_object = Py_None;  // borrowed
+    if (!PyArg_ParseTuple(args, "|O:columns", &most_object)) {
+        return NULL;
+    }
+    size_t most = most_object == Py_None ? SIZE_MAX : PyLong_AsSize_t(most_object);
+    if (PyErr_Occurred() || !enter(self)) {
         return NULL;
     }
     self->busy = true;
-    int err;
+    int more;
     Py_BEGIN_ALLOW_THREADS
-    err = columns_fill(&columns, self->log, error);
+    more = columns_fill(&columns, self->log, most, error);
     Py_END_ALLOW_THREADS
     self->busy = false;
-    PyObject *result = err ? raise_read_error(self->module, self->path, err, error) : columns_dict(&columns);
+    PyObject *result = NULL;
+    if (more < 0) {
+        raise_read_error(self->module, self->path, more, error);
+    } else if (!more && !columns.count && most_object != Py_None) {
+        result = Py_NewRef(Py_None);
+    } else {
+        result = columns_dict(&columns);
+    }
     columns_fini(&columns);
     return result;
 }
@@ -389,6 +402,20 @@ log_threads(log_object_t *self, void *closure)
 }
 
 static PyObject *
+log_codes(log_object_t *self, void *closure)
+{
+    const pmt_profile_t *profile = pmt_log_profile(self->log);
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < profile->codes.count; i++) {
+        const pmt_code_t *code = pmt_table_at(&profile->codes, i);
+        if (code->named && !append(list, Py_BuildValue("(II)", code->name, code->file))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
 log_t0(log_object_t *self, void *closure)
 {
     return PyLong_FromUnsignedLongLong(pmt_log_profile(self->log)->info.t0);
@@ -401,7 +428,7 @@ log_texts(log_object_t *self, void *closure)
 }
 
 static PyMethodDef log_methods[] = {
-    {"columns", (PyCFunction)log_columns, METH_NOARGS, columns_doc},
+    {"columns", (PyCFunction)log_columns, METH_VARARGS, columns_doc},
     {"format", (PyCFunction)log_format, METH_VARARGS, format_doc},
     {"rows", (PyCFunction)log_rows, METH_O, rows_doc},
     {"select", (PyCFunction)(void (*)(void))log_select, METH_VARARGS | METH_KEYWORDS, select_doc},
@@ -410,6 +437,7 @@ static PyMethodDef log_methods[] = {
 };
 
 static PyGetSetDef log_getset[] = {
+    {"codes", (getter)log_codes, NULL, "(number of its name, of its file) of each code object: no others are functions and files of rows.", NULL},
     {"t0", (getter)log_t0, NULL, "CLOCK_MONOTONIC at time 0, in ns.", NULL},
     {"texts", (getter)log_texts, NULL, "All texts of the trace, in the order of their numbers.", NULL},
     {"threads", (getter)log_threads, NULL, "(pid, tid, name) of each thread, in the order of their numbers.", NULL},

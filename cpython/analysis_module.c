@@ -377,6 +377,7 @@ static PyMethodDef methods[] = {
     {"history", history, METH_VARARGS, history_doc},
     {"pack_lines", pack_lines, METH_O, pack_lines_doc},
     {"samples", samples, METH_O, samples_doc},
+    {"stacks", stacks, METH_VARARGS, stacks_doc},
     {NULL, NULL, 0, NULL},
 };
 

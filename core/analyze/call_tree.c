@@ -52,12 +52,20 @@ child_of(pmt_call_tree_t *tree, uint32_t parent, uint32_t process, uint32_t code
     return number;
 }
 
+// The node that a thread's outermost functions are below.
+static int64_t
+base_of(pmt_call_tree_t *tree, const pmt_stacks_thread_t *thread)
+{
+    return tree->by_thread ? child_of(tree, 0, (uint32_t)(thread - tree->stacks.threads), PMT_CALL_THREAD) : 0;
+}
+
 static int
 begin(pmt_call_tree_t *tree, pmt_stacks_thread_t *thread, const pmt_trace_event_t *event)
 {
     const pmt_stacks_frame_t *top = pmt_stacks_top(thread);
     bool called = event->kind == PMT_WIRE_CALL || event->kind == PMT_WIRE_C_CALL;
-    int64_t number = child_of(tree, top ? top->mark : 0, thread->process, event->code);
+    int64_t parent = top ? top->mark : base_of(tree, thread);
+    int64_t number = parent == -ENOMEM ? -ENOMEM : child_of(tree, parent < 0 ? NO_NODE : (uint32_t)parent, thread->process, event->code);
     if (number == -ENOMEM) {
         return -ENOMEM;
     }
@@ -145,14 +153,14 @@ pmt_call_tree_end(pmt_call_tree_t *tree)
             end(tree, &tree->stacks.threads[i]);
         }
     }
-    pmt_call_node_t *root = node_at(tree, 0);
-    for (uint32_t i = 1; i < tree->nodes.count; i++) {
+    for (uint32_t i = tree->nodes.count; i-- > 1;) {  // children before their parents
         const pmt_call_node_t *node = node_at(tree, i);
-        if (node->parent == 0) {
-            root->time += node->time;
-            root->growth += node->growth;
-            root->release += node->release;
-            root->touched += node->touched;
+        pmt_call_node_t *parent = node_at(tree, node->parent);
+        if (node->parent == 0 || (tree->by_thread && parent->parent == 0)) {
+            parent->time += node->time;
+            parent->growth += node->growth;
+            parent->release += node->release;
+            parent->touched += node->touched;
         }
     }
 }

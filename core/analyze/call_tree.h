@@ -14,10 +14,12 @@ typedef struct pmt_call_node_s {
     uint64_t touched;          // pages
 } pmt_call_node_t;
 enum { PMT_CALL_NODE_KEY = 12 };
+#define PMT_CALL_THREAD UINT32_MAX
 
 typedef struct pmt_call_tree_s {
     pmt_table_t nodes;  // pmt_call_node_t
     uint32_t nodes_max;
+    bool by_thread;     // set before the first event: below the root is a node for each thread, its number in the place of the process, PMT_CALL_THREAD for the code
     uint64_t left_out;  // calls that have no node: they count for the innermost caller that has one
     pmt_stacks_t stacks;
 } pmt_call_tree_t;

@@ -281,6 +281,9 @@ on_fault(replay_t *replay, const pmt_record_t *r)
     if (number < 0 || number >= OWNERS_MAX) {
         return -ENOMEM;
     }
+    pmt_owner_t *known = pmt_table_at(&replay->owners->owners, (uint32_t)number);
+    known->touched += r->u.fault.rise;
+    known->faults += r->u.fault.tick ? 0 : r->u.fault.weight;
     bool placed = !r->u.fault.tick && r->u.fault.address != 0;
     bool several = r->u.fault.weight > 1, alone = r->u.fault.by_time || several;
     uint64_t page = r->u.fault.address / profile->info.page_size;
@@ -545,4 +548,17 @@ pmt_owners_steps(const pmt_owners_t *owners, const pmt_profile_t *profile, uint6
         qsort(steps, *count, sizeof *steps, by_moment);
     }
     return steps;
+}
+
+void
+pmt_owners_pages(const pmt_owners_t *owners, uint32_t moment, int64_t *pages)
+{
+    for (uint32_t i = 0; i < owners->changes.count; i++) {
+        const change_t *change = pmt_table_at(&owners->changes, i);
+        pmt_weight_t sum = {0};
+        if (change->moment <= moment) {
+            add_pages(&sum, change);
+            pages[change->owner] = (int64_t)((uint64_t)pages[change->owner] + sum.pages);
+        }
+    }
 }

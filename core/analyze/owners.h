@@ -36,6 +36,7 @@ typedef struct pmt_owner_s {
     uint64_t credit;       // pages, see credit.h
     uint32_t credit_last;  // the last in the list, number + 1; 0: none
     uint32_t reach;   // the largest rise of a fault that stood for several
+    uint64_t touched, faults;  // pages; in the whole trace
 } pmt_owner_t;
 enum { PMT_OWNER_KEY = 16 };
 
@@ -82,3 +83,5 @@ void pmt_owners_fill(const pmt_owners_t *owners, pmt_profile_t *profile, uint32_
 
 // All steps in the order of moments and owners, to be freed; NULL: no memory. pid 0: of all processes.
 pmt_step_t *pmt_owners_steps(const pmt_owners_t *owners, const pmt_profile_t *profile, uint64_t pid, uint32_t *count);
+// Adds to `pages`, which has one for each owner, what it held at a moment.
+void pmt_owners_pages(const pmt_owners_t *owners, uint32_t moment, int64_t *pages);

@@ -174,6 +174,7 @@ pmt_tables_build(pmt_tables_t *tables, pmt_profile_t *profile)
 {
     static const char elided[] = "[frames left out]";
     build_t build = {.tables = tables, .profile = profile};
+    tables->tree_of = NULL;
     pmt_table_init(&tables->lines, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->functions, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
     pmt_table_init(&tables->files, sizeof(pmt_row_t), sizeof(pmt_frame_name_t));
@@ -205,4 +206,5 @@ pmt_tables_fini(pmt_tables_t *tables)
     pmt_table_fini(&tables->files);
     pmt_table_fini(&tables->tree);
     free(tables->tree_of);
+    tables->tree_of = NULL;
 }

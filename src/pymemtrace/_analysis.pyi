@@ -1,6 +1,6 @@
 """Reads trace files: the C reader and analysis (core/format, core/analyze) as Python sees them."""
 
-from typing import TypedDict
+from typing import TypedDict, overload
 
 class Process(TypedDict):
     pid: int
@@ -113,6 +113,16 @@ class Releases(TypedDict):
     bytes: int  # in all, without a Python frame too
     count: int
 
+class Stacks(TypedDict):
+    """Which stack of which thread holds and touched how much."""
+
+    frames: list[tuple[str, int, str, int]]  # as of Result
+    nodes: list[tuple[int, int]]  # parent, frame index (-1: none); node 0 is the root, parents first
+    threads: list[tuple[int, int, str]]  # process index, tid, name
+    # node, thread index, of a stack without a Python frame module path and offset (else "", 0), bytes resident at the
+    # moment, bytes touched and faults in the whole trace
+    owners: list[tuple[int, int, str, int, int, int, int]]
+
 class Calls(TypedDict):
     # file, first line (0: not known, or no Python function), qualified name, calls, time self and total in ns, growth
     # self and total, release self and total, touched self and total, largest rise inside one call: bytes
@@ -158,14 +168,20 @@ def pack_lines(co_linetable: bytes) -> bytes:
 def samples(path: str) -> list[Sample]:
     """The recorder's samples of RSS by kind, bytes, in file order."""
 
+def stacks(path: str, pid: int | None, at: At | None) -> Stacks:
+    """The stacks by thread; without a moment resident bytes are those at the peak. Raises as analyze."""
+
 def calls(path: str, pid: int | None = None) -> Calls:
     """What the event log says of each function, in memory bounded by the functions. Raises as analyze."""
 
 def section_calls(path: str, pid: int, section: int, since: int, until: int, choice: Choice) -> Calls:
     """The same of what a section shows; the log has it between these times (ns), or not at all. Raises as analyze."""
 
-def call_tree(path: str, pid: int | None = None) -> CallTree:
-    """The exact call tree of a trace with events. Raises as analyze."""
+def call_tree(path: str, pid: int | None = None, by_thread: bool = False) -> CallTree:
+    """The exact call tree of a trace with events. Raises as analyze.
+
+    by_thread: the root's children are threads; instead of a first line they have their number.
+    """
 
 def line_rows(path: str, pid: int | None = None) -> LineRows:
     """What the event log says of each line. Raises as analyze."""
@@ -180,6 +196,7 @@ class Log:
     t0: int  # CLOCK_MONOTONIC at time 0, ns
     texts: list[str]  # all texts of the trace, in the order of their numbers
     threads: list[tuple[int, int, str]]  # pid, tid, name; in the order of their numbers
+    codes: list[tuple[int, int]]  # of each code object the numbers of its name and file: no others are in rows
     def __init__(self, path: str) -> None: ...
     def select(
         self,
@@ -200,10 +217,13 @@ class Log:
     def rows(self, most: int) -> list[_LogRow] | None:
         """The next rows, perhaps none yet; None: there are no more."""
 
-    def columns(self) -> dict[str, bytes]:
-        """All rows that are left as arrays: `t` of doubles (seconds), `kind` of bytes, and of 64-bit integers: pid,
-        tid, depth, line (0: none), rss, change, count (of a fault its bytes, of a loss its events), and function, file,
-        text: numbers of texts (-1: none)."""
+    @overload
+    def columns(self) -> dict[str, bytes]: ...
+    @overload
+    def columns(self, most: int) -> dict[str, bytes] | None:
+        """All rows that are left, or the next `most` (None: there are no more), as arrays: `t` of doubles (seconds),
+        `kind` of bytes, and of 64-bit integers: pid, tid, depth, line (0: none), rss, change, count (of a fault its
+        bytes, of a loss its events), and function, file, text: numbers of texts (-1: none)."""
 
     def spell(self, names: list[bytes], files: list[bytes]) -> None:
         """How format() writes each text, as a function and as a file."""

@@ -29,6 +29,8 @@ from pymemtrace.report.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pyarrow
+
     from pymemtrace._analysis import Log, Result, Sample
     from pymemtrace.report.logtext import Choice
 
@@ -309,6 +311,25 @@ class TraceFile:
         log = load.open_log(self._path)
         logtext.choose(log, choice)
         return log
+
+    def to_arrow(self, table: str | None = None) -> "pyarrow.Table":
+        """A table in memory: "events" (the rows of `log`), "owners" (`by_line`), "timeline" or "lines".
+
+        None: events where calls were recorded, else owners. Columns are those of `pymemtrace export --format arrow`.
+        Raises UsageError without pyarrow (the extra `arrow`), ValueError if there is no such table.
+        """
+        return self.to_arrow_batches(table).read_all()
+
+    def to_arrow_batches(self, table: str | None = None) -> "pyarrow.RecordBatchReader":
+        """The same batch by batch, as it is read: the log may be longer than memory."""
+        from pymemtrace.export import arrow_tables, tables
+
+        return arrow_tables.reader(self, tables.name_of(self, table))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The Arrow PyCapsule interface: what takes Arrow data takes the TraceFile, as the table that is the default of
+        `to_arrow`, batch by batch."""
+        return self.to_arrow_batches().__arrow_c_stream__(requested_schema)
 
     def samples(self) -> "list[Sample]":
         """The recorder's samples of RSS by kind, bytes, in file order. Reads the file again."""

@@ -278,11 +278,14 @@ export class Process {
     return this.add(this.touched, span, thread);
   }
 
-  /** What was there or came in, and is not there at the end of the span. */
+  /**
+   * What was there or came in, and is not there at the end of the span. Where more is found than was told of (by the
+   * rise at another's fault) nothing was released.
+   */
   releasedIn(span: Span, thread = -1): Float64Array {
     const released = this.touchedIn(span, thread);
     const kept = this.add(this.resident, span, thread);
-    for (let node = 0; node < released.length; node++) released[node] -= kept[node];
+    for (let node = 0; node < released.length; node++) released[node] = Math.max(0, released[node] - kept[node]);
     return released;
   }
 

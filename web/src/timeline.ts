@@ -17,7 +17,7 @@ const PART_NAMES: Record<(typeof PARTS)[number], string> = {
   tracer: "tracer",
   unexplained: "unexplained",
 };
-/** A limit so far above everything would flatten the chart: it is then told in words. */
+/** A limit, or the use of a whole cgroup, so far above everything would flatten the chart: it is then told in words. */
 const FAR_LIMIT = 1.7;
 /** Pixels that a name in an area needs in height. */
 const LINE = 14;
@@ -129,7 +129,9 @@ export class Timeline {
       sums.push(Float64Array.from(bytes, (value, i) => Math.max(0, value) + (below ? below[i] : 0)));
     }
     const highest = Math.max(1, ...sums.at(-1)!, ...raw.rss.map((rss) => rss ?? 0));
-    const near = raw.limit.some((limit) => limit !== null && limit <= FAR_LIMIT * highest);
+    const isNear = (bytes: number | null) => bytes !== null && bytes <= FAR_LIMIT * highest;
+    const near = raw.limit.some(isNear);
+    const usageNear = raw.usage.every((usage) => usage === null || isNear(usage));
     const [ink, muted, rule, surface, warn] = ["--ink", "--muted", "--rule", "--surface", "--warn"].map(colour);
     const dashed = { dash: [5, 4], points: { show: false } };
     const font = "12px system-ui, sans-serif";
@@ -156,7 +158,7 @@ export class Timeline {
             .map((area) => ({ fill: area.fill, stroke: surface, width: 0.75, points: { show: false } }))
             .reverse(),
           { stroke: ink, width: 1.75, points: { show: false } },
-          { ...dashed, stroke: muted, width: 1, dash: [2, 3] },
+          { ...dashed, stroke: muted, width: 1, dash: [2, 3], auto: usageNear, show: usageNear },
           { ...dashed, stroke: warn, width: 1.5, auto: near, show: near },
         ],
         cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { show: false } },

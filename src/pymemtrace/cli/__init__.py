@@ -25,6 +25,7 @@ _REPORT_VERBS = (
     "diff",
     "check",
     "info",
+    "export",
     "attach",
     "detach",
     "snapshot",
@@ -47,6 +48,7 @@ examples:
   pymemtrace log TRACE.pmt               every call and return with the RSS
   pymemtrace diff A.pmt B.pmt            what changed from one trace to another
   pymemtrace check TRACE.pmt --max-peak 500MiB   fail when a limit is passed
+  pymemtrace export --format F TRACE.pmt for other tools: speedscope, pprof, Arrow ...
   pymemtrace attach PID --duration 30    trace a running program that listens
   pymemtrace snapshot PID                what is resident in a traced program now
   pymemtrace doctor                      what works on this machine, what would unlock more

@@ -1,11 +1,9 @@
 """`pymemtrace html TRACE`: the trace as a page to look at."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-
     from pymemtrace.page.document import Progress
 
 HELP = "write a page that shows who held the memory at each moment"
@@ -68,7 +66,11 @@ class _Bar:
 
         console = Console(stderr=True)
         self._bar = Progress(
-            BarColumn(), TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal
+            BarColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._bar.start()
         task = self._bar.add_task("", total=1.0)

@@ -1,1 +1,1 @@
-"""The page that `pymemtrace html` writes: the trace as the JSON that web/src/data.ts describes, in a page without it."""
+"""The page that `pymemtrace html` writes: the JSON that web/src/data.ts describes, and where it is put."""

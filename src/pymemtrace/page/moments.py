@@ -12,7 +12,7 @@ _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 
 def all_moments(result: "Result") -> list[int]:
-    """In ns, ascending. No peak, no end of a process and no snapshot that was asked for is left out, but of very many."""
+    """In ns, ascending. No peak, end of a process or snapshot that was asked for is left out, but of very many."""
     duration = max(result["duration_ns"], 1)
     times = {duration * point // (EQUAL - 1) for point in range(EQUAL)}
     ranks = sorted(range(len(result["processes"])), key=lambda each: -result["processes"][each]["rss_peak"])
@@ -25,7 +25,7 @@ def all_moments(result: "Result") -> list[int]:
 
 
 def end_of(result: "Result", number: int) -> int:
-    """When a process was about to exit, or ended, or the trace did: ns. What it held later goes without anybody's doing."""
+    """When a process was about to exit, or ended, or the trace did: ns. What it holds later just goes."""
     of_process = [row for row in result["snapshots"] if row[0] == number and row[1] == _AT_END and row[3]]
     ended = result["processes"][number]["end"]
     if of_process:

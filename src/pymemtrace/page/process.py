@@ -27,7 +27,7 @@ class Steps:
         self.history = found
         self.of: dict[int, list[tuple[int, int, int, int]]] = {}
         process_of = [found["threads"][owner[1]][0] if owner else -1 for owner in found["owners"]]
-        columns = (array("q", found[name]) for name in ("owner", "moment", "resident", "touched"))  # type: ignore[literal-required]
+        columns = (array("q", found[name]) for name in ("owner", "moment", "resident", "touched"))
         for step in zip(*columns, strict=True):
             self.of.setdefault(process_of[step[0]], []).append(step)
 
@@ -70,7 +70,10 @@ def _engine(row: Any) -> tuple[str, str | None, int, int]:
 
 
 def _parts(books: "list[Held]") -> dict[str, list[int]]:
-    return {name: [each[1 + place] for each in books] for place, name in enumerate(_PARTS)}
+    return {
+        name: list(column)
+        for name, column in zip(_PARTS, zip(*(each[1:6] for each in books), strict=True), strict=True)
+    }
 
 
 def _unexplained(books: "Held") -> int:

@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from pymemtrace._analysis import At, Calls, CallTree, Choice, History, LineRows, Log, Releases, Result, Sample
+    from pymemtrace._analysis import (
+        At,
+        Calls,
+        CallTree,
+        Choice,
+        History,
+        LineRows,
+        Log,
+        Releases,
+        Result,
+        Sample,
+        Stacks,
+    )
 
 
 def analyze(path: str, pid: int | None = None, at: "At | None" = None) -> "Result":
@@ -42,6 +54,12 @@ def releases(path: str, pid: int | None = None) -> "Releases":
     return found
 
 
+def stacks(path: str, pid: int | None, at: "At | None") -> "Stacks":
+    """The stacks by thread, with what each holds at the moment (None: at the peak) and touched. Raises as `analyze`."""
+    found: Stacks = _ask("stacks", path, pid, at)
+    return found
+
+
 def section_calls(path: str, pid: int, section: int, since: int, until: int, choice: "Choice") -> "Calls":
     """What a section shows of its event log, by function. Raises TraceFileError."""
     reader = _reader()
@@ -53,9 +71,9 @@ def section_calls(path: str, pid: int, section: int, since: int, until: int, cho
     return found
 
 
-def call_tree(path: str, pid: int | None = None) -> "CallTree":
-    """The exact call tree. Raises as `analyze`."""
-    found: CallTree = _ask("call_tree", path, pid)
+def call_tree(path: str, pid: int | None = None, by_thread: bool = False) -> "CallTree":
+    """The exact call tree, of all threads together or of each. Raises as `analyze`."""
+    found: CallTree = _ask("call_tree", path, pid, *((True,) if by_thread else ()))
     return found
 
 
