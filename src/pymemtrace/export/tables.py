@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pymemtrace.errors import ArgumentError
+from pymemtrace.export.formats import TABLES
 from pymemtrace.report import logtext, modules, timeline
 from pymemtrace.tracefile import TraceFile
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pymemtrace._analysis import Log
     from pymemtrace.export.formats import Request
 
-EVENTS, OWNERS, TIMELINE, LINES = NAMES = ("events", "owners", "timeline", "lines")
+EVENTS, OWNERS, TIMELINE, LINES = NAMES = TABLES
 _POINTS, _TOP = 200, 10  # of the timeline: points in time, owners
 INT, FLOAT, TEXT = "int", "float", "text"
 
