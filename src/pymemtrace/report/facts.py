@@ -224,6 +224,8 @@ def why_empty(result: "Result") -> str | None:
     if problem(result):
         return f"Nothing was recorded: {problem(result)}"
     name, reason, _period, _changes = engine_of(result)
+    if name == "none" and reason == "asked for":
+        return "No memory was attributed, as `--engine none` asks: RSS over time is all that was recorded."
     if name == "none":
         return (
             f"No memory was attributed: no engine could run ({reason or 'no reason was recorded'}). Page faults can "

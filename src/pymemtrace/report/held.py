@@ -59,6 +59,8 @@ def books(result: "Result", number: int, at: "Asked") -> At | None:
         return None
     rss, before, file, shared, hidden, tracer, exact, fill, by_time = _of(result, number)
     owned = exact + fill + by_time
+    if at[0] == "time" and unread(result, result["at_ns"] or 0):
+        rss = None
     known = before + owned + file + shared + hidden + tracer
     return At(
         kind=at[0],
@@ -77,6 +79,11 @@ def books(result: "Result", number: int, at: "Asked") -> At | None:
         by_time=by_time,
         note=not_known(result, number),
     )
+
+
+def unread(result: "Result", time_ns: int) -> bool:
+    """Whether the file has no reading of RSS any more at a time."""
+    return result["left_out"] is not None and time_ns > result["left_out"][0]
 
 
 def not_known(result: "Result", number: int) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
+from pymemtrace.report import held as held_at
 from pymemtrace.report import load, modules
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.facts import UNKNOWN
@@ -54,7 +55,7 @@ def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
         times, found["held"], found["cgroup"], _owners(trace, found, by), strict=True
     ):
         mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
-        known = [h[0] for h in mine if h[0] is not None]
+        known = [] if held_at.unread(trace.result, time_ns) else [h[0] for h in mine if h[0] is not None]
         sums = [sum(values) for values in zip(*(h[1:] for h in mine), strict=True)]
         parts = dict(zip(PARTS, sums or [0] * len(PARTS), strict=True))
         rows.append((time_ns, sum(known) if known else None, parts, *cgroup, owners))
