@@ -493,7 +493,18 @@ pay_for(pmt_space_t *space, const pmt_unpaid_t *unpaid, uint32_t *at, uint64_t *
     return err;
 }
 
-// What stays nobody's is there from now on: nobody knows since when.
+// They are there from now on: nobody knows since when.
+static int
+keep_orphan(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint64_t time)
+{
+    int err = pmt_array_room(&space->nobodys, space->nobody_count, &space->nobody_room, sizeof *space->nobodys);
+    if (err) {
+        return err;
+    }
+    space->nobodys[space->nobody_count++] = (pmt_unpaid_t){part.first, part.end, time, unpaid->owner};
+    return pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
+}
+
 static int
 keep_orphans(pmt_space_t *space, uint64_t time)
 {
@@ -502,8 +513,40 @@ keep_orphans(pmt_space_t *space, uint64_t time)
         const pmt_unpaid_t *unpaid = &space->unpaid[i];
         pmt_gap_t part = {.end = unpaid->first};
         while (is_orphan(space, unpaid) && !err && next_unpaid(space, unpaid, part.end, &part)) {
-            err = pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
+            err = keep_orphan(space, unpaid, part, time);
         }
+    }
+    return err;
+}
+
+// The last of these pages that are still whose they were then. False: there are none.
+static bool
+last_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t *pages)
+{
+    bool found = false;
+    for (pmt_gap_t part = {.end = unpaid->first}; next_unpaid(space, unpaid, part.end, &part);) {
+        *pages = part;
+        found = true;
+    }
+    return found;
+}
+
+int
+pmt_space_tell(pmt_space_t *space, uint32_t owner, uint64_t most, uint64_t *told)
+{
+    int err = 0;
+    while (space->nobody_count && most && !err) {
+        pmt_unpaid_t *last = &space->nobodys[space->nobody_count - 1];
+        pmt_gap_t part;
+        if (!last_unpaid(space, last, &part)) {
+            space->nobody_count--;
+            continue;
+        }
+        uint64_t pages = part.end - part.first < most ? part.end - part.first : most;
+        last->end = part.end - pages;
+        err = pmt_space_settle(space, last->birth, last->end, pages, pmt_tag(owner, PMT_LIFE_BY_TIME), last->birth);
+        most -= pages;
+        *told += pages;
     }
     return err;
 }
@@ -512,7 +555,7 @@ keep_orphans(pmt_space_t *space, uint64_t time)
 static int
 pay_all(pmt_space_t *space, bool orphans, uint64_t *most)
 {
-    uint32_t at = pmt_credits_until(&space->credits, space->time);
+    uint32_t at = pmt_credits_until(&space->credits, orphans ? UINT64_MAX : space->time);  // one of several faults tells of what came in before it
     int err = 0;
     for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
         err = is_orphan(space, &space->unpaid[i]) == orphans ? pay_for(space, &space->unpaid[i], &at, most) : 0;
@@ -565,6 +608,7 @@ pmt_space_snapshot_end(pmt_space_t *space, uint64_t time)
 {
     int err = pmt_space_begin_looking(space);
     bool later = space->kind && space->kind != PMT_SNAPSHOT_START;
+    space->nobody_count = 0;
     err = err || !later ? err : settle_found(space, time);
     err = err || !later || !space->whole ? err : pmt_space_end_credits(space, space->time, PMT_GONE_UNSEEN);
     err = err ? err : pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space);

@@ -24,7 +24,7 @@ typedef struct event_s {
     uint32_t flags;
     uint64_t a, b, c;
 } event_t;
-enum { PLACED = 1, ALONE = 2, SEVERAL = 4 };  // and of a snapshot: WHOLE
+enum { PLACED = 1, ALONE = 2 };  // and of a snapshot: WHOLE
 enum { WHOLE = 1 };
 
 typedef struct replay_s {
@@ -190,7 +190,7 @@ apply(replay_t *replay, const event_t *e)
     switch (e->kind) {
     case TOUCH:
         err = add_touched(replay->owners, e->value, e->time, e->b);
-        return err ? err : pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE, e->flags & SEVERAL});
+        return err ? err : pmt_space_touch(space, &(pmt_touch_t){e->time, e->a, e->b, e->value, e->flags & PLACED, e->flags & ALONE, e->c});
     case MOVE:
         return pmt_space_move(space, e->time, e->a, e->b, e->c);
     case SNAPSHOT:
@@ -285,10 +285,10 @@ on_fault(replay_t *replay, const pmt_record_t *r)
     known->touched += r->u.fault.rise;
     known->faults += r->u.fault.tick ? 0 : r->u.fault.weight;
     bool placed = !r->u.fault.tick && r->u.fault.address != 0;
-    bool several = r->u.fault.weight > 1, alone = r->u.fault.by_time || several;
+    bool alone = r->u.fault.by_time || r->u.fault.weight > 1;
     uint64_t page = r->u.fault.address / profile->info.page_size;
     int err = put(replay, (event_t){.time = r->time, .kind = TOUCH, .process = profile->threads[r->u.fault.thread].process, .value = (uint32_t)number,
-                                 .flags = (placed ? PLACED : 0) | (alone ? ALONE : 0) | (several ? SEVERAL : 0), .a = page, .b = r->u.fault.rise});
+                                 .flags = (placed ? PLACED : 0) | (alone ? ALONE : 0), .a = page, .b = r->u.fault.rise, .c = r->u.fault.weight});
     return err || !r->u.fault.fell ? err : put_rss(replay, r->time, profile->threads[r->u.fault.thread].process, bytes_of(profile, r->u.fault.fell_to));
 }
 

@@ -25,6 +25,7 @@ pmt_space_fini(pmt_space_t *space)
     free(space->mappings);
     free(space->piece.list);
     free(space->unpaid);
+    free(space->nobodys);
     free(space->overs);
 }
 
@@ -232,11 +233,14 @@ bring_in(pmt_space_t *space, const pmt_touch_t *touch)
     }
     int64_t given = pmt_space_stride(space, touch);
     err = given < 0 ? (int)given : pmt_space_come_in(space, touch->time, touch->page, 1, owner);
+    uint64_t told = 0;
+    err = err || touch->faults < 2 ? err : pmt_space_tell(space, touch->owner, touch->faults * PMT_CHUNK_PAGES, &told);
     if (!err && !touch->alone && touch->rise > 1) {
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
         err = err || space->kind != PMT_SNAPSHOT_START ? err : found_too_early(space, touch, &given);
     }
-    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, touch->rise - 1 - (uint64_t)given);
+    uint64_t rest = touch->rise - 1 - (uint64_t)given;
+    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, rest > told ? rest - told : 0);
 }
 
 int

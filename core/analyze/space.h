@@ -53,6 +53,8 @@ typedef struct pmt_space_s {
     pmt_found_list_t piece;     // found in the piece being looked at
     pmt_unpaid_t *unpaid;       // found in this snapshot: anonymous and without neighbours, so nobody's, or a neighbour's that has no credit
     uint32_t unpaid_count, unpaid_room;
+    pmt_unpaid_t *nobodys;      // what the last snapshot found, and no fault has told of since
+    uint32_t nobody_count, nobody_room;
     uint64_t orphans;           // the pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     pmt_over_t *overs;          // since the last snapshot
@@ -74,7 +76,7 @@ typedef struct pmt_touch_s {
     uint32_t owner;
     bool placed;   // the address is one
     bool alone;    // what it brought in is not all around it: it stands for several faults, or came by time
-    bool several;  // it stands for several faults
+    uint64_t faults;  // for which it stands
 } pmt_touch_t;
 
 void pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, int64_t peak, uint64_t lag);

@@ -61,7 +61,7 @@ static bool
 goes_through(const pmt_last_fault_t *last, const pmt_touch_t *touch)
 {
     uint64_t far = touch->page > last->page ? touch->page - last->page : last->page - touch->page;
-    return (touch->several || last->quiet) && last->time && far <= touch->rise && 2 * far >= touch->rise;
+    return (touch->faults > 1 || last->quiet) && last->time && far <= touch->rise && 2 * far >= touch->rise;
 }
 
 void
@@ -80,7 +80,7 @@ pmt_space_stride(pmt_space_t *space, const pmt_touch_t *touch)
     taken_t taken = {.before = last.time, .except = UINT32_MAX};
     int64_t pages = 0;
     int err = 0;
-    if ((touch->several || last.quiet) && touch->rise > owner->reach) {
+    if ((touch->faults > 1 || last.quiet) && touch->rise > owner->reach) {
         owner->reach = touch->rise < PMT_FOUND_MAX ? (uint32_t)touch->rise : (uint32_t)PMT_FOUND_MAX;
     }
     space->all->last_faults[owner->thread] = (pmt_last_fault_t){.page = touch->page, .time = touch->time};

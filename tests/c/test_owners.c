@@ -279,6 +279,23 @@ far_away(void **state)
     assert_kind(200, PMT_HELD_KERNEL, 1);
 }
 
+// A snapshot finds more than faults have told of so far: the next signal that stands for several tells of it, as far as these can have brought in so much.
+static void
+told_after_a_snapshot(void **state)
+{
+    put_signal(FIRST, 10, BASE, 2, 4);
+    put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
+    pmt_writer_region(writer, 0, BASE + 9000, 8192, PMT_REGION_ANON, "");
+    RESIDENT(110, BASE, {2, PMT_RESIDENT_ANON}, {9, PMT_RESIDENT_NONE});
+    RESIDENT(110, BASE + 9000, {1200, PMT_RESIDENT_HUGE});
+    end_snapshot(120);
+    put_signal(SECOND, 200, BASE + 20000, 3, 2);
+    assert_held(119, 2, 0, 1, 1, 0);
+    assert_held(120, 2, 1024, 1, 1, 1024);
+    assert_kind(120, PMT_HELD_KERNEL, 176);
+    assert_held(200, 2, 1025, 2, 1, 1024);
+}
+
 // Faults that raise nothing: the zero page is nobody's; what is found to be there is theirs; a copy of a page from before the start too.
 static void
 without_a_rise(void **state)
@@ -546,7 +563,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWNERS_TEST(last_touch), OWNERS_TEST(huge_page), OWNERS_TEST(released), OWNERS_TEST(released_between), OWNERS_TEST(outside_all_mappings), OWNERS_TEST(moved), OWNERS_TEST(moved_during_a_snapshot),
         OWNERS_TEST(around_a_fault), OWNERS_TEST(filled), OWNERS_TEST(credit_left_over), OWNERS_TEST(credit_of_between),
-        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
+        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
         OWNERS_TEST(without_a_stack), OWNERS_TEST(threads_in_the_order_of_time), OWNERS_TEST(ends), OWNERS_TEST(rss_at_a_moment), OWNERS_TEST(no_rss_is_known),
         OWNERS_TEST(hostile),
     };

@@ -154,6 +154,7 @@ class _Walk:
         self.quiet: set[int] = set()  # threads that faulted without a rise since
         self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
+        self.nobodys: list[tuple[int, Life]] = []  # pages that the last snapshot found and nobody has told of yet
         self.overs: list[
             tuple[int, int]
         ] = []  # of each reading since the last snapshot: its time, what had no room in it
@@ -209,12 +210,23 @@ class _Walk:
         else:
             given = self.passed(fault, page, owner)
             life = self.own(page, owner, fault.time)
+            told = self.tell(owner, fault.weight * HUGE_PAGES) if fault.weight > 1 else 0
             if fault.rise > 1 and not alone:
                 size = _window(fault.rise)
                 first = page - page % size
                 self.windows[size, first] = (page, life)
                 given += self.found_too_early(range(first, first + size), life, fault.rise - 1 - given)
-            self.credits.lend(owner, fault.time, fault.rise - 1 - given)
+            self.credits.lend(owner, fault.time, fault.rise - 1 - given - told)
+
+    def tell(self, owner: Owner, most: int) -> int:
+        """What the last snapshot found, and nobody told of, came in before this one of several faults: how many pages."""
+        told = 0
+        while self.nobodys and told < most:
+            page, life = self.nobodys.pop()
+            if self.pages.get(page) == life:
+                self.pages[page] = Life(owner, BY_TIME, life.birth)
+                told += 1
+        return told
 
     def found_too_early(self, window: range, life: Life, most: int) -> int:
         """A process may run before it has been looked at: what that finds may have come in since. How many."""
@@ -443,6 +455,7 @@ class _Walk:
     def settle(self, snapshot: Snapshot) -> None:
         """What credit is left has gone, unless it is younger than the snapshot, or not all was looked at."""
         assert snapshot.end is not None
+        self.nobodys = []
         if snapshot.kind != START:
             self.between(snapshot)
             self.nearest(snapshot)
@@ -455,20 +468,23 @@ class _Walk:
     def pay(self, snapshot: Snapshot) -> None:
         """Pages without credit of their owner used up others', the youngest; or RSS has not risen for them yet."""
         assert snapshot.end is not None
-        credits = [credit for credit in reversed(self.credits.oldest_first(snapshot.time)) for _ in range(credit.pages)]
+        # One of several faults, while the snapshot is taken, tells of what came in before it.
+        credits = [credit for credit in reversed(self.credits.oldest_first(FOREVER)) for _ in range(credit.pages)]
         still = [(page, life) for page, life in self.unpaid if self.pages.get(page) == life]
         orphans = [page for page, life in still if life.owner == KERNEL]
         adopted = credits[: min(len(orphans), self.orphans)]
         for page, credit in zip(orphans, adopted, strict=False):
             self.pages[page] = Life(credit.owner, BY_TIME, credit.birth)
-        paying = credits[len(adopted) :][: max(0, self.debt - self.lag)]
+        earlier = [credit for credit in credits[len(adopted) :] if credit.birth <= snapshot.time]
+        paying = earlier[: max(0, self.debt - self.lag)]
         filled = [(page, life) for page, life in still if life.owner != KERNEL]
         for (page, life), credit in zip(filled, paying, strict=False):
             self.pages[page] = life._replace(birth=credit.birth)
         for credit in adopted + paying:
             self.credits.use(credit, 1)
         for page in orphans[len(adopted) :]:
-            self.pages[page] = Life(KERNEL, EXACT, snapshot.end)
+            self.pages[page] = life = Life(KERNEL, EXACT, snapshot.end)
+            self.nobodys.append((page, life))
 
     def between(self, snapshot: Snapshot) -> None:
         """Between two pages of an owner with credit what is older than both, and than the last fall, is its too.
