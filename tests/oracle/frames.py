@@ -68,3 +68,13 @@ def instruction(trace: Trace, site: int) -> tuple[str, int]:
         return "", address
     module = trace.modules[number - 1]
     return module.path, (address - module.start + module.offset) & U64
+
+
+def same_stacks(trace: Trace) -> list[int]:
+    """For each node the first that is the same stack: after a NODE_RESET it is defined again."""
+    first: dict[tuple[int, int, int, int], int] = {}
+    same: list[int] = []
+    for number, node in enumerate(trace.nodes):
+        key = (same[node.parent] if node.parent >= 0 else -1, node.process, node.code, node.offset)
+        same.append(first.setdefault(key, number))
+    return same

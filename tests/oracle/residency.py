@@ -15,7 +15,6 @@ by time, as long as RSS has room for it.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,17 +22,30 @@ from functools import partial
 from typing import NamedTuple
 
 from oracle.credits import Credits, Owner
-from oracle.frames import instruction
+from oracle.frames import instruction, same_stacks
 from oracle.gone import UNSEEN, Gone, Missed
 from oracle.records import Fault, Trace
 from oracle.residency_records import Move, Region, Resident, Snapshot
+from oracle.spans import (
+    ANONYMOUS,
+    FILE,
+    HUGE,
+    HUGE_PAGES,
+    KERNEL,
+    MAPPED,
+    SHARED,
+    TRACER_REGION,
+    by_region,
+    category,
+    contiguous,
+    region_of,
+    window,
+    within,
+)
 
-HUGE_PAGES = 512
 MAP_PAGES = 1 << 29  # of a map of the analysis
-BEFORE, TRACER, FILE, SHARED, KERNEL = "before_start", "tracer", "file", "shared", "kernel"
+BEFORE, TRACER = "before_start", "tracer"
 START, FELL = 1, 2  # kinds of snapshots
-ANONYMOUS, HUGE, MAPPED = 1, 2, 3  # states of a page that is there
-SHARED_REGION, TRACER_REGION = 4, 5
 EXACT, FILL, BY_TIME = "exact", "fill", "by_time"
 FOREVER = 1 << 63
 OVERS_MAX = 1 << 16
@@ -144,7 +156,7 @@ class _Walk:
     def __init__(self, trace: Trace, process: int) -> None:
         self.trace, self.process = trace, process
         self.start = trace.processes[process].time if process else 0  # the first is there when the trace begins
-        self.stacks = _stacks(trace)
+        self.stacks = same_stacks(trace)
         self.lag = _lag(trace)
         self.result = History()
         self.pages = self.result.pages
@@ -212,14 +224,14 @@ class _Walk:
             life = self.own(page, owner, fault.time)
             told = self.tell(owner, fault.weight * HUGE_PAGES) if fault.weight > 1 else 0
             if fault.rise > 1 and not alone:
-                size = _window(fault.rise)
+                size = window(fault.rise)
                 first = page - page % size
                 self.windows[size, first] = (page, life)
                 given += self.found_too_early(range(first, first + size), life, fault.rise - 1 - given)
             self.credits.lend(owner, fault.time, fault.rise - 1 - given - told)
 
     def tell(self, owner: Owner, most: int) -> int:
-        """What the last snapshot found, and nobody told of, came in before this one of several faults: how many pages."""
+        """What the last snapshot found, and nobody told of, came in before this one of several faults: how much."""
         told = 0
         while self.nobodys and told < most:
             page, life = self.nobodys.pop()
@@ -301,14 +313,14 @@ class _Walk:
     def move(self, move: Move) -> None:
         old = range(move.old, move.old + move.pages)
         shift = move.new - move.old
-        taken = [{each + shift: book.pop(each) for each in _within(book, old)} for book in (self.pages, self.asked)]
+        taken = [{each + shift: book.pop(each) for each in within(book, old)} for book in (self.pages, self.asked)]
         for each in self.known(range(move.new, move.new + move.pages)):
             self.end(each, move.time)
         self.pages.update(taken[0])
         self.asked.update(taken[1])
 
     def known(self, span: range) -> list[int]:
-        return [*_within(self.pages, span), *_within(self.asked, span)]
+        return [*within(self.pages, span), *within(self.asked, span)]
 
     # Snapshots
 
@@ -319,7 +331,7 @@ class _Walk:
         if snapshot.end is None or snapshot.error or not snapshot.regions:
             return
         for page in [*self.pages, *self.asked]:
-            if not _region_of(page, snapshot.regions):
+            if not region_of(page, snapshot.regions):
                 self.gone(page, UNSEEN)
 
     def gone(self, page: int, looked: int, *, again: bool = False) -> None:
@@ -355,8 +367,8 @@ class _Walk:
                 for each in self.known(span):
                     self.gone(each, piece.time)
             page += pages
-        for run in _contiguous(found):
-            for part, region in _by_region(run, self.snapshot.regions):
+        for run in contiguous(found):
+            for part, region in by_region(run, self.snapshot.regions):
                 self.found(part, region, self.snapshot)
 
     def found(self, run: list[tuple[int, int]], region: Region | None, snapshot: Snapshot) -> None:
@@ -372,7 +384,7 @@ class _Walk:
             self.name(rest, BEFORE, self.start)
             return
         rest = [entry for entry in run if not self.asked_for(entry[0])]
-        for part in _contiguous([entry for entry in rest if not self.around(entry[0])]):
+        for part in contiguous([entry for entry in rest if not self.around(entry[0])]):
             self.fill(part, region, snapshot)
 
     def name(self, run: list[tuple[int, int]], name: str, birth: int, how: str = EXACT) -> None:
@@ -427,9 +439,9 @@ class _Walk:
             self.give_filled(pages, below or above)  # type: ignore[arg-type]
         else:
             for page, state in run:
-                category = _category(state, region)
-                orphan = category == KERNEL
-                self.pages[page] = life = Life(category, EXACT, snapshot.time if orphan else snapshot.since)
+                kind = category(state, region)
+                orphan = kind == KERNEL
+                self.pages[page] = life = Life(kind, EXACT, snapshot.time if orphan else snapshot.since)
                 self.orphans += orphan
                 self.unpaid += [(page, life)] if orphan else []
 
@@ -540,7 +552,7 @@ class _Walk:
         region: Region | None = None
         below: Life | None = None
         for page, life in sorted(self.pages.items()):
-            at = _region_of(page, snapshot.regions)
+            at = region_of(page, snapshot.regions)
             if at is not region:
                 if group and below:
                     yield group, below, None
@@ -589,69 +601,3 @@ def _lag(trace: Trace) -> int:
 def _untold(trace: Trace) -> int:
     """Pages that the CPUs may keep to themselves: 64 each."""
     return 64 * int(trace.processes[0].meta.get("cpus", 1))
-
-
-def _stacks(trace: Trace) -> list[int]:
-    """For each node the first that is the same stack: after a NODE_RESET it is defined again."""
-    first: dict[tuple[int, int, int, int], int] = {}
-    same: list[int] = []
-    for number, node in enumerate(trace.nodes):
-        key = (same[node.parent] if node.parent >= 0 else -1, node.process, node.code, node.offset)
-        same.append(first.setdefault(key, number))
-    return same
-
-
-def _within(book: dict[int, Life], span: range) -> list[int]:
-    """The pages of a span that a book has; it may be much wider than the book."""
-    if len(span) < len(book):
-        return [page for page in span if page in book]
-    return [page for page in book if page in span]
-
-
-def _window(rise: int) -> int:
-    """How many pages the block around a fault has that brought in so many."""
-    size = 1
-    while size < min(rise, HUGE_PAGES):
-        size *= 2
-    return size
-
-
-def _category(state: int, region: Region | None) -> str:
-    """Pages without a stack."""
-    if region and region.kind == SHARED_REGION:
-        return SHARED
-    return FILE if state == MAPPED else KERNEL
-
-
-def _contiguous(entries: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Runs of pages side by side."""
-    run: list[tuple[int, int]] = []
-    for entry in entries:
-        if run and entry[0] != run[-1][0] + 1:
-            yield run
-            run = []
-        run.append(entry)
-    if run:
-        yield run
-
-
-def _region_of(page: int, regions: list[Region]) -> Region | None:
-    """`regions` stand in the order of their addresses."""
-    place = bisect_right(regions, page, key=lambda region: region.first) - 1
-    return regions[place] if place >= 0 and page < regions[place].first + regions[place].pages else None
-
-
-def _by_region(
-    run: list[tuple[int, int]], regions: list[Region]
-) -> Iterator[tuple[list[tuple[int, int]], Region | None]]:
-    """The run cut where one region ends and the next begins."""
-    part: list[tuple[int, int]] = []
-    region: Region | None = None
-    for entry in run:
-        at = _region_of(entry[0], regions)
-        if part and at is not region:
-            yield part, region
-            part = []
-        part.append(entry)
-        region = at
-    yield part, region
