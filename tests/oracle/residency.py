@@ -47,8 +47,7 @@ MAP_PAGES = 1 << 29  # of a map of the analysis
 BEFORE, TRACER = "before_start", "tracer"
 START, FELL = 1, 2  # kinds of snapshots
 EXACT, FILL, BY_TIME = "exact", "fill", "by_time"
-FOREVER = 1 << 63
-OVERS_MAX = 1 << 16
+FOREVER, OVERS_MAX = 1 << 63, 1 << 16
 
 
 class Life(NamedTuple):
@@ -462,8 +461,6 @@ class _Walk:
         life = self.pages.get(page) if inside else None
         return life if life and isinstance(life.owner, Owner) else None
 
-    # Credit
-
     def settle(self, snapshot: Snapshot) -> None:
         """What credit is left has gone, unless it is younger than the snapshot, or not all was looked at."""
         assert snapshot.end is not None
@@ -478,9 +475,9 @@ class _Walk:
         self.missed.settle(min(snapshot.since, snapshot.time), snapshot.time)
 
     def pay(self, snapshot: Snapshot) -> None:
-        """Pages without credit of their owner used up others', the youngest; or RSS has not risen for them yet."""
+        """Pages without credit of their owner used up others', the youngest; or RSS has not risen for them yet. A fault
+        that stands for several, while the snapshot is taken, tells of what came in before it."""
         assert snapshot.end is not None
-        # One of several faults, while the snapshot is taken, tells of what came in before it.
         credits = [credit for credit in reversed(self.credits.oldest_first(FOREVER)) for _ in range(credit.pages)]
         still = [(page, life) for page, life in self.unpaid if self.pages.get(page) == life]
         orphans = [page for page, life in still if life.owner == KERNEL]
