@@ -29,12 +29,7 @@ def main() -> int:
     options = parse_options()
     try:
         chosen = choose_programs(options.programs)
-        python = find_python(options.python)
-        probe = [python, "-c", f"open({str(chosen[0].path)!r}).close(); {_VERSIONS}"]
-        identity = choose_identity(options.user, probe)
-        method = describe(options, python, identity, probe)
-        with trace_folder(identity) as folder:
-            bench = Bench(python, Launcher(identity, folder), options.scale, options.engine)
+        with prepared(options, chosen, options.engine) as (bench, method):
             progress("start-up")
             startup, moments = bench.startup(), bench.moments()
             results = [measured(bench, program, options) for program in chosen]
@@ -56,6 +51,19 @@ def main() -> int:
     for reason in figures.untraced(results):
         print(f"compare.py: not traced: {reason}", file=sys.stderr)
     return 1 if figures.untraced(results) else 0
+
+
+@contextmanager
+def prepared(
+    options: argparse.Namespace, chosen: list[Program], engine: str | None = None
+) -> Iterator[tuple[Bench, dict[str, str]]]:
+    """What runs the commands, in a folder that goes afterwards, and how: for the head of what is printed."""
+    python = find_python(options.python)
+    probe = [python, "-c", f"open({str(chosen[0].path)!r}).close(); {_VERSIONS}"]
+    identity = choose_identity(options.user, probe)
+    method = describe(options, python, identity, probe)
+    with trace_folder(identity) as folder:
+        yield Bench(python, Launcher(identity, folder), options.scale, engine), method
 
 
 def parse_options() -> argparse.Namespace:

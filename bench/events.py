@@ -18,9 +18,9 @@ from statistics import median
 from typing import Any
 
 import table
-from compare import choose_programs, describe, find_python, positive, progress, trace_folder
+from compare import choose_programs, positive, prepared, progress
 from figures import Figure, error, geomean_by_round
-from launch import Launcher, LaunchError, Run, choose_identity
+from launch import LaunchError, Run
 from measure import Bench, over_neighbours
 from recorder_memory import RecorderMemory
 from suite import (
@@ -92,12 +92,7 @@ def main() -> int:
     try:
         chosen = [program for program in choose_programs(options.programs) if program.name not in LEFT_OUT]
         modes = [mode for mode in EVENT_MODES if options.modes is None or mode.name in options.modes.split(",")]
-        python = find_python(options.python)
-        probe = [python, "-c", "import sys, pymemtrace; print(sys.version.split()[0], pymemtrace.__version__)"]
-        identity = choose_identity(options.user, probe)
-        method = describe(options, python, identity, probe)
-        with trace_folder(identity) as folder:
-            bench = Bench(python, Launcher(identity, folder), options.scale)
+        with prepared(options, chosen) as (bench, method):
             found = [measure(bench, program, mode, options.rounds) for mode in modes for program in chosen]
     except LaunchError as exc:
         print(f"events.py: {exc}", file=sys.stderr)

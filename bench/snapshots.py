@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import table
-from compare import choose_programs, describe, find_python, positive, progress, trace_folder
+from compare import choose_programs, positive, prepared, progress
 from figures import Figure, error, geomean_by_round
-from launch import Launcher, LaunchError, Run, choose_identity
+from launch import LaunchError, Run
 from measure import Bench, best, over_neighbours
 from suite import PROGRAMS, SNAPSHOTS, Program
 
@@ -49,12 +49,7 @@ def main() -> int:
     options = parse_options()
     try:
         chosen = [program for program in choose_programs(options.programs) if program.real]
-        python = find_python(options.python)
-        probe = [python, "-c", "import sys, pymemtrace; print(sys.version.split()[0], pymemtrace.__version__)"]
-        identity = choose_identity(options.user, probe)
-        method = describe(options, python, identity, probe)
-        with trace_folder(identity) as folder:
-            bench = Bench(python, Launcher(identity, folder), options.scale)
+        with prepared(options, chosen) as (bench, method):
             real = [compare(bench, program, options.rounds) for program in chosen]
             heavy = compare(bench, Program("_allocations", real=False), options.rounds)
             stalls = [longest_call(bench, options.rounds, *without) for without in ((WITHOUT,), ())]

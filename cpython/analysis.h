@@ -44,6 +44,9 @@ PyObject *list_of(result_t *result, uint32_t count, make_item_t make);
 
 // (file, line, name, first line) of a row of the tables' lines.
 PyObject *frame_item(result_t *result, uint32_t number);
+// (parent, frame) of a node of the call tree; the root is (-1, -1). (process, tid, name) of a thread.
+PyObject *edge_item(result_t *result, uint32_t number);
+PyObject *name_item(result_t *result, uint32_t number);
 
 // A dict made by `fill`, with the texts that this needs. NULL with an exception.
 PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);

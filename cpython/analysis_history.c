@@ -35,20 +35,6 @@ put_books(PyObject *dict, const result_t *result, const pmt_owners_t *owners)
 }
 
 static PyObject *
-tree_item(result_t *result, uint32_t number)
-{
-    const pmt_tree_node_t *node = pmt_table_at(&result->tables.tree, number);
-    return Py_BuildValue("(ii)", number ? (int)node->parent : -1, number ? (int)node->frame : -1);
-}
-
-static PyObject *
-thread_item(result_t *result, uint32_t number)
-{
-    const pmt_thread_row_t *thread = &result->profile.threads[number];
-    return Py_BuildValue("(IKN)", thread->process, (unsigned long long)thread->tid, text(result, thread->name));
-}
-
-static PyObject *
 place_item(result_t *result, uint32_t number)
 {
     const pmt_place_t *place = pmt_table_at(&result->profile.places, number);
@@ -117,7 +103,7 @@ put_history(PyObject *dict, result_t *result, void *context)
     const history_t *history = context;
     const pmt_tables_t *tables = &result->tables;
     return put_books(dict, result, &history->owners) && put(dict, "frames", list_of(result, tables->lines.count, frame_item)) &&
-           put(dict, "tree", list_of(result, tables->tree.count, tree_item)) && put(dict, "threads", list_of(result, result->profile.thread_count, thread_item)) &&
+           put(dict, "tree", list_of(result, tables->tree.count, edge_item)) && put(dict, "threads", list_of(result, result->profile.thread_count, name_item)) &&
            put(dict, "places", list_of(result, result->profile.places.count, place_item)) && put(dict, "owners", owner_list(result, &history->owners)) &&
            put(dict, "owner", column(result, history, owner_of)) && put(dict, "moment", column(result, history, moment_of_step)) &&
            put(dict, "resident", column(result, history, resident_of)) && put(dict, "touched", column(result, history, touched_of));

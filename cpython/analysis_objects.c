@@ -154,3 +154,17 @@ make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void 
     PyMem_Free(result->texts);
     return dict;
 }
+
+PyObject *
+edge_item(result_t *result, uint32_t number)
+{
+    const pmt_tree_node_t *node = pmt_table_at(&result->tables.tree, number);
+    return Py_BuildValue("(ii)", number ? (int)node->parent : -1, number ? (int)node->frame : -1);
+}
+
+PyObject *
+name_item(result_t *result, uint32_t number)
+{
+    const pmt_thread_row_t *thread = &result->profile.threads[number];
+    return Py_BuildValue("(IKN)", thread->process, (unsigned long long)thread->tid, text(result, thread->name));
+}

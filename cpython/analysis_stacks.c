@@ -31,20 +31,6 @@ read_stacks(result_t *result, reading_t *reading, const char *path, const pmt_mo
 }
 
 static PyObject *
-node_item(result_t *result, uint32_t number)
-{
-    const pmt_tree_node_t *node = pmt_table_at(&result->tables.tree, number);
-    return Py_BuildValue("(ii)", number ? (int)node->parent : -1, number ? (int)node->frame : -1);
-}
-
-static PyObject *
-thread_item(result_t *result, uint32_t number)
-{
-    const pmt_thread_row_t *thread = &result->profile.threads[number];
-    return Py_BuildValue("(IKN)", thread->process, (unsigned long long)thread->tid, text(result, thread->name));
-}
-
-static PyObject *
 owner_item(result_t *result, const pmt_owner_t *owner, int64_t pages)
 {
     const pmt_place_t *place = owner->place == UINT32_MAX ? NULL : pmt_table_at(&result->profile.places, owner->place);
@@ -74,8 +60,8 @@ owner_list(result_t *result, const reading_t *reading)
 static bool
 fill(PyObject *dict, result_t *result, void *context)
 {
-    return put(dict, "frames", list_of(result, result->tables.lines.count, frame_item)) && put(dict, "nodes", list_of(result, result->tables.tree.count, node_item)) &&
-           put(dict, "threads", list_of(result, result->profile.thread_count, thread_item)) && put(dict, "owners", owner_list(result, context));
+    return put(dict, "frames", list_of(result, result->tables.lines.count, frame_item)) && put(dict, "nodes", list_of(result, result->tables.tree.count, edge_item)) &&
+           put(dict, "threads", list_of(result, result->profile.thread_count, name_item)) && put(dict, "owners", owner_list(result, context));
 }
 
 const char stacks_doc[] = "stacks(path, pid, at) -> dict\n\nWhich stack of which thread holds and touched how much; see _analysis.pyi.";

@@ -5,7 +5,7 @@ import os
 import sys
 
 from pymemtrace.cli.log import byte_size
-from pymemtrace.cli.report import moment, row_count
+from pymemtrace.cli.report import add_moment, moment, row_count
 
 HELP = "show what changed between two traces, or two sets of traces"
 DESCRIPTION = """\
@@ -62,14 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--new", metavar="FILE", nargs="+", action="extend", help="traces of the second side, up to the next option"
     )
-    when = parser.add_mutually_exclusive_group()
-    when.add_argument(
-        "--at",
-        metavar="WHEN",
-        help="what was resident at the peak of RSS (`peak`, the default), at the `end`, after so many seconds, or when "
-        "the snapshot of this name was taken",
-    )
-    when.add_argument("--touched", action="store_true", help="compare memory touched, whether given back or not")
+    add_moment(parser, "compare memory touched, whether given back or not")
     parser.add_argument("--by", choices=("line", "function", "module", "thread"), help="show only this table")
     parser.add_argument("--total", action="store_true", help="an owner's memory with that of everything it called")
     parser.add_argument("--root", action="store_true", help="only the first process (default: owners of all)")

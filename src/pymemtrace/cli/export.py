@@ -5,7 +5,7 @@ import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from pymemtrace.cli.report import row_count
+from pymemtrace.cli.report import add_moment, row_count
 from pymemtrace.export.formats import FORMATS, MOMENT, PATHS, TABLE, TABLES, Request
 
 if TYPE_CHECKING:
@@ -42,14 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=tuple(FORMATS), required=True, metavar="F", help="see above")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
-    when = parser.add_mutually_exclusive_group()
-    when.add_argument(
-        "--at",
-        metavar="WHEN",
-        help="what was resident at the peak of RSS (`peak`, the default), at the `end`, after so many seconds, or when "
-        "the snapshot of this name was taken",
-    )
-    when.add_argument("--touched", action="store_true", help="what was touched, whether given back or not")
+    add_moment(parser, "what was touched, whether given back or not")
     parser.add_argument("--pid", type=row_count, help="only this process (default: all)")
     parser.add_argument("--table", choices=TABLES, help="which table, of the formats that hold tables")
     parser.add_argument("--full-paths", action="store_true", help="do not shorten file names (of collapsed stacks)")

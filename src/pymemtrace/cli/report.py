@@ -44,9 +44,8 @@ def row_count(text: str) -> int:
     return int(text)
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that `report` and `tree` share."""
-    parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
+def add_moment(parser: argparse.ArgumentParser, touched: str) -> None:
+    """--at and --touched, of which `moment` makes what TraceFile takes. touched: the help of the latter."""
     when = parser.add_mutually_exclusive_group()
     when.add_argument(
         "--at",
@@ -54,7 +53,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="what was resident at the peak of RSS (`peak`, the default), at the `end`, after so many seconds, or when "
         "the snapshot of this name was taken",
     )
-    when.add_argument("--touched", action="store_true", help="rank by memory touched, whether given back or not")
+    when.add_argument("--touched", action="store_true", help=touched)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that `report` and `tree` share."""
+    parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
+    add_moment(parser, "rank by memory touched, whether given back or not")
     parser.add_argument("--pid", type=row_count, help="only this process (default: the sum of all)")
     parser.add_argument("--full-paths", action="store_true", help="do not shorten file names")
     parser.add_argument("--json", action="store_true", help="print one JSON object; sizes are bytes")
