@@ -3,6 +3,7 @@
  *
  * A sum over all changes of a large trace (200,000) takes about a millisecond, so nothing is kept per moment.
  */
+import type { Comparison } from "./comparison.ts";
 import { label } from "./units.ts";
 
 /**
@@ -21,6 +22,8 @@ export interface Trace {
   processes: RawProcess[];
   /** By the file of frames; `first` is the number of the first of the lines. */
   sources: Record<string, { first: number; lines: string[] }>;
+  /** With other traces; null: with none. */
+  comparison: Comparison | null;
 }
 
 /** Of RSS: what no stack owns. */

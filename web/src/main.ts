@@ -1,6 +1,7 @@
 /** Puts the page together: header, timeline, and below it the views of the moment, or of the span, that is chosen. */
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
+import { Comparing } from "./comparison.ts";
 import { focus, Frames, groupings, Process, type Mode, type Span, type Trace } from "./data.ts";
 import { Choice, el } from "./dom.ts";
 import { Flame, type Shown } from "./flame.ts";
@@ -62,6 +63,7 @@ class Page {
       this.bar(),
       section("Flame graph", "flame", this.flameNote, this.flame.root, flameHint()),
       section("Owners", "owners", this.tableNote, this.table.root),
+      trace.comparison && section("What changed", "comparison", new Comparing(trace.comparison).root),
       this.sourceSection,
     );
     document.body.prepend(this.header(), main);

@@ -280,6 +280,23 @@ test("names cannot become markup; the graph can be saved as SVG", () =>
     assert.match(policy!, /default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'/);
   }));
 
+test("what changed: sums, order, filter, what is left out", () =>
+  open("hostile.html", async (page) => {
+    const section = page.getByRole("region", { name: "What changed" });
+    const text = async () => (await section.textContent())!;
+    assert.ok((await text()).includes("RSS 20.0 MiB \u2192 21.0 MiB: +1.0 MiB = owned +1.0 MiB"), await text());
+    const names = () => section.locator("tbody .name").allTextContents();
+    assert.deepEqual((await names()).slice(1), ["shrunk", "vanished"]);
+    await section.getByRole("button", { name: "change" }).click();
+    await section.getByRole("button", { name: "change" }).click();
+    assert.deepEqual((await names()).slice(0, 2), ["shrunk", "vanished"]);
+    await section.getByRole("radio", { name: "Line" }).check();
+    assert.match(await text(), /3 rows, 7 smaller changes left out/);
+    await section.getByRole("searchbox").fill("vanished");
+    assert.deepEqual(await names(), ["vanished"]);
+    assert.equal(await page.evaluate("window.hacked"), undefined);
+  }));
+
 test("light and dark: the system's theme, and the switch", () =>
   open(
     "small.html",

@@ -1,4 +1,5 @@
 /** Made-up traces, the same each time, whose books close to the byte. */
+import type { Comparison } from "../src/comparison.ts";
 import { PARTS, type RawProcess, type Trace } from "../src/data.ts";
 
 export const HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>";
@@ -57,6 +58,27 @@ export function trace(wanted: Wanted): Trace {
     sources: {
       [frames[0][0]]: { first: 1, lines: Array.from({ length: 60 }, (_, i) => `value = work(${i})  # ${odd}`) },
     },
+    comparison: wanted.hostile ? comparison(odd) : null,
+  };
+}
+
+function comparison(odd: string): Comparison {
+  const kinds = ["line", "function", "module", "thread"] as const;
+  const rows: Comparison["rows"]["line"] = [
+    [`grown${odd}`, `part.py:1${odd}`, "grew", 1 << 20, 5 << 20, 0],
+    ["shrunk", "part.py:2", "shrank", 3 << 20, 1 << 20, 4096],
+    ["vanished", "part.py:3", "gone", 1 << 20, 0, 0],
+  ];
+  return {
+    base: [`old${odd}.pmt`],
+    notes: [`Python versions differ${odd}`],
+    whole: [20 << 20, 21 << 20],
+    parts: [
+      ["before_start", 10 << 20, 10 << 20],
+      ["owned", 10 << 20, 11 << 20],
+    ],
+    rows: Object.fromEntries(kinds.map((kind) => [kind, rows])) as Comparison["rows"],
+    left_out: { line: 7, function: 0, module: 0, thread: 0 },
   };
 }
 

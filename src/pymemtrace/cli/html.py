@@ -19,6 +19,7 @@ examples:
   pymemtrace html app.pmt -o report.html -f
   pymemtrace html app.pmt --open               and opens it in the browser
   pymemtrace html app.pmt --no-source
+  pymemtrace html new.pmt --diff old.pmt       with what changed from one to the other
 
 exit status: 0; 2 if the trace cannot be read or the page not be written (one line
 on stderr says why; no half-written file is left).
@@ -31,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where the page goes (default: TRACE with .html)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument(
+        "--diff",
+        metavar="BASE",
+        nargs="+",
+        default=(),
+        help="show what changed from these traces (of one program), up to the next option",
+    )
     parser.add_argument("--no-source", action="store_true", help="leave out the source lines")
 
 
@@ -47,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     with output.file(path, args.force, args.trace) as out:
         with _progress() as progress:
             progress(0.0, "reading")
-            page = html(document(TraceFile(args.trace, at="peak"), not args.no_source, progress))
+            page = html(document(TraceFile(args.trace, at="peak"), not args.no_source, progress, args.diff))
         out.write(page.encode())
     print(f"{clean(path)}: {size(out.count)}; open it in a browser")
     return _open(path) if args.open else 0

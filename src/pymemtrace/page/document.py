@@ -1,8 +1,9 @@
 """The data of a page (web/src/data.ts describes them)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pymemtrace.page.comparison import comparison
 from pymemtrace.page.frames import Frames
 from pymemtrace.page.moments import all_moments
 from pymemtrace.page.process import Steps, process_object
@@ -19,8 +20,8 @@ _PROCESSES = 100  # of more, those with the highest peaks
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
 
 
-def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[str, Any]:
-    """Everything that the page shows. trace: at its peak."""
+def document(trace: "TraceFile", with_source: bool, progress: Progress, base: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything that the page shows. trace: at its peak; base: traces to compare it with."""
     from pymemtrace import __version__
 
     result = trace.result
@@ -49,6 +50,7 @@ def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[
         "frames": frames.rows,
         "processes": processes,
         "sources": _sources(trace, frames, processes) if with_source else {},
+        "comparison": comparison(base, trace.path) if base else None,
     }
 
 

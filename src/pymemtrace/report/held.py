@@ -115,7 +115,9 @@ def not_known(result: "Result", number: int) -> str | None:
             "the snapshot at the end is not whole (there was no more time: the program's exit waits 200 ms at most): "
             f"of the pages that it did not reach, what went after {last / 1e9:.3f} s is not known"
         )
-    errors = [os.strerror(error) for _process, _kind, _time, _end, error, _name in mine if error]
+    # One that gave way to another says nothing that the other does not.
+    broken = [error for _process, _kind, _time, _end, error, _name in mine if error and error != errno.ECANCELED]
+    errors = [os.strerror(error) for error in broken]
     if errors:
         return f"{len(errors)} of {len(mine)} residency snapshots are not whole ({errors[-1]})"
     return None
