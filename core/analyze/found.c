@@ -612,6 +612,7 @@ pmt_space_snapshot_end(pmt_space_t *space, uint64_t time)
     err = err || !later ? err : settle_found(space, time);
     err = err || !later || !space->whole ? err : pmt_space_end_credits(space, space->time, PMT_GONE_UNSEEN);
     err = err ? err : pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space);
+    space->counted = true;
     space->kind = 0;
     space->unpaid_count = 0;
     space->orphans = space->debt = 0;

@@ -27,6 +27,7 @@ pmt_space_fini(pmt_space_t *space)
     free(space->unpaid);
     free(space->nobodys);
     free(space->overs);
+    free(space->untold);
 }
 
 // ---- lives ----
@@ -160,7 +161,7 @@ pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint
 static int64_t
 rss_now(const pmt_space_t *space)
 {
-    uint64_t pages = space->risen > space->untold ? space->risen - space->untold : 0;
+    uint64_t pages = space->risen > space->early ? space->risen - space->early : 0;
     uint64_t room = space->peak > space->rss.rss ? (uint64_t)space->peak - (uint64_t)space->rss.rss : 0, size = space->all->page_size;
     return (int64_t)((uint64_t)space->rss.rss + (pages < room / size ? pages * size : room));
 }
@@ -214,6 +215,20 @@ found_too_early(pmt_space_t *space, const pmt_touch_t *touch, int64_t *given)
     return err;
 }
 
+// What RSS had more than was known came in before this one of several faults, also what has gone again.
+static int
+tell_of_readings(pmt_space_t *space, const pmt_touch_t *touch)
+{
+    int err = 0;
+    for (uint32_t i = 0; touch->faults > 1 && i < space->untold_count && !err; i++) {
+        uint64_t until = i + 1 < space->untold_count ? space->untold[i + 1].time : touch->time;
+        err = pmt_space_live(space, pmt_tag(touch->owner, PMT_LIFE_BY_TIME), space->untold[i].time, until, space->untold[i].pages);
+    }
+    space->untold_count = 0;
+    space->wide = touch->faults > 1;
+    return err;
+}
+
 static int
 bring_in(pmt_space_t *space, const pmt_touch_t *touch)
 {
@@ -249,6 +264,7 @@ pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
     int err = pmt_space_begin_looking(space);
     tell_rss(space, touch->time);
     space->risen += touch->rise;
+    err = err ? err : tell_of_readings(space, touch);
     return err ? err : bring_in(space, touch);
 }
 
@@ -300,22 +316,36 @@ pmt_space_move(pmt_space_t *space, uint64_t time, uint64_t from, uint64_t to, ui
 
 // ---- RSS ----
 
+static int
+add_over(pmt_over_t **list, uint32_t *count, uint32_t *room, pmt_over_t over)
+{
+    if (*count == PMT_OVERS_MAX) {
+        (*list)[0] = (*list)[PMT_OVERS_MAX - 1];
+        *count = 1;
+    }
+    int err = pmt_array_room(list, *count, room, sizeof **list);
+    if (!err) {
+        (*list)[(*count)++] = over;
+    }
+    return err;
+}
+
 // What is known to be there without room in RSS has gone, though nobody saw what.
 static int
 note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
 {
     uint64_t all = space->pages + space->credits.pages, most = pages + space->lag;
     uint64_t twice = space->orphans + space->debt, known = all > twice ? all - twice : 0;
-    if (space->over_count == PMT_OVERS_MAX) {
-        space->overs[0] = space->overs[PMT_OVERS_MAX - 1];
-        space->over_count = 1;
+    uint64_t more = pages > known ? pages - known : 0, hidden = space->counted && space->wide && !space->lag ? more : 0;
+    space->early = more;
+    int err = add_over(&space->overs, &space->over_count, &space->over_room, (pmt_over_t){time, known > pages ? known - pages : 0});
+    if (!err && hidden != (space->untold_count ? space->untold[space->untold_count - 1].pages : 0)) {
+        err = add_over(&space->untold, &space->untold_count, &space->untold_room, (pmt_over_t){time, hidden});
     }
-    if (pmt_array_room(&space->overs, space->over_count, &space->over_room, sizeof *space->overs) < 0) {
-        return -ENOMEM;
+    if (err) {
+        return err;
     }
-    space->untold = pages > known ? pages - known : 0;
-    space->overs[space->over_count++] = (pmt_over_t){time, known > pages ? known - pages : 0};
-    return pmt_gone_ebb(&space->gone, time, (int64_t)(known - most));
+    return pmt_gone_ebb(&space->gone, time, (int64_t)(known + hidden - most));
 }
 
 int
@@ -328,7 +358,7 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
     tell_rss(space, time);
     space->fell = bytes < space->rss.rss ? time : space->fell;
     space->rss = reading;
-    space->untold = space->risen = 0;
+    space->early = space->risen = 0;
     return bytes < 0 ? 0 : note_ebb(space, time, (uint64_t)bytes / space->all->page_size);
 }
 

@@ -32,7 +32,7 @@ typedef struct pmt_unpaid_s {
     uint32_t owner;  // tagged
 } pmt_unpaid_t;
 
-// A reading of RSS: what was known then and had no room in it.
+// A reading of RSS, and by how many pages it differs from what was known then.
 typedef struct pmt_over_s {
     uint64_t time, pages;
 } pmt_over_t;
@@ -57,6 +57,10 @@ typedef struct pmt_space_s {
     uint32_t nobody_count, nobody_room;
     uint64_t orphans;           // the pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
+    bool counted;               // a snapshot has said what was there before
+    bool wide;                  // the last fault stood for several
+    pmt_over_t *untold;         // since the last fault: from a reading on RSS had so many pages more than were known
+    uint32_t untold_count, untold_room;
     pmt_over_t *overs;          // since the last snapshot
     uint32_t over_count, over_room;
     int64_t peak;               // bytes: RSS was never higher
@@ -68,7 +72,7 @@ typedef struct pmt_space_s {
     uint64_t announced;         // time of the last SNAPSHOT read: REGIONs have none of their own
     uint32_t moment;            // the first that is later than the last reading of RSS
     pmt_held_t rss;             // that reading
-    uint64_t untold, risen;     // pages: in that reading before a fault told of them; by what faults have told of since
+    uint64_t early, risen;      // pages: in that reading before a fault told of them; by what faults have told of since
 } pmt_space_t;
 
 typedef struct pmt_touch_s {

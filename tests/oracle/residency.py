@@ -14,6 +14,7 @@ by time, as long as RSS has room for it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -166,6 +167,9 @@ class _Walk:
         self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
         self.nobodys: list[tuple[int, Life]] = []  # pages that the last snapshot found and nobody has told of yet
+        self.counted = False  # a snapshot has said what was there before
+        self.wide = False  # the last fault stood for several
+        self.untold: list[tuple[int, int]] = []  # since the last fault: from a time on so many pages more than known
         self.overs: list[
             tuple[int, int]
         ] = []  # of each reading since the last snapshot: its time, what had no room in it
@@ -208,6 +212,10 @@ class _Walk:
         owner = self.owner(fault)
         page = fault.address // self.trace.page_size
         alone = fault.by_time or fault.weight > 1  # what else came in says nothing about the pages around this one
+        self.wide = fault.weight > 1
+        if self.wide:
+            self.tell_of_readings(owner, fault.time)
+        self.untold = []
         if fault.tick or fault.address == 0:
             self.credits.lend(owner, fault.time, fault.rise)
         elif fault.rise == 0:
@@ -228,6 +236,11 @@ class _Walk:
                 self.windows[size, first] = (page, life)
                 given += self.found_too_early(range(first, first + size), life, fault.rise - 1 - given)
             self.credits.lend(owner, fault.time, fault.rise - 1 - given - told)
+
+    def tell_of_readings(self, owner: Owner, time: int) -> None:
+        """What RSS had more than was known came in before this one of several faults, also what has gone again."""
+        for (since, pages), (until, _) in itertools.pairwise([*self.untold, (time, 0)]):
+            self.result.lives[Life(owner, BY_TIME, since), until] += pages
 
     def tell(self, owner: Owner, most: int) -> int:
         """What the last snapshot found, and nobody told of, came in before this one of several faults: how much."""
@@ -471,7 +484,7 @@ class _Walk:
             self.pay(snapshot)
             if not snapshot.error:
                 self.miss_credits(snapshot.time, UNSEEN)
-        self.snapshot = None
+        self.snapshot, self.counted = None, True
         self.missed.settle(min(snapshot.since, snapshot.time), snapshot.time)
 
     def pay(self, snapshot: Snapshot) -> None:
@@ -582,9 +595,13 @@ class _Walk:
         self.rss = reading.pages
         # What the snapshot being taken has found so far without knowing whose it is, has credit too.
         known = len(self.pages) + self.credits.pages - self.orphans - self.debt
-        self.missed.ebb(reading.time, known - reading.pages - self.lag)
         self.overs = self.overs if len(self.overs) < OVERS_MAX else self.overs[-1:]
         self.overs.append((reading.time, max(0, known - reading.pages)))
+        more = max(0, reading.pages - known) if self.counted and self.wide and not self.lag else 0
+        self.missed.ebb(reading.time, known + more - reading.pages - self.lag)
+        if more != (self.untold[-1][1] if self.untold else 0):
+            self.untold = self.untold if len(self.untold) < OVERS_MAX else self.untold[-1:]
+            self.untold.append((reading.time, more))
 
 
 def _lag(trace: Trace) -> int:
