@@ -493,6 +493,21 @@ pay_for(pmt_space_t *space, const pmt_unpaid_t *unpaid, uint32_t *at, uint64_t *
     return err;
 }
 
+// Pages of owners without credit that no others' paid for: until the snapshot they are in what RSS had more than was known (tell_of_readings in space.c).
+static int
+keep_unpaid(pmt_space_t *space)
+{
+    int err = 0;
+    for (uint32_t i = 0; space->wide && !space->lag && i < space->unpaid_count && !err; i++) {
+        const pmt_unpaid_t *unpaid = &space->unpaid[i];
+        pmt_gap_t part = {.end = unpaid->first};
+        while (!is_orphan(space, unpaid) && unpaid->birth < space->time && !err && next_unpaid(space, unpaid, part.end, &part)) {
+            err = pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, space->time);
+        }
+    }
+    return err;
+}
+
 // They are there from now on: nobody knows since when.
 static int
 keep_orphan(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint64_t time)
@@ -585,6 +600,7 @@ settle_found(pmt_space_t *space, uint64_t time)
     err = err ? err : pmt_space_nearest(space);
     err = err ? err : pay_all(space, true, &orphans);
     err = err ? err : pay_all(space, false, &debt);
+    err = err ? err : keep_unpaid(space);
     if (!err) {
         pay_rest(space, debt);
     }

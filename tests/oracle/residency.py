@@ -504,6 +504,9 @@ class _Walk:
             self.pages[page] = life._replace(birth=credit.birth)
         for credit in adopted + paying:
             self.credits.use(credit, 1)
+        for page, life in filled if self.wide and not self.lag else []:  # until then they are in what RSS had more
+            if self.pages[page] == life and life.birth < snapshot.time:
+                self.pages[page] = life._replace(birth=snapshot.time)
         for page in orphans[len(adopted) :]:
             self.pages[page] = life = Life(KERNEL, EXACT, snapshot.end)
             self.nobodys.append((page, life))
