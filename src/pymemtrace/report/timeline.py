@@ -64,12 +64,12 @@ class Timeline:
 
 def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
     """The timeline of the trace's processes, or of the one that it is about."""
-    return at_moments(trace, by, top, moments(trace, points))
+    times = moments(trace, points)
+    return of_history(trace, by, top, times, load.history(trace.path, trace.pid, times))
 
 
-def at_moments(trace: "TraceFile", by: str, top: int, times: list[int]) -> Timeline:
-    """The same at these times, ns, ascending."""
-    found = load.history(trace.path, trace.pid, times)
+def of_history(trace: "TraceFile", by: str, top: int, times: list[int], found: "History") -> Timeline:
+    """The same of what is known of these times (ns) already."""
     rows = []
     for time_ns, books, cgroup, owners in zip(
         times, found["held"], found["cgroup"], _owners(trace, found, by), strict=True
@@ -99,9 +99,7 @@ def moments(trace: "TraceFile", points: int) -> list[int]:
 
 def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[Owner, int]]:
     """What each owner holds at each moment."""
-    name = _names(trace, by)
-    frames = [name(frame) for frame in found["frames"]]
-    names = [_NATIVE if o is None or not o[0] else frames[found["tree"][o[0]][1]] for o in found["owners"]]
+    names = owner_names(trace, found, by)
     steps = zip(*(array("q", found[column]) for column in ("moment", "owner", "resident")), strict=True)
     holds: dict[Owner, int] = {}
     step = next(steps, None)
@@ -110,6 +108,13 @@ def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[Owne
             holds[names[step[1]]] = holds.get(names[step[1]], 0) + step[2]
             step = next(steps, None)
         yield dict(holds)
+
+
+def owner_names(trace: "TraceFile", found: "History", by: str) -> list[Owner]:
+    """Who each of a history's owners is."""
+    name = _names(trace, by)
+    frames = [name(frame) for frame in found["frames"]]
+    return [_NATIVE if o is None or not o[0] else frames[found["tree"][o[0]][1]] for o in found["owners"]]
 
 
 def _point(row: tuple[Any, ...], shown: list[Owner]) -> Point:

@@ -31,7 +31,7 @@ _COLOURS = (
 LAYERED = len(_COLOURS)  # so many owners have a layer of their own
 # Those that no owner has: from the lowest, with the letters that stand for them where there are no colours.
 _BASE = (Layer("grey30", "."), Layer("grey42", ":"), Layer("grey54", "-"), Layer("grey66", "+"))
-_BASE_NAMES = ("before the start", "files", "shared, kernel, tracer, not explained", REST)
+BASE_NAMES = ("before the start", "files", "shared, kernel, tracer, not explained", REST)
 _MOMENTS_A_COLUMN = 8
 _HEIGHT = 14
 _LEAST_LINES = 34  # of a terminal that has room for it
@@ -84,8 +84,8 @@ class Legend:
         self._points = points  # by the heading of their column; shares are of the first one's RSS
         self._shorten = shorten
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._table(colour_of(console) and not options.ascii_only)
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        yield self._table(blocks_of(console))
 
     def _table(self, blocks: bool) -> Table:
         first, *others = self._points
@@ -93,26 +93,26 @@ class Legend:
         owned = [point.owners for point in self._points.values()]
         keys = layers(len(self._found.who))
         for at, owner in enumerate(self._found.who):
-            key = keys[len(_BASE) + at] if at < LAYERED else None
-            self._add(table, _key(key, blocks), [o[at] for o in owned], self._owner(owner))
+            layer = keys[len(_BASE) + at] if at < LAYERED else None
+            self._add(table, key(layer, blocks), [o[at] for o in owned], self._owner(owner))
         rest = [o[-1] for o in owned]
-        for name, key, values in self._base(rest):
+        for name, layer, values in self._base(rest):
             if any(values):
-                self._add(table, _key(key, blocks), values, Text(name, style="dim"))
+                self._add(table, key(layer, blocks), values, Text(name, style="dim"))
         return table
 
     def _base(self, rest: list[int]) -> Iterator[tuple[str, Layer, list[int]]]:
         points = self._points.values()
-        before, file, other, others = zip(_BASE_NAMES, _BASE, strict=True)
+        before, file, other, others = zip(BASE_NAMES, _BASE, strict=True)
         yield *others, rest
         yield *before, [p.parts["before_start"] for p in points]
         yield *file, [p.parts["file"] for p in points]
         yield *other, [timeline.other(p) for p in points]
 
-    def _add(self, table: Table, key: Text, values: list[int], what: Text) -> None:
+    def _add(self, table: Table, mark: Text, values: list[int], what: Text) -> None:
         whole = next(iter(self._points.values())).rss or 0
         first, *others = values
-        table.add_row(key, size(first), share(first, whole), *(size(value) for value in others), what)
+        table.add_row(mark, size(first), share(first, whole), *(size(value) for value in others), what)
 
     def _owner(self, owner: Owner) -> Text:
         place = location(label(self._shorten(owner.file)), owner.line) if owner.file else ""
@@ -120,7 +120,13 @@ class Legend:
         return Text.assemble((name, "bold"), "  " if name and place else "", place)
 
 
-def _key(layer: Layer | None, blocks: bool) -> Text:
+def blocks_of(console: Console) -> bool:
+    """Whether layers are told apart by coloured blocks; else by letters."""
+    return colour_of(console) and not console.options.ascii_only
+
+
+def key(layer: Layer | None, blocks: bool) -> Text:
+    """What a layer is drawn with, for a legend."""
     if layer is None:
         return Text("+")  # drawn with all others
     if blocks:
