@@ -10,7 +10,6 @@ import pytest
 from integration.harness import any_user, cached_trace, cli, need_faults, pymemtrace
 from integration.terminal import plain, shown
 from pymemtrace.report.console import PIPE_WIDTH
-from pymemtrace.report.units import size
 
 BLOCKS = re.compile("[▁-█▉-▏]")
 pytestmark = pytest.mark.skipif(any_user() != "root", reason="one user is enough, and the folder is root's")
@@ -46,7 +45,9 @@ def test_the_curve() -> None:
     found = json.loads(cli("timeline", path(), "--json", "--points", "4").stdout)
     highest = max(point["rss"] for point in found["points"])
     text = shown(pymemtrace("timeline", path(), "--by", "function"))
-    assert f"peak {size(highest)}" in plain(text)
+    marked = re.search(r"peak (\d+\.\d) MiB, 0\.\d+ s", plain(text))
+    assert marked
+    assert float(marked[1]) == pytest.approx(highest / (1 << 20), rel=0.01)
     assert BLOCKS.search(text)
     assert re.search(r"█ 1 +12\d\.\d MiB +\d+\.\d %.* touch ", plain(text))
     assert re.search(r"\n +0 └┬─+┬", plain(text))

@@ -47,6 +47,8 @@ _INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `live`; the words behind -- are in `args.behind`."""
+    parser.usage = """%(prog)s [options] PID
+       %(prog)s [options] -- [options of run] PROGRAM [args...]"""
     parser.add_argument("pid", metavar="PID", nargs="?", help="a process that is being traced")
     parser.add_argument("--log", metavar="FILE", help="where the output of the program behind -- goes")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite the FILE of --log")

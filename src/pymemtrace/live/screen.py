@@ -17,6 +17,7 @@ SORTS = ("resident", "growth", "touched")
 KINDS = ("line", "function", "module")
 _SLOW = 2.0  # seconds from reading to reading of which the screen says why
 _CURVE_LINES = (6, 16)  # the least that a curve has, and the most
+_CURVE_FROM, _WHO_FROM = 15, 24  # lines of a terminal with room for the curve, and for all else
 _FRAME = 10  # lines besides the curve and the owners
 
 
@@ -57,9 +58,10 @@ class Screen:
     def _texts(self, view: View, choice: Choice, reading: Reading, width: int, height: int) -> list[Text]:
         space = max(height - _FRAME, 0)
         tall = min(max(space // 2, _CURVE_LINES[0]), _CURVE_LINES[1])
-        texts = [*self._head(view, choice), *self._curve(view, choice, width, tall)]
-        below = [*self._who(view, choice), self._foot(choice, reading, width)]
-        rows = max(height - len(texts) - len(below) - 2, 0)
+        texts = self._head(view, choice)
+        texts += self._curve(view, choice, width, tall) if height >= _CURVE_FROM else []
+        below = [*(self._who(view, choice) if height >= _WHO_FROM else []), self._foot(choice, reading, width)]
+        rows = max(height - len(texts) - len(below) - 1, 0)
         texts += self._owners(view, choice, rows, width)
         return [*texts, *[Text("")] * (height - len(texts) - len(below)), *below]
 
@@ -68,11 +70,15 @@ class Screen:
         found = next((p for p in trace.processes if trace.pid in (None, p.pid)), None)
         command = header.command_text(found.command if trace.pid is not None and found else trace.command)
         pid = f"process {found.pid}  " if found else ""
-        state = ("  PAUSED", "bold reverse") if choice.paused else ""
-        title = Text.assemble((f"{pid}{command}", "bold"), f"  {duration(view.times[-1])}", state)
+        state = ("PAUSED", "bold reverse") if choice.paused else ""
+        title = Text.assemble(
+            state, " " if choice.paused else "", f"{duration(view.times[-1])}  ", (f"{pid}{command}", "bold")
+        )
         now = sum(resident(row.pid) or 0 for row, _rss in view.processes) if not choice.paused else 0
         shown = size(now or sum(rss for _row, rss in view.processes))
         words: list[str | tuple[str, str]] = ["RSS ", (shown, "bold")]
+        if len(view.processes) > 1:
+            words.append(f" in {len(view.processes):,} processes, what they share counted in each")
         usage, limit = view.cgroup
         if usage is not None:
             words.append(f"   container {size(usage)}")

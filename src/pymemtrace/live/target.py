@@ -4,6 +4,7 @@ import os
 
 from pymemtrace.errors import UsageError
 from pymemtrace.process import request
+from pymemtrace.process.listener import Listener, owner_of
 from pymemtrace.report import load
 
 _GENERATIONS = 16  # between a process that traces itself and one that it forked
@@ -15,17 +16,12 @@ def find(pid: int) -> tuple[int, str, bool]:
 
     Raises UsageError, with what it would take.
     """
-    try:
-        owner = os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        raise UsageError(f"live: there is no process {pid}") from None
+    if os.geteuid() not in (0, owner_of(pid)):
+        raise UsageError(f"process {pid} belongs to another user: only that user and root can look at it")
     address = _address(pid)
-    if address is not None:
-        path = _file(address, pid)
-        return _within(pid, path)
-    if os.geteuid() not in (0, owner):
-        raise UsageError(f"live: process {pid} belongs to another user: only that user and root can look at it")
-    raise UsageError(f"live: process {pid} is not being traced: {_what_it_takes(pid)}")
+    if address is None:
+        raise UsageError(f"process {pid} is not being traced: {_what_it_takes(pid)}")
+    return _within(pid, _file(address, pid))
 
 
 def _within(pid: int, path: str) -> tuple[int, str, bool]:
@@ -34,7 +30,7 @@ def _within(pid: int, path: str) -> tuple[int, str, bool]:
     if pids and pid not in pids and request.parent(pids[0]) == pid:
         pid = pids[0]
     if pid not in pids:
-        raise UsageError(f"live: process {pid} is not being traced: it has no part in {path}")
+        raise UsageError(f"process {pid} is not being traced: it has no part in {path}")
     return pid, path, pid == pids[0]
 
 
@@ -54,15 +50,13 @@ def _file(address: str, pid: int) -> str:
     try:
         path = request.trace_file(address, pid)
     except OSError as error:
-        raise UsageError(f"live: process {pid} is not being traced any more: {error.strerror or error}") from None
+        raise UsageError(f"process {pid} is not being traced any more: {error.strerror or error}") from None
     if not os.access(path, os.R_OK):
-        raise UsageError(f"live: the trace {path} cannot be read from here: run live where the program runs")
+        raise UsageError(f"the trace {path} cannot be read from here: run live where the program runs")
     return path
 
 
 def _what_it_takes(pid: int) -> str:
-    from pymemtrace.process.listener import Listener
-
     try:
         Listener(pid)
     except UsageError:

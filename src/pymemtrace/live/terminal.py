@@ -81,7 +81,7 @@ class Terminal:
 
     def draw(self, lines: list[str]) -> None:
         """Show these lines, which fit."""
-        self._put(_BEGIN + f"{_LINE_END}\r\n".join(lines) + _LINE_END + _END)
+        self._put(_BEGIN + f"{_LINE_END}\n".join(lines) + _LINE_END + _END)
 
     def suspend(self) -> None:
         """Stop as Ctrl-Z asks for, and come back when told to go on."""

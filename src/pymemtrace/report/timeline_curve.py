@@ -134,6 +134,11 @@ def key(layer: Layer | None, blocks: bool) -> Text:
     return Text(layer.letter)
 
 
+def sum_text(processes: int) -> str:
+    """What RSS of several processes is."""
+    return f"the sum of {processes:,} processes: pages that they share count in each (--pid: of one)"
+
+
 def curve_of(found: Timeline) -> Curve:
     """The curve of a timeline."""
     points = found.points
@@ -146,6 +151,8 @@ def report(trace: "TraceFile", found: Timeline, full_paths: bool) -> list[Render
     """Everything that `pymemtrace timeline` prints on a terminal. The trace is about the peak."""
     title = f"RSS of {header.command_text(trace.command)}, {duration(trace.result['duration_ns'])}"
     parts: list[RenderableType] = [Text(title, style="bold"), *header.process_lines(trace)]
+    if trace.pid is None and len(trace.processes) > 1:
+        parts.append(Text(sum_text(len(trace.processes))))
     shown = curve_of(found)
     peak = found.points[curve.highest(shown.totals)]
     legend = Legend(found, {"at peak": peak, "at end": found.points[-1]}, header.shortener(trace, full_paths))
