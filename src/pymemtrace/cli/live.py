@@ -89,6 +89,7 @@ def _after(feed: "Feed", pid: int, why: str) -> int:
     from pymemtrace.live import show
     from pymemtrace.process.program import die_of
     from pymemtrace.report.summary import print_summary
+    from pymemtrace.report.text import quote_argument
 
     if why == show.ENDED:
         _wait_for_end(feed.path, pid)
@@ -96,7 +97,7 @@ def _after(feed: "Feed", pid: int, why: str) -> int:
         return 0
     if why not in (show.QUIT, "SIGINT"):
         return die_of(signal.Signals[why])
-    print(f"process {pid} goes on, and so does its trace: pymemtrace report {feed.path}")
+    print(f"process {pid} goes on, and so does its trace: pymemtrace report {quote_argument(feed.path)}")
     return _INTERRUPTED if why == "SIGINT" else 0
 
 
@@ -130,6 +131,7 @@ def _of_program(args: argparse.Namespace) -> int:
     from pymemtrace.live.program import Program
     from pymemtrace.live.terminal import Terminal
     from pymemtrace.report.summary import print_summary
+    from pymemtrace.report.text import clean
 
     options = run_verb.parse(list(args.behind))
     if options.paused:
@@ -146,6 +148,8 @@ def _of_program(args: argparse.Namespace) -> int:
         traceback.print_exc()  # a fault of the screen's must not cost the program its run
         why = show.QUIT
     feed.close()
+    if feed.problem is not None:
+        print(f"pymemtrace: {clean(feed.problem)}", file=sys.stderr)
     if why not in (show.QUIT, show.ENDED, "SIGINT"):
         program.send(signal.Signals[why])
     elif why != show.ENDED and args.log is not None:

@@ -72,6 +72,8 @@ class Feed:
                 self.problem = str(error)
             else:
                 return
+        except Exception as error:  # a fault of ours must be seen, and not on the screen
+            self.problem = f"the trace cannot be shown: {type(error).__name__}: {error}"
         self.cost = time.thread_time() - before
         self.interval = max(_LEAST, (self.cost + self.drawing) / _SHARE)
         try:

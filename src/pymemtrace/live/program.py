@@ -93,11 +93,14 @@ class Program:
         if not self._shows:
             return
         sys.stdout.flush()
-        with open(self._log.fileno(), "rb", closefd=False) as log, open(1, "wb", closefd=False) as out:
+        with open(self._log.fileno(), "rb", closefd=False) as log, open(1, "wb", 0, closefd=False) as out:
             # The program writes at its own place of the same description: read at ours.
             while piece := os.pread(log.fileno(), 1 << 16, self._shown):
-                out.write(piece)
-                self._shown += len(piece)
+                try:
+                    self._shown += out.write(piece)
+                except OSError:  # the terminal has gone; the program's end is waited for all the same
+                    self._shows = False
+                    return
 
 
 def _open(log: str | None, force: bool) -> BinaryIO:
