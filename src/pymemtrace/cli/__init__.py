@@ -29,6 +29,7 @@ _REPORT_VERBS = (
     "attach",
     "detach",
     "snapshot",
+    "live",
     "doctor",
 )
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -51,6 +52,8 @@ examples:
   pymemtrace export --format F TRACE.pmt for other tools: speedscope, pprof, Arrow ...
   pymemtrace attach PID --duration 30    trace a running program that listens
   pymemtrace snapshot PID                what is resident in a traced program now
+  pymemtrace live PID                    watch a traced program as it runs
+  pymemtrace live -- program.py args...  run and watch it
   pymemtrace doctor                      what works on this machine, what would unlock more
   pymemtrace VERB --help                 the options of a verb
 """
@@ -60,11 +63,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status. argv: the words after the program's name."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] == "run":
-        status = _guarded(lambda: _run(words[1:]))
+        status = guarded(lambda: _run(words[1:]))
         if argv is None:
             _leave(status)
         return status
-    return _interruptible(lambda: _guarded(lambda: _report_verb(words)))
+    return _interruptible(lambda: guarded(lambda: _report_verb(words)))
 
 
 def _leave(status: int) -> None:
@@ -90,9 +93,17 @@ def _report_verb(words: list[str]) -> int:
     if not words:
         parser.print_help(sys.stderr)
         return 2
-    args = parser.parse_args(words)
+    own, behind = _split(words) if words[0] == "live" else (words, None)
+    args = parser.parse_args(own)
+    args.behind = behind
     verb: Callable[[object], int] = args.run
     return verb(args)
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """The words up to "--" and those behind it, which are not argparse's to read; None: there is none."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :] if at < len(words) else None
 
 
 def _parser(chosen: str) -> "ArgumentParser":
@@ -124,7 +135,7 @@ def _parser(chosen: str) -> "ArgumentParser":
     return parser
 
 
-def _guarded(action: "Callable[[], int]") -> int:
+def guarded(action: "Callable[[], int]") -> int:
     """Run an action; pymemtrace's own errors become one line on stderr."""
     try:
         return action()

@@ -17,7 +17,8 @@ from its beginning to the next line of the same call, with all that it calls.
   largest  the largest rise while it ran once: the highest RSS, less that at
            its beginning
 
-Hits, time, change and largest need `pymemtrace run --lines`. Without FILE the
+A bar on a terminal shows the largest of touched, change and largest, as part of
+the largest in the file. Hits, time, change and largest need `pymemtrace run --lines`. Without FILE the
 files are shown whose lines grew most, and of these the lines with numbers.
 The source is read from where it was when the program ran.
 """
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
         json_report.write(sys.stdout, lines.json_object(trace, chosen))
         return 0
-    from pymemtrace.report.console import show
+    from pymemtrace.report.console import bars, show
 
-    show(lines.report(trace, chosen, whole=bool(args.files), full_paths=args.full_paths))
+    show(lines.report(trace, chosen, whole=bool(args.files), full_paths=args.full_paths, bars=bars()))
     return 0

@@ -110,11 +110,11 @@ def run(args: argparse.Namespace) -> int:
         json_report.write(sys.stdout, found)
         return 0
     from pymemtrace.report import tables
-    from pymemtrace.report.console import show
+    from pymemtrace.report.console import bars, show
 
     if args.releases:
         show(tables.releases(trace, tables.TableOptions((), args.top, args.full_paths)))
         return 0
     kinds = (args.by,) if args.by else tables.DEFAULT_KINDS
-    show(tables.report(trace, tables.TableOptions(kinds, args.top, args.full_paths)))
+    show(tables.report(trace, tables.TableOptions(kinds, args.top, args.full_paths, bars())))
     return 0

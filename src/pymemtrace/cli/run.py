@@ -9,6 +9,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from pymemtrace.process.program import Program
@@ -161,7 +162,7 @@ def _take(options: _Options, name: str, value: str) -> None:
         setattr(options, name, value)
 
 
-def _parse(words: list[str]) -> _Options:
+def parse(words: list[str]) -> _Options:
     """Options up to the program; the rest is the program's. argparse cannot stop there, and costs 8 ms."""
     options = _Options()
     while words:
@@ -309,14 +310,17 @@ def _notice(text: str) -> None:
         pass  # a closed stderr must not cost the program its run
 
 
-def main(words: list[str]) -> int:
-    """Run a program; returns its exit status, or ends by the signal that ended it."""
+def main(words: list[str], started: "Callable[[str, int], None] | None" = None) -> int:
+    """Run a program; returns its exit status, or ends by the signal that ended it.
+
+    started: called with the trace's name and the program's pid when it runs.
+    """
     if not words or words[0] in ("-h", "--help"):
         print(HELP, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    options = _parse(list(words))
+    options = parse(list(words))
     _check_script(options)
-    status, signal_number = _run(options)
+    status, signal_number = _run(options, started)
     if signal_number is not None:
         from pymemtrace.process.program import die_of
 
@@ -325,7 +329,7 @@ def main(words: list[str]) -> int:
     return status
 
 
-def _run(options: _Options) -> tuple[int | None, int | None]:
+def _run(options: _Options, started: "Callable[[str, int], None] | None" = None) -> tuple[int | None, int | None]:
     from pymemtrace.process.program import Program
     from pymemtrace.process.recorder import EXIT, SIGNAL
 
@@ -348,6 +352,8 @@ def _run(options: _Options) -> tuple[int | None, int | None]:
         raise
     _start(options, program, path, recorder)
     _describe(recorder, options)
+    if started is not None:
+        started(path, program.pid)
     status, signal_number = program.wait()
     left = recorder.finish(EXIT, status) if status is not None else recorder.finish(SIGNAL, signal_number or 0)
     if left.problem is not None:

@@ -71,10 +71,10 @@ def _calls(trace: "TraceFile", args: argparse.Namespace) -> int:
         nodes = calltree.select(trace.call_tree, (args.min_share or 0.0) / 100, args.depth)
         json_report.write(sys.stdout, calltree.json_object(trace, nodes))
         return 0
-    from pymemtrace.report.console import show
+    from pymemtrace.report.console import bars, show
 
     share = 1.0 if args.min_share is None else args.min_share
-    show(calltree.report(trace, TreeOptions(share / 100, args.depth, args.full_paths)))
+    show(calltree.report(trace, TreeOptions(share / 100, args.depth, args.full_paths, bars())))
     return 0
 
 
@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
         nodes = tree.select(trace.tree, trace.whole, (args.min_share or 0.0) / 100, args.depth)
         json_report.write(sys.stdout, json_report.tree_object(trace, nodes))
         return 0
-    from pymemtrace.report.console import show
+    from pymemtrace.report.console import bars, show
 
     share = 1.0 if args.min_share is None else args.min_share
-    show(tree.report(trace, tree.TreeOptions(share / 100, args.depth, args.full_paths)))
+    show(tree.report(trace, tree.TreeOptions(share / 100, args.depth, args.full_paths, bars())))
     return 0

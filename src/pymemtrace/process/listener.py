@@ -19,7 +19,7 @@ class Listener:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._uid = _owner(pid)
+        self._uid = owner_of(pid)
         if os.geteuid() not in (0, self._uid):
             raise UsageError(f"process {pid} belongs to another user: only that user and root can attach to it")
         for folder in rendezvous.existing_folders(self._uid):
@@ -82,7 +82,8 @@ def _state(pid: int) -> str:
     return _status(pid)["State"][:1]
 
 
-def _owner(pid: int) -> int:
+def owner_of(pid: int) -> int:
+    """The user of a process. Raises UsageError if there is none."""
     try:
         return int(_status(pid)["Uid"].split()[1])
     except OSError:

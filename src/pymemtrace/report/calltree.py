@@ -8,6 +8,7 @@ from rich.text import Text
 
 from pymemtrace.report import eventlog, header
 from pymemtrace.report.calls import signed
+from pymemtrace.report.console import BAR_WIDTH, Bars
 from pymemtrace.report.model import CallNode
 from pymemtrace.report.text import Shortener, label, location
 from pymemtrace.report.tree import INDENTED_LEVELS, TreeOptions
@@ -16,7 +17,8 @@ from pymemtrace.report.units import count, duration, size
 if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
-_HEAD = f"{'calls':>12}  {'time':>10}  {'change':>11}  {'growth':>10}  {'touched':>10}  call tree"
+_HEAD = f"{'calls':>12}  {'time':>10}  {'change':>11}  {'growth':>10}  "
+_HEAD_REST = f"{'touched':>10}  call tree"
 
 
 def select(nodes: list[CallNode], min_share: float, depth: int) -> list[CallNode]:
@@ -42,7 +44,10 @@ def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     nodes = select(trace.call_tree, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
     parts: list[RenderableType] = [*eventlog.head(trace), *header.process_lines(trace), Text("")]
-    parts += [Text(_HEAD, style="bold"), *(_line(*shown, shorten) for shown in _walk(nodes))]
+    room = " " * (BAR_WIDTH + 2) if options.bars else ""
+    parts.append(Text(_HEAD + room + _HEAD_REST, style="bold"))
+    whole = trace.call_tree[0].growth
+    parts += [_line(*shown, shorten, options.bars, whole) for shown in _walk(nodes)]
     hidden = len(trace.call_tree) - len(nodes)
     if hidden:
         parts += [Text(""), Text(f"{hidden:,} of {len(trace.call_tree):,} nodes are not shown", style="dim")]
@@ -71,14 +76,15 @@ def _walk(nodes: list[CallNode]) -> Iterator[tuple[CallNode, int, int]]:
         stack += [(node, depth + times) for node in below]
 
 
-def _line(node: CallNode, depth: int, times: int, shorten: Shortener) -> Text:
+def _line(node: CallNode, depth: int, times: int, shorten: Shortener, bars: Bars | None, whole: int) -> Text:
     calls = f"{node.calls:,}" if node.parent is not None else ""
     numbers = f"{calls:>12}  {duration(node.time_ns):>10}  {signed(node.change):>11}  {size(node.growth):>10}  "
-    numbers += f"{size(node.touched):>10}  "
+    bar = bars.text(node.growth, whole).append("  ") if bars else ""
+    touched = f"{size(node.touched):>10}  "
     indent = "  " * min(depth, INDENTED_LEVELS) + (f"[{depth}] " if depth > INDENTED_LEVELS else "")
     place = f"  {location(label(shorten(node.file)), node.first_line)}" if node.file else ""
     again = f" x {times:,}" if times > 1 else ""
-    return Text.assemble(numbers, indent, (label(node.function), "bold"), again, (place, "cyan"))
+    return Text.assemble(numbers, bar, touched, indent, (label(node.function), "bold"), again, (place, "cyan"))
 
 
 def json_object(trace: "TraceFile", nodes: list[CallNode]) -> dict[str, Any]:

@@ -11,12 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 PIPE_WIDTH = 120
+BAR_WIDTH = 8  # characters
+_BARS_FROM = 100  # columns: narrower terminals need them for names
+_BAR_STYLE = "cyan"
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
-def make_console(out: TextIO) -> Console:
-    """A console that takes no markup, emoji codes or highlighting: text from a trace is printed as it is."""
+def make_console(out: TextIO, least_width: int = 0) -> Console:
+    """A console that takes no markup, emoji codes or highlighting: text from a trace is printed as it is.
+
+    least_width: on a narrower terminal lines are longer than it is, and numbers are not cut.
+    """
     terminal = out.isatty()
-    return Console(
+    console = Console(
         file=out,
         width=None if terminal else _pipe_width(),
         # FORCE_COLOR and the like must not put escape sequences into a pipe: machines read it.
@@ -27,6 +34,9 @@ def make_console(out: TextIO) -> Console:
         emoji=False,
         highlight=False,
     )
+    if console.width < least_width:
+        console.width = least_width
+    return console
 
 
 def _pipe_width() -> int:
@@ -34,10 +44,10 @@ def _pipe_width() -> int:
     return max(int(columns), 40) if columns.isascii() and columns.isdigit() else PIPE_WIDTH
 
 
-def show(parts: Iterable[RenderableType], out: TextIO | None = None) -> None:
+def show(parts: Iterable[RenderableType], out: TextIO | None = None, least_width: int = 0) -> None:
     """Print renderables in order, without rich's padding at the ends of lines."""
     target = sys.stdout if out is None else out
-    console = make_console(target)
+    console = make_console(target, least_width)
     for part in parts:
         if isinstance(part, Text) and not console.is_terminal:
             # Rich takes 0.2 ms a line, too long for trees of 100,000 lines that need neither colour nor folding.
@@ -58,6 +68,33 @@ def rows_table(headings: list[str], numbers: int) -> Table:
         else:
             table.add_column(heading, overflow="fold")
     return table
+
+
+class Bars:
+    """Draws parts of a whole as bars of BAR_WIDTH characters, to an eighth of one where the terminal can show that."""
+
+    def __init__(self, ascii_only: bool) -> None:
+        self._ascii_only = ascii_only
+
+    def draw(self, part: int, whole: int) -> str:
+        """BAR_WIDTH characters. What is there at all can be seen, if only as an eighth."""
+        share = min(max(part / whole, 0.0), 1.0) if whole > 0 else 0.0
+        eighths = max(round(share * BAR_WIDTH * 8), 1 if share else 0)
+        if self._ascii_only:
+            return f"{'#' * ((eighths + 4) // 8):<{BAR_WIDTH}}"
+        full, rest = divmod(eighths, 8)
+        return f"{'█' * full + _EIGHTHS[rest]:<{BAR_WIDTH}}"
+
+    def text(self, part: int, whole: int) -> Text:
+        """The same, coloured."""
+        return Text(self.draw(part, whole), style=_BAR_STYLE)
+
+
+def bars(out: TextIO | None = None) -> Bars | None:
+    """What draws bars beside numbers: on a terminal that is wide enough for them, else None."""
+    target = sys.stdout if out is None else out
+    console = make_console(target)
+    return Bars(console.options.ascii_only) if target.isatty() and console.width >= _BARS_FROM else None
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> list[Text]:

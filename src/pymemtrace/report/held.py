@@ -86,9 +86,12 @@ def unread(result: "Result", time_ns: int) -> bool:
     return result["left_out"] is not None and time_ns > result["left_out"][0]
 
 
-def not_known(result: "Result", number: int) -> str | None:
-    """What cannot be known of a process's pages, in one line; None: nothing that should be."""
-    process, at = result["processes"][number], result["at_ns"]
+def not_known(result: "Result", number: int, at_ns: int | None = None) -> str | None:
+    """What cannot be known of a process's pages, in one line; None: nothing that should be.
+
+    at_ns: when; by default at the moment that the result is about.
+    """
+    process, at = result["processes"][number], result["at_ns"] if at_ns is None else at_ns
     meta, gone = process["meta"], process["end"][2] if process["end"] else None
     if at is not None and (at < process["start_ns"] and number or gone is not None and at > gone):
         return f"process {process['pid']} was not there then"

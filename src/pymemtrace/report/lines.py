@@ -11,6 +11,7 @@ from rich.text import Text
 from pymemtrace.errors import UsageError
 from pymemtrace.report import eventlog, eventrows, header
 from pymemtrace.report.calls import signed
+from pymemtrace.report.console import BAR_WIDTH, Bars
 from pymemtrace.report.model import SourceLine
 from pymemtrace.report.text import clean, label
 from pymemtrace.report.units import count, duration, size
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _AROUND = 2
 _LINE_LIMIT = 160
 _SOURCE_LIMIT = 16 << 20
-_HEAD = f"{'hits':>12}  {'time':>10}  {'touched':>10}  {'change':>11}  {'largest':>10}  {'line':>6}"
+_HEAD = f"{'hits':>12}  {'time':>10}  {'touched':>10}  {'change':>11}  {'largest':>10}  "
+_LINE_HEAD = f"{'line':>6}"
 
 
 def choose(trace: "TraceFile", wanted: list[str], top: int) -> dict[str, list[SourceLine]]:
@@ -41,11 +43,15 @@ def choose(trace: "TraceFile", wanted: list[str], top: int) -> dict[str, list[So
 
 def _weight(rows: list[SourceLine]) -> int:
     """The largest of a file's lines: they contain each other, so a sum would say nothing."""
-    return max(max(abs(row.change), row.largest, row.touched_self) for row in rows)
+    return max(_moved(row) for row in rows)
+
+
+def _moved(row: SourceLine) -> int:
+    return max(abs(row.change), row.largest, row.touched_self)
 
 
 def report(
-    trace: "TraceFile", chosen: dict[str, list[SourceLine]], *, whole: bool, full_paths: bool
+    trace: "TraceFile", chosen: dict[str, list[SourceLine]], *, whole: bool, full_paths: bool, bars: Bars | None
 ) -> list[RenderableType]:
     """Everything that `pymemtrace lines` prints, in order."""
     parts: list[RenderableType] = [*(eventlog.head(trace) if trace.has_events else header.head(trace))]
@@ -53,6 +59,7 @@ def report(
     if not any(line.hits for line in trace.lines()):
         parts.append(Text("Lines were not recorded (`pymemtrace run --lines`): only what was touched is known."))
     shorten = header.shortener(trace, full_paths)
+    room = " " * (BAR_WIDTH + 2) if bars else ""
     with_numbers = {line.file for line in trace.lines() if _has_numbers(line)}
     for file, rows in chosen.items():
         if file not in with_numbers and not whole:
@@ -61,7 +68,7 @@ def report(
         parts += [Text(""), Text(label(shorten(file)), style="bold underline")]
         if source is None:
             parts.append(Text("The source is not there to be read: only line numbers are shown.", style="yellow"))
-        parts += [Text(_HEAD, style="bold"), *_annotated(rows, source, whole)]
+        parts += [Text(_HEAD + room + _LINE_HEAD, style="bold"), *_annotated(rows, source, whole, bars)]
     rest = len(with_numbers - set(chosen))
     if rest and not whole:
         parts += [Text(""), Text(f"{count(rest, 'more file')} (-n 0 shows all)", style="dim")]
@@ -80,15 +87,18 @@ def _read(file: str, trace: "TraceFile") -> list[str] | None:
         return None
 
 
-def _annotated(rows: list[SourceLine], source: list[str] | None, whole: bool) -> Iterator[Text]:
+def _annotated(rows: list[SourceLine], source: list[str] | None, whole: bool, bars: Bars | None) -> Iterator[Text]:
     by_line = {row.line: row for row in rows if _has_numbers(row)}
+    most = _weight(rows)
     last = 0
     for number in _shown(by_line, None if source is None else len(source), whole):
         if source is not None and last and number != last + 1:
             yield Text("...", style="dim")
         last = number
         text = source[number - 1] if source is not None and number <= len(source) else ""
-        yield Text(f"{_numbers(by_line.get(number))}  {number:>6}  {clean(text.expandtabs())[:_LINE_LIMIT]}")
+        row = by_line.get(number)
+        bar = bars.text(_moved(row) if row else 0, most).append("  ") if bars else ""
+        yield Text.assemble(f"{_numbers(row)}  ", bar, f"{number:>6}  {clean(text.expandtabs())[:_LINE_LIMIT]}")
 
 
 def _shown(by_line: Iterable[int], length: int | None, whole: bool) -> list[int]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from pymemtrace.report import facts, header, load
-from pymemtrace.report.console import rows_table
+from pymemtrace.report.console import Bars, rows_table
 from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import count, duration, share, size
 
@@ -26,11 +27,13 @@ _GAPS_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """kinds: which tables, of KINDS; top: rows of each, 0 for all; full_paths: do not shorten file names."""
+    """kinds: which tables, of KINDS; top: rows of each, 0 for all; full_paths: do not shorten file names; bars: what
+    draws shares as bars too."""
 
     kinds: tuple[str, ...] = DEFAULT_KINDS
     top: int = 15
     full_paths: bool = False
+    bars: Bars | None = None
 
 
 class _Sums(Protocol):
@@ -97,7 +100,7 @@ def _release_gaps(trace: "TraceFile") -> list[Text]:
 def _by_line(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_line
     cells = [(*_numbers(r, trace), label(r.function), _place(r.file, r.line, shorten)) for r in _top(rows, options)]
-    return _table("line", ["function", "file:line"], cells, rows, trace)
+    return _table("line", ["function", "file:line"], cells, rows, trace, options)
 
 
 def _by_function(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
@@ -105,27 +108,27 @@ def _by_function(trace: "TraceFile", options: TableOptions, shorten: Shortener) 
     cells = [
         (*_numbers(r, trace), label(r.function), _place(r.file, r.first_line, shorten)) for r in _top(rows, options)
     ]
-    return _table("function", ["function", "file:first line"], cells, rows, trace)
+    return _table("function", ["function", "file:first line"], cells, rows, trace, options)
 
 
 def _by_module(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_module
     cells = [(*_numbers(r, trace), label(r.module), _place(r.file, None, shorten)) for r in _top(rows, options)]
-    return _table("module", ["module", "file"], cells, rows, trace)
+    return _table("module", ["module", "file"], cells, rows, trace, options)
 
 
 def _by_file(trace: "TraceFile", options: TableOptions, shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_file
     cells = [(*_numbers(r, trace), _place(r.file, None, shorten)) for r in _top(rows, options)]
-    return _table("file", ["file"], cells, rows, trace)
+    return _table("file", ["file"], cells, rows, trace, options)
 
 
 def _by_thread(trace: "TraceFile", options: TableOptions, _shorten: Shortener) -> list[RenderableType]:
     rows = trace.by_thread
-    table = rows_table([trace.quantity, "share", "faults", "pid", "tid", "name"], 5)
+    table = _share_table(trace.quantity, ["faults", "pid", "tid"], ["name"], options)
     for r in _top(rows, options):
-        part = share(r.bytes, trace.whole)
-        table.add_row(size(r.bytes), part, f"{r.faults:,}", str(r.pid), str(r.tid), Text(label(r.name)))
+        part, bar = share(r.bytes, trace.whole), _bar(r.bytes, trace.whole, options)
+        table.add_row(size(r.bytes), part, *bar, f"{r.faults:,}", str(r.pid), str(r.tid), Text(label(r.name)))
     shown = len(table.rows)
     return [*_title(trace, "thread", shown, len(rows)), table, *_rest([r.bytes for r in rows[shown:]], trace)]
 
@@ -174,14 +177,34 @@ def _place(file: str, line: int | None, shorten: Shortener) -> str:
 
 
 def _table(
-    kind: str, names: list[str], cells: Sequence[tuple[str, ...]], rows: Sequence[_Sums], trace: "TraceFile"
+    kind: str,
+    names: list[str],
+    cells: Sequence[tuple[str, ...]],
+    rows: Sequence[_Sums],
+    trace: "TraceFile",
+    options: TableOptions,
 ) -> list[RenderableType]:
-    table = rows_table(["self", "share", "total", "faults", *names], 4)
-    for row in cells:
+    table = _share_table("self", ["total", "faults"], names, options)
+    for row, sums in zip(cells, rows, strict=False):
         # Text, not str: rich must not read "[bold]" in a name as markup.
-        table.add_row(*(Text(cell) for cell in row))
+        first, part, *others = (Text(cell) for cell in row)
+        table.add_row(first, part, *_bar(sums.self_bytes, trace.whole, options), *others)
     rest = _rest([r.self_bytes for r in rows[len(cells) :]], trace)
     return [*_title(trace, kind, len(cells), len(rows)), table, *rest]
+
+
+def _share_table(first: str, numbers: list[str], names: list[str], options: TableOptions) -> Table:
+    """An empty table with a column for shares, and one for their bars."""
+    bars = [""] if options.bars else []
+    table = rows_table([first, "share", *bars, *numbers, *names], 2 + len(bars) + len(numbers))
+    if bars:
+        table.columns[2].justify = "left"
+    return table
+
+
+def _bar(part: int, whole: int, options: TableOptions) -> list[Text]:
+    """The cell behind a share."""
+    return [options.bars.text(part, whole)] if options.bars else []
 
 
 def _title(trace: "TraceFile", kind: str, shown: int, rows: int) -> list[RenderableType]:

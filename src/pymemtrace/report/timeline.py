@@ -4,16 +4,15 @@ import csv
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from pymemtrace.report import held as held_at
-from pymemtrace.report import load, modules
+from pymemtrace.report import facts, header, held, load, modules
 from pymemtrace.report.console import rows_table
 from pymemtrace.report.facts import UNKNOWN
-from pymemtrace.report.text import label, location
+from pymemtrace.report.text import clean, label, location
 from pymemtrace.report.units import size
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pymemtrace.tracefile import TraceFile
 
 PARTS = ("before_start", "file", "shared", "kernel", "tracer", "exact", "fill", "by_time")
-NATIVE = "<native code>"
 REST = "all others"
 Frame = tuple[str, int, str, int]  # file, line, name, first line
 KINDS = ("line", "function", "module", "file")
@@ -40,31 +38,53 @@ class Point:
     owners: list[int]  # in the order of Timeline.owners
 
 
+class Owner(NamedTuple):
+    """What holds memory: a line, a function, a module (file "") or a file (name "")."""
+
+    name: str
+    file: str = ""
+    line: int | None = None
+
+    @property
+    def text(self) -> str:
+        """As JSON and CSV call it."""
+        place = location(self.file, self.line) if self.file else ""
+        return f"{self.name} {place}".strip(" ") if self.name and place else self.name or place
+
+
+_NATIVE = Owner(facts.NATIVE_UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Timeline:
     owners: list[str]  # those that held most at once, then REST
     points: list[Point]
+    who: list[Owner]  # the same without REST
 
 
 def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
     """The timeline of the trace's processes, or of the one that it is about."""
     times = moments(trace, points)
-    found = load.history(trace.path, trace.pid, times)
+    return of_history(trace, by, top, times, load.history(trace.path, trace.pid, times))
+
+
+def of_history(trace: "TraceFile", by: str, top: int, times: list[int], found: "History") -> Timeline:
+    """The same of what is known of these times (ns) already."""
     rows = []
-    for time_ns, held, cgroup, owners in zip(
+    for time_ns, books, cgroup, owners in zip(
         times, found["held"], found["cgroup"], _owners(trace, found, by), strict=True
     ):
-        mine = [h for h, p in zip(held, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
-        known = [] if held_at.unread(trace.result, time_ns) else [h[0] for h in mine if h[0] is not None]
+        mine = [h for h, p in zip(books, trace.processes, strict=True) if trace.pid is None or p.pid == trace.pid]
+        known = [] if held.unread(trace.result, time_ns) else [h[0] for h in mine if h[0] is not None]
         sums = [sum(values) for values in zip(*(h[1:] for h in mine), strict=True)]
         parts = dict(zip(PARTS, sums or [0] * len(PARTS), strict=True))
         rows.append((time_ns, sum(known) if known else None, parts, *cgroup, owners))
-    highest: dict[str, int] = {}
+    highest: dict[Owner, int] = {}
     for *_rest, owners in rows:
         for owner, held_bytes in owners.items():
             highest[owner] = max(highest.get(owner, 0), held_bytes)
-    shown = sorted((o for o in highest if highest[o] > 0), key=lambda o: (-highest[o], o))[: top or None]
-    return Timeline([*shown, REST], [_point(row, shown) for row in rows])
+    shown = sorted((o for o in highest if highest[o] > 0), key=lambda o: (-highest[o], o.text))[: top or None]
+    return Timeline([*(o.text for o in shown), REST], [_point(row, shown) for row in rows], shown)
 
 
 def moments(trace: "TraceFile", points: int) -> list[int]:
@@ -77,13 +97,11 @@ def moments(trace: "TraceFile", points: int) -> list[int]:
     return times
 
 
-def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[str, int]]:
+def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[Owner, int]]:
     """What each owner holds at each moment."""
-    name = _names(trace, by)
-    frames = [name(frame) for frame in found["frames"]]
-    names = [NATIVE if o is None or not o[0] else frames[found["tree"][o[0]][1]] for o in found["owners"]]
+    names = owner_names(trace, found, by)
     steps = zip(*(array("q", found[column]) for column in ("moment", "owner", "resident")), strict=True)
-    holds: dict[str, int] = {}
+    holds: dict[Owner, int] = {}
     step = next(steps, None)
     for moment in range(len(found["held"])):
         while step and step[0] == moment:
@@ -92,7 +110,14 @@ def _owners(trace: "TraceFile", found: "History", by: str) -> Iterator[dict[str,
         yield dict(holds)
 
 
-def _point(row: tuple[Any, ...], shown: list[str]) -> Point:
+def owner_names(trace: "TraceFile", found: "History", by: str) -> list[Owner]:
+    """Who each of a history's owners is."""
+    name = _names(trace, by)
+    frames = [name(frame) for frame in found["frames"]]
+    return [_NATIVE if o is None or not o[0] else frames[found["tree"][o[0]][1]] for o in found["owners"]]
+
+
+def _point(row: tuple[Any, ...], shown: list[Owner]) -> Point:
     time_ns, rss, parts, usage, limit, owners = row
     values = [owners.get(owner, 0) for owner in shown]
     return Point(
@@ -110,15 +135,15 @@ def _owned(parts: dict[str, int]) -> int:
     return parts["exact"] + parts["fill"] + parts["by_time"]
 
 
-def _names(trace: "TraceFile", by: str) -> Callable[[Frame], str]:
+def _names(trace: "TraceFile", by: str) -> Callable[[Frame], Owner]:
     names = modules.names_of(trace.result)
     if by == "module":
-        return lambda row: names(row[0])
+        return lambda row: Owner(names(row[0]))
     if by == "file":
-        return lambda row: row[0] or UNKNOWN
+        return lambda row: Owner("", row[0] or UNKNOWN)
     if by == "line":
-        return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[1] or None)}"
-    return lambda row: f"{row[2] or UNKNOWN} {location(row[0] or UNKNOWN, row[3] or None)}"
+        return lambda row: Owner(row[2] or UNKNOWN, row[0] or UNKNOWN, row[1] or None)
+    return lambda row: Owner(row[2] or UNKNOWN, row[0] or UNKNOWN, row[3] or None)
 
 
 def json_object(timeline: Timeline) -> dict[str, Any]:
@@ -151,17 +176,34 @@ def write_csv(out: TextIO, timeline: Timeline) -> None:
         writer.writerow([p.time_s, p.rss, *parts, p.unexplained, p.cgroup_usage, p.cgroup_limit, *p.owners])
 
 
-def report(timeline: Timeline) -> list[RenderableType]:
-    """The table on the terminal: RSS by what holds it, and the owners numbered below."""
+def report(trace: "TraceFile", timeline: Timeline, full_paths: bool) -> list[RenderableType]:
+    """The table of points: RSS by what holds it, and the owners numbered below. The trace is about the peak."""
     numbers = [f"[{n}]" for n in range(1, len(timeline.owners))]
     table = rows_table(
         ["time", "RSS", "before", "owned", "file", "other", *numbers, "others", "cgroup"], 7 + len(numbers) + 1
     )
     for p in timeline.points:
-        other = p.parts["shared"] + p.parts["kernel"] + p.parts["tracer"] + p.unexplained
         cells = [f"{p.time_s:.3f} s", "-" if p.rss is None else size(p.rss), size(p.parts["before_start"])]
-        cells += [size(_owned(p.parts)), size(p.parts["file"]), size(other), *(size(o) for o in p.owners)]
+        cells += [size(_owned(p.parts)), size(p.parts["file"]), size(other(p)), *(size(o) for o in p.owners)]
         table.add_row(*cells, "-" if p.cgroup_usage is None else size(p.cgroup_usage))
-    names = [Text(f"{number} {label(owner)}") for number, owner in zip(numbers, timeline.owners, strict=False)]
+    shorten = header.shortener(trace, full_paths)
+    shown = (owner._replace(file=shorten(owner.file)).text for owner in timeline.who)
+    names = [Text(f"{number} {label(owner)}") for number, owner in zip(numbers, shown, strict=True)]
     note = Text("RSS = before + owned + file + other (shared, kernel, tracer, unexplained); owned = [1] + ... + others")
-    return [table, Text(""), *names, Text(""), note]
+    return [table, Text(""), *names, Text(""), note, *closing(trace)]
+
+
+def other(point: Point) -> int:
+    """Bytes that neither lines nor files hold, nor what was there before the start."""
+    return point.parts["shared"] + point.parts["kernel"] + point.parts["tracer"] + point.unexplained
+
+
+def closing(trace: "TraceFile") -> list[Text]:
+    """The books of the peak, and what cannot be known of it and of the end. The trace is about the peak."""
+    if not trace.result["processes"]:
+        return []
+    texts = [Text(""), *header.closing(trace)]
+    at_end = held.not_known(trace.result, trace.result["at_process"], trace.result["end_ns"])
+    if at_end and at_end != trace.not_known:
+        texts.append(Text(clean(f"at the end: {at_end}"), style="yellow"))
+    return texts

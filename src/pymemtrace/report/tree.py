@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pymemtrace.report import facts, header
+from pymemtrace.report.console import BAR_WIDTH, Bars
 from pymemtrace.report.model import TreeNode
 from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import share, size
@@ -26,6 +27,7 @@ class TreeOptions:
     min_share: float = 0.01
     depth: int = 0
     full_paths: bool = False
+    bars: Bars | None = None  # what draws shares as bars too
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     whole = trace.whole
     nodes = select(trace.tree, whole, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
-    parts.append(Text(f"{'total':>12}  {'share':>7}  {'self':>12}  call tree", style="bold"))
-    parts += [_line(shown, whole, shorten) for shown in _walk(nodes)]
+    room = " " * (BAR_WIDTH + 2) if options.bars else ""
+    parts.append(Text(f"{'total':>12}  {'share':>7}  {room}{'self':>12}  call tree", style="bold"))
+    parts += [_line(shown, whole, shorten, options.bars) for shown in _walk(nodes)]
     parts.append(Text(""))
     hidden = len(trace.tree) - len(nodes)
     if hidden:
@@ -103,13 +106,15 @@ def _same(one: TreeNode, other: TreeNode) -> bool:
     return one[2:5] == other[2:5] and one.file is not None
 
 
-def _line(shown: _Shown, whole: int, shorten: Shortener) -> Text:
+def _line(shown: _Shown, whole: int, shorten: Shortener, bars: Bars | None) -> Text:
     node = shown.first
-    numbers = f"{size(node.total_bytes):>12}  {share(node.total_bytes, whole):>7}  {size(shown.self_bytes):>12}  "
+    total = f"{size(node.total_bytes):>12}  {share(node.total_bytes, whole):>7}  "
+    bar = bars.text(node.total_bytes, whole).append("  ") if bars else ""
+    own = f"{size(shown.self_bytes):>12}  "
     indent = "  " * min(shown.depth, INDENTED_LEVELS)
     if shown.depth > INDENTED_LEVELS:
         indent += f"[{shown.depth}] "
     times = f" x {shown.times:,}" if shown.times > 1 else ""
     known = node.file is not None and node.file != facts.UNKNOWN
     place = f"  {location(label(shorten(node.file or '')), node.line)}" if known else ""
-    return Text.assemble(numbers, indent, (label(node.function), "bold"), times, (place, "cyan"))
+    return Text.assemble(total, bar, own, indent, (label(node.function), "bold"), times, (place, "cyan"))
