@@ -214,7 +214,7 @@ test("numbers and names for people", () => {
 });
 
 test("sizes are rounded and written as the reports of the command line do it", () => {
-  const kib = [0, 4, 1012, 1024, 243_968, 243_981, 1_048_524];
+  const kib = [0, 4, 1012, 1024, 243_968, 243_981, 1_048_525];
   const shown = ["0 B", "4.0 KiB", "1,012.0 KiB", "1.0 MiB", "238.2 MiB", "238.3 MiB", "1.0 GiB"];
   assert.deepEqual(
     kib.map((each) => size(each * 1024)),
