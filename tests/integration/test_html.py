@@ -160,7 +160,7 @@ def test_the_books_are_those_of_the_report(family: Path) -> None:
         peak = process["peak"]
         assert process["times"][peak] == pytest.approx(said["time_s"], abs=1e-6)
         assert process["rss"][peak] == said["rss"] == max(process["rss"])
-        assert held(process, peak) == said["owned"]
+        assert held(process, peak) == said["owned"] and process["note"] == said["note"]
         assert {part: process["parts"][part][peak] for part in PARTS} == {part: said[part] for part in PARTS}
 
 
@@ -220,6 +220,19 @@ def test_calls_and_lines_of_the_event_log(with_lines: Path) -> None:
         assert sum(calls["count"][node] for node in nodes) == row["calls"] == count
     [row] = [row for row in first["lines"]["lines.py"] if row[0] == FILL]
     assert row[1] == (8 + 2 * 24 << 20) // os.sysconf("SC_PAGE_SIZE")
+
+
+def test_each_process_has_its_own_calls(with_lines: Path) -> None:
+    found = data(page(with_lines))
+    logged = {}
+    for process in found["processes"]:
+        nodes = process["calls"]["frame"] if process["calls"] else []
+        logged[process["pid"]] = sum(
+            count
+            for frame, count in zip(nodes, (process["calls"] or {"count": []})["count"], strict=True)
+            if frame >= 0 and found["frames"][frame][2] == "fill"
+        )
+    assert sorted(logged.values(), reverse=True)[:3] == [3, 1, 1], "the fork and the child call it once each"
 
 
 def test_a_trace_without_events_has_no_calls(family: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _PROCESSES = 100  # of more, those with the highest peaks
+_EVENTS_READ = 250_000_000  # for each process whose calls are shown all events of the trace are read: seconds
 
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
 
@@ -31,10 +32,11 @@ def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[
     chosen = sorted(
         range(len(result["processes"])), key=lambda each: (each != 0, -result["processes"][each]["rss_peak"], each)
     )[:_PROCESSES]
+    logged = _logged(trace, chosen)
     processes = []
     for done, number in enumerate(chosen):
         progress(0.5 + 0.4 * done / len(chosen), f"process {result['processes'][number]['pid']}")
-        processes.append(process_object(trace, number, times, steps, frames))
+        processes.append(process_object(trace, number, times, steps, frames, number in logged))
     progress(0.9, "source lines")
     band = trace.at.error_band if trace.at else 0
     return {
@@ -50,6 +52,16 @@ def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[
         "processes": processes,
         "sources": _sources(trace, frames, processes) if with_source else {},
     }
+
+
+def _logged(trace: "TraceFile", chosen: list[int]) -> set[int]:
+    """The processes whose calls and lines are shown: the first and those with most events, as many as take seconds."""
+    if not trace.has_events:
+        return set()
+    # A trace that was cut off does not know how many.
+    events = {number: trace.processes[number].counters.get("events", 1) for number in chosen}
+    ranks = sorted((number for number in chosen if events[number]), key=lambda each: (each != 0, -events[each], each))
+    return set(ranks[: max(1, _EVENTS_READ // max(sum(events.values()), 1))])
 
 
 def _sources(trace: "TraceFile", frames: Frames, processes: list[dict[str, Any]]) -> dict[str, dict[str, object]]:

@@ -32,8 +32,10 @@ class Steps:
             self.of.setdefault(process_of[step[0]], []).append(step)
 
 
-def process_object(trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames") -> dict[str, Any]:
-    """What web/src/data.ts calls a RawProcess."""
+def process_object(
+    trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames", logged: bool
+) -> dict[str, Any]:
+    """What web/src/data.ts calls a RawProcess. logged: with what the event log says of calls and lines."""
     result, row = trace.result, trace.processes[number]
     process = result["processes"][number]
     first = min(bisect_left(times, process["start_ns"]) if number else 0, len(times) - 1)
@@ -44,11 +46,14 @@ def process_object(trace: "TraceFile", number: int, times: list[int], steps: Ste
     rss = [each[0] for each in books]
     owners, notes = _resident(steps, number, first, len(mine), frames)
     calls = lines = None
-    if trace.has_events and row.traced:
+    if logged:
         calls, left_out = _calls(trace, row.pid, frames)
         lines = _lines(trace, row.pid, frames)
         notes += left_out
-    first_note = held.not_known(result, number) if row.traced else "not traced: only its memory was sampled"
+    elif row.counters.get("events"):
+        notes.append(f"`pymemtrace calls --pid {row.pid}` has its {row.counters['events']:,} events, this page has not")
+    peak = max(range(len(mine)), key=lambda moment: (rss[moment] or 0, -moment))
+    unknown = held.not_known(result, number, mine[peak]) if row.traced else "not traced: only its memory was sampled"
     command = clip(" ".join(row.command), _TEXT_LIMIT)
     return {
         "pid": row.pid,
@@ -57,13 +62,13 @@ def process_object(trace: "TraceFile", number: int, times: list[int], steps: Ste
         "traced": row.traced,
         "engine": clip(facts.engine_text(*_engine(row)), _TEXT_LIMIT),
         "end": facts.end_text(row.end.kind, row.end.value),
-        "note": "; ".join([*([first_note] if first_note else []), *notes]) or None,
+        "note": "; ".join([*([unknown] if unknown else []), *notes]) or None,
         "times": [time / 1e9 for time in mine],
         "rss": rss,
         "parts": {**_parts(books), "unexplained": [_unexplained(each) for each in books]},
         "limit": [_bytes(limit) for _usage, limit in cgroup],
         "usage": [_bytes(usage) for usage, _limit in cgroup],
-        "peak": max(range(len(mine)), key=lambda moment: (rss[moment] or 0, -moment)),
+        "peak": peak,
         **owners,
         "marks": [],
         "snapshots": _snapshots(trace, number),

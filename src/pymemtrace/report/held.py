@@ -79,9 +79,12 @@ def books(result: "Result", number: int, at: "Asked") -> At | None:
     )
 
 
-def not_known(result: "Result", number: int) -> str | None:
-    """What cannot be known of a process's pages, in one line; None: nothing that should be."""
-    process, at = result["processes"][number], result["at_ns"]
+def not_known(result: "Result", number: int, at: int | None = None) -> str | None:
+    """What cannot be known of a process's pages, in one line; None: nothing that should be.
+
+    at: ns; by default the moment that the result is about.
+    """
+    process, at = result["processes"][number], result["at_ns"] if at is None else at
     meta, gone = process["meta"], process["end"][2] if process["end"] else None
     if at is not None and (at < process["start_ns"] and number or gone is not None and at > gone):
         return f"process {process['pid']} was not there then"
