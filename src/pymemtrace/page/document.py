@@ -1,7 +1,8 @@
 """The data of a page (web/src/data.ts describes them)."""
 
+from bisect import bisect_left
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymemtrace.page.frames import Frames
 from pymemtrace.page.moments import all_moments
@@ -9,9 +10,7 @@ from pymemtrace.page.process import Steps, process_object
 from pymemtrace.page.sources import sources
 from pymemtrace.report import header, load
 from pymemtrace.report.units import size
-
-if TYPE_CHECKING:
-    from pymemtrace.tracefile import TraceFile
+from pymemtrace.tracefile import TraceFile
 
 SCHEMA = 1
 _PROCESSES = 100  # of more, those with the highest peaks
@@ -20,15 +19,31 @@ _EVENTS_READ = 250_000_000  # for each process whose calls are shown all events 
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
 
 
-def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[str, Any]:
-    """Everything that the page shows. trace: at its peak."""
+class _AtPeak(TraceFile):
+    """A trace whose facts are those of the peak of RSS, and without rows.
+
+    The books come from the history, which the page needs anyway: asking the analysis for them takes as long again.
+    """
+
+    def close(self, times: list[int], steps: Steps) -> None:
+        """Before any fact is asked for. times: ns, the peak among them."""
+        moment = min(bisect_left(times, self._result["peak_ns"]), len(times) - 1)
+        self._moment = ("peak",)
+        self._result = {**self._result, "at_ns": times[moment], "held": steps.history["held"][moment]}
+
+
+def document(path: str, with_source: bool, progress: Progress) -> dict[str, Any]:
+    """Everything that the page shows. Raises as TraceFile."""
     from pymemtrace import __version__
 
+    progress(0.0, "reading")
+    trace = _AtPeak(path)
     result = trace.result
     frames = Frames(result)
     times = all_moments(result)
-    progress(0.2, "who held the memory over time")
-    steps = Steps(load.history(trace.path, None, times))
+    progress(0.1, "who held the memory over time")
+    steps = Steps(load.history(path, None, times))
+    trace.close(times, steps)
     chosen = sorted(
         range(len(result["processes"])), key=lambda each: (each != 0, -result["processes"][each]["rss_peak"], each)
     )[:_PROCESSES]
@@ -54,7 +69,7 @@ def document(trace: "TraceFile", with_source: bool, progress: Progress) -> dict[
     }
 
 
-def _logged(trace: "TraceFile", chosen: list[int]) -> set[int]:
+def _logged(trace: TraceFile, chosen: list[int]) -> set[int]:
     """The processes whose calls and lines are shown: the first and those with most events, as many as take seconds."""
     if not trace.has_events:
         return set()
@@ -64,7 +79,7 @@ def _logged(trace: "TraceFile", chosen: list[int]) -> set[int]:
     return set(ranks[: max(1, _EVENTS_READ // max(sum(events.values()), 1))])
 
 
-def _sources(trace: "TraceFile", frames: Frames, processes: list[dict[str, Any]]) -> dict[str, dict[str, object]]:
+def _sources(trace: TraceFile, frames: Frames, processes: list[dict[str, Any]]) -> dict[str, dict[str, object]]:
     """Of the files that touched most."""
     weights: dict[str, int] = {}
     lines: dict[str, set[int]] = {}
