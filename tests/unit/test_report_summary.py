@@ -95,6 +95,15 @@ def test_summary_of_the_timer_engine(monkeypatch: pytest.MonkeyPatch, trace: str
     assert "lost: 3 ticks came faster" in out.getvalue()
 
 
+def test_a_program_that_was_killed_did_not_say_what_tracing_cost(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
+    answer = result()
+    answer["processes"] = [process(counters={"tracer_pages": 16, "fault_cost_ns": 0})]
+    install(monkeypatch, answer)
+    out = io.StringIO()
+    print_summary(trace, out)
+    assert "of its own pages" in out.getvalue() and "about 0 s" not in out.getvalue()
+
+
 def test_summary_of_a_run_too_short_for_the_timer_engine(monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
     install(monkeypatch, empty(processes=[process(meta={"engine": "timer", "engine_reason": "asked for"}, period=0)]))
     out = io.StringIO()

@@ -76,7 +76,7 @@ class Page {
 
   private header(): HTMLElement {
     const { trace } = this;
-    const facts = [...trace.header, ["Report", trace.generator]].map(([name, text]) =>
+    const facts = [...trace.header, ["written by", trace.generator]].map(([name, text]) =>
       el(
         "div",
         { class: text.length > 32 ? "long" : "" },
@@ -321,7 +321,7 @@ function hint(): HTMLElement {
     class: "hint",
     text:
       "Click: moment. Drag: span. Shift + drag, ctrl + wheel: zoom. Alt + drag: pan. Keys: \u2190 \u2192 moment, shift + \u2190 \u2192 span, + \u2212 0 zoom, P peak. " +
-      "\u25b2 snapshot, dotted line mark. Where an unexplained part is negative the areas reach above the line of RSS.",
+      "\u25b2 snapshot, dotted upright a mark, dotted curve what the cgroup (container) uses. Where an unexplained part is negative the areas reach above the line of RSS.",
   });
 }
 

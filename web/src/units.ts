@@ -2,6 +2,12 @@
 
 const STEPS = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const MINUS = "\u2212";
+// As Python rounds: what lies in the middle becomes even.
+const ONE_DECIMAL = new Intl.NumberFormat("en-US", {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+  roundingMode: "halfEven",
+});
 
 /** Bytes as "0 B", "4.0 KiB", "1.5 MiB". */
 export function size(bytes: number): string {
@@ -14,7 +20,7 @@ export function size(bytes: number): string {
     // 1023.95 would be shown as "1024.0": the next unit is the better name for it.
     if (value < 1023.95) break;
   }
-  return `${sign}${value.toFixed(1)} ${unit}`;
+  return `${sign}${ONE_DECIMAL.format(value)} ${unit}`;
 }
 
 /** The same with a plus before a rise. */
@@ -28,7 +34,7 @@ export function tick(bytes: number): string {
 }
 
 export function share(part: number, whole: number): string {
-  return whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : "-";
+  return whole > 0 ? `${ONE_DECIMAL.format((100 * part) / whole)} %` : "-";
 }
 
 /** Seconds from the start of the trace. */

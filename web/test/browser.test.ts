@@ -1,13 +1,13 @@
-/** The page in a browser, opened as a file. Needs Debian's chromium (tools/system-packages chromium). */
+/** The page in a browser, opened as a file. */
 import assert from "node:assert/strict";
-import { execSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { focus, Frames, groupings, matched, pattern, Process, search, type Mode, type Trace } from "../src/data.ts";
 import { size } from "../src/units.ts";
+import { launch } from "./chromium.ts";
 import { embedded, trace } from "./synthetic.ts";
 
 const small = trace({ owners: 60, nodes: 300, moments: 40, changes: 3000, events: true });
@@ -30,9 +30,7 @@ before(async () => {
   write("small.html", small);
   write("large.html", large);
   write("hostile.html", hostile);
-  const executablePath = execSync("command -v chromium || command -v chromium-browser", { encoding: "utf8" }).trim();
-  // Chromium refuses its sandbox to root.
-  browser = await chromium.launch({ executablePath, args: process.getuid!() ? [] : ["--no-sandbox"] });
+  browser = await launch();
 });
 
 after(async () => {

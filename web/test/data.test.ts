@@ -212,3 +212,12 @@ test("numbers and names for people", () => {
   assert.equal(clean("a\u0000\u202e\u2028\ud800b\tc"), "a\\u{0}\\u{202e}\\u{2028}\\u{d800}b    c");
   assert.equal(label("x".repeat(1e6), 10).length, 11);
 });
+
+test("sizes are rounded and written as the reports of the command line do it", () => {
+  const kib = [0, 4, 1012, 1024, 243_968, 243_981, 1_048_525];
+  const shown = ["0 B", "4.0 KiB", "1,012.0 KiB", "1.0 MiB", "238.2 MiB", "238.3 MiB", "1.0 GiB"];
+  assert.deepEqual(
+    kib.map((each) => size(each * 1024)),
+    shown,
+  );
+});

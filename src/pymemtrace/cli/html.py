@@ -49,13 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.page.html import html
     from pymemtrace.report.text import clean
     from pymemtrace.report.units import size
-    from pymemtrace.tracefile import TraceFile
 
     path = args.output or args.trace.removesuffix(".pmt") + ".html"
     with output.file(path, args.force, args.trace) as out:
         with _progress() as progress:
-            progress(0.0, "reading")
-            page = html(document(TraceFile(args.trace, at="peak"), not args.no_source, progress, args.diff))
+            page = html(document(args.trace, not args.no_source, progress, args.diff))
         out.write(page.encode())
     print(f"{clean(path)}: {size(out.count)}; open it in a browser")
     return _open(path) if args.open else 0

@@ -1,7 +1,8 @@
 """The data of a page (web/src/data.ts describes them)."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymemtrace.page.comparison import comparison
 from pymemtrace.page.frames import Frames
@@ -10,32 +11,48 @@ from pymemtrace.page.process import Steps, process_object
 from pymemtrace.page.sources import sources
 from pymemtrace.report import header, load
 from pymemtrace.report.units import size
-
-if TYPE_CHECKING:
-    from pymemtrace.tracefile import TraceFile
+from pymemtrace.tracefile import TraceFile
 
 SCHEMA = 1
 _PROCESSES = 100  # of more, those with the highest peaks
+_EVENTS_READ = 250_000_000  # for each process whose calls are shown all events of the trace are read: seconds
 
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
 
 
-def document(trace: "TraceFile", with_source: bool, progress: Progress, base: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything that the page shows. trace: at its peak; base: traces to compare it with."""
+class _AtPeak(TraceFile):
+    """A trace whose facts are those of the peak of RSS, and without rows.
+
+    The books come from the history, which the page needs anyway: asking the analysis for them takes as long again.
+    """
+
+    def close(self, times: list[int], steps: Steps) -> None:
+        """Before any fact is asked for. times: ns, the peak among them."""
+        moment = min(bisect_left(times, self._result["peak_ns"]), len(times) - 1)
+        self._moment = ("peak",)
+        self._result = {**self._result, "at_ns": times[moment], "held": steps.history["held"][moment]}
+
+
+def document(path: str, with_source: bool, progress: Progress, base: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything that the page shows. base: traces to compare it with. Raises as TraceFile, UsageError."""
     from pymemtrace import __version__
 
+    progress(0.0, "reading")
+    trace = _AtPeak(path)
     result = trace.result
     frames = Frames(result)
     times = all_moments(result)
-    progress(0.2, "who held the memory over time")
-    steps = Steps(load.history(trace.path, None, times))
+    progress(0.1, "who held the memory over time")
+    steps = Steps(load.history(path, None, times))
+    trace.close(times, steps)
     chosen = sorted(
         range(len(result["processes"])), key=lambda each: (each != 0, -result["processes"][each]["rss_peak"], each)
     )[:_PROCESSES]
+    logged = _logged(trace, chosen)
     processes = []
     for done, number in enumerate(chosen):
         progress(0.5 + 0.4 * done / len(chosen), f"process {result['processes'][number]['pid']}")
-        processes.append(process_object(trace, number, times, steps, frames))
+        processes.append(process_object(trace, number, times, steps, frames, number in logged))
     progress(0.9, "source lines")
     band = trace.at.error_band if trace.at else 0
     return {
@@ -54,7 +71,17 @@ def document(trace: "TraceFile", with_source: bool, progress: Progress, base: Se
     }
 
 
-def _sources(trace: "TraceFile", frames: Frames, processes: list[dict[str, Any]]) -> dict[str, dict[str, object]]:
+def _logged(trace: TraceFile, chosen: list[int]) -> set[int]:
+    """The processes whose calls and lines are shown: the first and those with most events, as many as take seconds."""
+    if not trace.has_events:
+        return set()
+    # A trace that was cut off does not know how many.
+    events = {number: trace.processes[number].counters.get("events", 1) for number in chosen}
+    ranks = sorted((number for number in chosen if events[number]), key=lambda each: (each != 0, -events[each], each))
+    return set(ranks[: max(1, _EVENTS_READ // max(sum(events.values()), 1))])
+
+
+def _sources(trace: TraceFile, frames: Frames, processes: list[dict[str, Any]]) -> dict[str, dict[str, object]]:
     """Of the files that touched most."""
     weights: dict[str, int] = {}
     lines: dict[str, set[int]] = {}

@@ -14,7 +14,7 @@ _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 def all_moments(result: "Result") -> list[int]:
     """In ns, ascending. No peak, end of a process or snapshot that was asked for is left out, but of very many."""
     duration = max(result["duration_ns"], 1)
-    times = {duration * point // (EQUAL - 1) for point in range(EQUAL)}
+    times = {duration * point // (EQUAL - 1) for point in range(EQUAL)} | {result["peak_ns"]}
     ranks = sorted(range(len(result["processes"])), key=lambda each: -result["processes"][each]["rss_peak"])
     for number in ranks[:_PROCESSES]:
         process = result["processes"][number]

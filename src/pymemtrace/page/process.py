@@ -32,8 +32,10 @@ class Steps:
             self.of.setdefault(process_of[step[0]], []).append(step)
 
 
-def process_object(trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames") -> dict[str, Any]:
-    """What web/src/data.ts calls a RawProcess."""
+def process_object(
+    trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames", logged: bool
+) -> dict[str, Any]:
+    """What web/src/data.ts calls a RawProcess. logged: with what the event log says of calls and lines."""
     result, row = trace.result, trace.processes[number]
     process = result["processes"][number]
     first = min(bisect_left(times, process["start_ns"]) if number else 0, len(times) - 1)
@@ -42,6 +44,16 @@ def process_object(trace: "TraceFile", number: int, times: list[int], steps: Ste
     books = [moment[number] for moment in steps.history["held"][first:last]]
     cgroup = steps.history["cgroup"][first:last]
     rss = [each[0] for each in books]
+    owners, notes = _resident(steps, number, first, len(mine), frames)
+    calls = lines = None
+    if logged:
+        calls, left_out = _calls(trace, row.pid, frames)
+        lines = _lines(trace, row.pid, frames)
+        notes += left_out
+    elif row.counters.get("events"):
+        notes.append(f"`pymemtrace calls --pid {row.pid}` has its {row.counters['events']:,} events, this page has not")
+    peak = max(range(len(mine)), key=lambda moment: (rss[moment] or 0, -moment))
+    unknown = held.not_known(result, number, mine[peak]) if row.traced else "not traced: only its memory was sampled"
     command = clip(" ".join(row.command), _TEXT_LIMIT)
     return {
         "pid": row.pid,
@@ -50,18 +62,18 @@ def process_object(trace: "TraceFile", number: int, times: list[int], steps: Ste
         "traced": row.traced,
         "engine": clip(facts.engine_text(*_engine(row)), _TEXT_LIMIT),
         "end": facts.end_text(row.end.kind, row.end.value),
-        "note": held.not_known(result, number) if row.traced else "not traced: only its memory was sampled",
+        "note": "; ".join([*([unknown] if unknown else []), *notes]) or None,
         "times": [time / 1e9 for time in mine],
         "rss": rss,
         "parts": {**_parts(books), "unexplained": [_unexplained(each) for each in books]},
         "limit": [_bytes(limit) for _usage, limit in cgroup],
         "usage": [_bytes(usage) for usage, _limit in cgroup],
-        "peak": max(range(len(mine)), key=lambda moment: (rss[moment] or 0, -moment)),
-        **_resident(steps, number, first, len(mine), frames),
+        "peak": peak,
+        **owners,
         "marks": [],
         "snapshots": _snapshots(trace, number),
-        "calls": _calls(trace, row.pid, frames) if trace.has_events and row.traced else None,
-        "lines": _lines(trace, row.pid, frames) if trace.has_events and row.traced else None,
+        "calls": calls,
+        "lines": lines,
     }
 
 
@@ -92,8 +104,8 @@ def _snapshots(trace: "TraceFile", number: int) -> list[tuple[float, str, str]]:
     ]
 
 
-def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames") -> dict[str, Any]:
-    """Threads, the call tree, and who held and touched what in each step."""
+def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames") -> tuple[dict[str, Any], list[str]]:
+    """Threads, the call tree, and who held and touched what in each step; what is to be said of it."""
     found, mine = steps.history, steps.of.get(number, [])
     weights = [(found["owners"][step[0]][0], step[3]) for step in mine]  # type: ignore[index]
     kept = largest(found["tree"], weights, _NODES)
@@ -115,9 +127,11 @@ def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames
             at[0] += resident
             at[1] += touched
     changes = [(*key, *values) for key, values in sorted(sums.items()) if any(values)]
+    owners = {node for node, _weight in weights}
+    few = [] if kept is None else [_left_out(len(owners - kept - {0}), len(owners), "places in the call tree")]
     columns = zip(*changes, strict=True) if changes else ([] for _ in range(5))
     moment_column, node_column, thread_column, resident_column, touched_column = map(list, columns)
-    return {
+    made = {
         "threads": [(found["threads"][index][1], clip(found["threads"][index][2], 80)) for index in threads],
         "parent": tree.parent,
         "frame": tree.frame,
@@ -129,6 +143,7 @@ def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames
             "touched": touched_column,
         },
     }
+    return made, few
 
 
 def _frame(found: "History", number: int, frames: "Frames") -> int:
@@ -136,7 +151,11 @@ def _frame(found: "History", number: int, frames: "Frames") -> int:
     return frames.number(file, line, function)
 
 
-def _calls(trace: "TraceFile", pid: int, frames: "Frames") -> dict[str, Any]:
+def _left_out(count: int, whole: int, what: str) -> str:
+    return f"{count:,} of {whole:,} {what} that have least are shown as their callers'"
+
+
+def _calls(trace: "TraceFile", pid: int, frames: "Frames") -> tuple[dict[str, Any], list[str]]:
     """The exact call tree; of a very large one the nodes with the most time and the largest changes."""
     nodes = load.call_tree(trace.path, pid)["nodes"]
     edges = [(node[0], index) for index, node in enumerate(nodes)]
@@ -152,7 +171,8 @@ def _calls(trace: "TraceFile", pid: int, frames: "Frames") -> dict[str, Any]:
         tree.node(index)
     names = ("count", "time_ns", "growth", "release", "touched")
     columns = {name: [nodes[index][4 + place] for index in chosen] for place, name in enumerate(names)}
-    return {"parent": tree.parent, "frame": tree.frame, **columns}
+    few = [] if kept is None else [_left_out(len(nodes) - len(chosen), len(nodes), "nodes of the event log")]
+    return {"parent": tree.parent, "frame": tree.frame, **columns}, few
 
 
 def _lines(trace: "TraceFile", pid: int, frames: "Frames") -> dict[str, list[tuple[int, int, int, int, int]]]:

@@ -168,7 +168,7 @@ def events(result: "Result") -> int:
 def overhead_ns(result: "Result") -> int | None:
     """Time that tracing cost, ns: faults or ticks times the average cost of one, plus waits. None: not measured."""
     process = root(result)
-    if process is None or "fault_cost_ns" not in process["counters"]:
+    if process is None or not process["counters"].get("fault_cost_ns"):  # 0: killed before it could say
         return None
     waited = sum(each["counters"].get("wait_ns", 0) for each in result["processes"])
     return events(result) * process["counters"]["fault_cost_ns"] + waited

@@ -104,7 +104,7 @@ def _process_facts(trace: "TraceFile", process: "ProcessRow") -> list[tuple[str,
     if "unowned_pages" in counters:
         pages = counters["unowned_pages"] * trace.result["page_size"]
         items.append(("unowned", f"{size(pages)} grew without a {event} that explains it"))
-    if "fault_cost_ns" in counters:
+    if counters.get("fault_cost_ns"):
         items.append(("cost", f"{duration(counters['fault_cost_ns'])} a {event}"))
     items.append(("lost", count(counters.get("lost", 0), event)))
     waits = counters.get("waits", 0)
