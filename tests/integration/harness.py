@@ -173,7 +173,7 @@ def _words(path: Path) -> list[str]:
 def environment(**changes: str) -> dict[str, str]:
     """The environment of every command: ours without the switches of Python and of reports."""
     kept = {k: v for k, v in os.environ.items() if k == "PYTHONPATH" or not k.startswith(("PYTHON", "PYMEMTRACE"))}
-    for name in "NO_COLOR", "FORCE_COLOR", "COVERAGE_PROCESS_START":
+    for name in "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COVERAGE_PROCESS_START":
         kept.pop(name, None)
     return kept | {"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"} | changes
 

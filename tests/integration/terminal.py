@@ -39,8 +39,8 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
             os.execve(os.fspath(command[0]), [os.fspath(word) for word in command], settings)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
         self.settings = termios.tcgetattr(self._fd)
 
     def __enter__(self) -> Terminal:
