@@ -59,6 +59,7 @@ typedef struct pmt_space_s {
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     bool counted;               // a snapshot has said what was there before
     bool wide;                  // the last fault stood for several
+    bool has_reach;             // one did since the trace began
     pmt_over_t *untold;         // since the last fault: from a reading on RSS had so many pages more than were known
     uint32_t untold_count, untold_room;
     pmt_over_t *overs;          // since the last snapshot

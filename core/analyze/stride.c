@@ -81,6 +81,7 @@ pmt_space_stride(pmt_space_t *space, const pmt_touch_t *touch)
     int64_t pages = 0;
     int err = 0;
     if ((touch->faults > 1 || last.quiet) && touch->rise > owner->reach) {
+        space->has_reach = true;
         owner->reach = touch->rise < PMT_FOUND_MAX ? (uint32_t)touch->rise : (uint32_t)PMT_FOUND_MAX;
     }
     space->all->last_faults[owner->thread] = (pmt_last_fault_t){.page = touch->page, .time = touch->time};
@@ -201,7 +202,7 @@ pmt_space_between(pmt_space_t *space)
 {
     betweens_t betweens = {0};
     uint64_t most = most_between(space);
-    int err = space->fell && space->credits.pages ? find_betweens(space, &betweens) : 0;
+    int err = space->has_reach && space->fell && space->credits.pages ? find_betweens(space, &betweens) : 0;
     for (uint32_t i = 0; i < betweens.count && !err; i++) {
         err = take_between(space, &betweens.list[i], &most);
     }
