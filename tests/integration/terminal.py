@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -35,6 +36,7 @@ class Terminal:
         folder = new_folder("root")
         self.folder: Path = folder
         self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         settings = environment(**({"TERM": "xterm-256color"} | variables))
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -81,7 +83,7 @@ class Terminal:
             data = os.read(self._fd, 1 << 16) if ready else b""
         except OSError:  # the other side is closed
             data = b""
-        self.text += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        self.text = (self.text + self._decoder.decode(data, final=not data)).replace("\r\n", "\n")
         return bool(data)
 
 
