@@ -52,7 +52,7 @@ def process_object(
         notes += left_out
     elif row.counters.get("events"):
         notes.append(f"`pymemtrace calls --pid {row.pid}` has its {row.counters['events']:,} events, this page has not")
-    peak = max(range(len(mine)), key=lambda moment: (rss[moment] or 0, -moment))
+    peak = _peak(mine, rss, process["rss_peak_ns"])
     unknown = held.not_known(result, number, mine[peak]) if row.traced else "not traced: only its memory was sampled"
     command = clip(" ".join(row.command), _TEXT_LIMIT)
     return {
@@ -79,6 +79,14 @@ def process_object(
 
 def _engine(row: Any) -> tuple[str, str | None, int, int]:
     return row.engine.name, row.engine.reason, row.engine.period, row.engine.period_changes
+
+
+def _peak(times: list[int], rss: list[int | None], known_ns: int) -> int:
+    """The moment of the peak that is known; of one that is not among them the first of the highest."""
+    moment = bisect_left(times, known_ns)
+    if moment < len(times) and times[moment] == known_ns:
+        return moment
+    return max(range(len(times)), key=lambda each: (rss[each] or 0, -each))
 
 
 def _parts(books: "list[Held]") -> dict[str, list[int]]:
