@@ -227,7 +227,7 @@ test("the keyboard moves the moment, stretches a span, walks and zooms the graph
     await page.keyboard.press("ArrowUp");
     assert.equal(await details(page), below);
     await page.keyboard.press("s");
-    assert.ok(await page.locator(".source tr.current").isVisible());
+    await page.locator(".source tr.current").waitFor();
     await page.keyboard.press("Escape");
     assert.equal(await details(page), whole);
 
@@ -239,7 +239,7 @@ test("the keyboard moves the moment, stretches a span, walks and zooms the graph
     await page.getByRole("grid", { name: "Owners" }).focus();
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("End");
-    assert.equal(await page.locator(".table tr.current td").first().isVisible(), true);
+    await page.locator(".table tr.current td").first().waitFor();
   }));
 
 test("rows and frames lead to the source, with what its lines hold and what the event log says", () =>
