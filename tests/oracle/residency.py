@@ -15,7 +15,6 @@ by time, as long as RSS has room for it.
 from __future__ import annotations
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ from oracle.spans import (
     window,
     within,
 )
+from oracle.steps import Begin, End, Look, Rss, Step, lag, steps
 
 MAP_PAGES = 1 << 29  # of a map of the analysis
 BEFORE, TRACER = "before_start", "tracer"
@@ -78,78 +78,9 @@ class History:
 def history(trace: Trace, process: int = 0) -> History:
     """The lives of all pages of one process."""
     walk = _Walk(trace, process)
-    for _, _, step in sorted(_steps(trace, process), key=lambda each: each[:2]):
+    for _, _, step in sorted(steps(trace, process), key=lambda each: each[:2]):
         walk.step(step)
     return walk.finish()
-
-
-# In the order of time
-
-
-class _Begin(NamedTuple):
-    snapshot: Snapshot
-
-
-class _Look(NamedTuple):
-    piece: Resident
-
-
-class _End(NamedTuple):
-    snapshot: Snapshot
-
-
-class _Rss(NamedTuple):
-    time: int
-    pages: int
-
-
-_Step = Fault | Move | _Begin | _Look | _End | _Rss
-
-
-def _steps(trace: Trace, process: int) -> Iterator[tuple[int, int, _Step]]:
-    """(time, order among those of one time, what)"""
-    mine = {number for number, thread in enumerate(trace.threads) if thread.process == process}
-    for touch in [*trace.faults, *trace.moves]:
-        if touch.thread in mine:
-            yield touch.time, 0, touch
-    readings = [
-        *(_Rss(s.time, _pages(trace, s.anon + s.file + s.shmem)) for s in trace.samples if s.process == process),
-        *(_Rss(mark.time, mark.rss) for mark in trace.marks if mark.process == process),
-        *(_Rss(f.time, f.fell_to) for f in trace.faults if f.thread in mine and f.fell_to is not None),
-    ]
-    for reading in [*readings, *_untold_peak(trace, process, readings)]:
-        yield reading.time, 4, reading
-    for snapshot in trace.snapshots:
-        if snapshot.process == process:
-            yield from _steps_of(trace, snapshot)
-
-
-def _untold_peak(trace: Trace, process: int, readings: list[_Rss]) -> list[_Rss]:
-    """The highest RSS if no record tells of it: a signal handler read it, or the kernel alone saw it."""
-    counters = trace.processes[process].counters
-    peak = max(readings, key=lambda reading: reading.pages, default=_Rss(0, 0))
-    handlers = _Rss(counters.get("rss_peak_ns", 0), counters.get("rss_peak_pages", 0))
-    found = [handlers] if handlers.pages > peak.pages else []
-    since, at = counters.get("rss_hwm_since_ns", 0), counters.get("rss_hwm_ns", 0)
-    kernels, highest = _pages(trace, counters.get("rss_hwm_kib", 0)), (found or [peak])[0]
-    if at > since and kernels - highest.pages > _untold(trace):
-        time = highest.time if since < highest.time < at else since + (at - since) // 2
-        return [_Rss(time, kernels)]
-    return found
-
-
-def _steps_of(trace: Trace, snapshot: Snapshot) -> Iterator[tuple[int, int, _Step]]:
-    yield snapshot.time, 1, _Begin(snapshot)
-    for piece in snapshot.residents:
-        yield piece.time, 2, _Look(piece)
-    if snapshot.end is not None:
-        yield snapshot.end, 3, _End(snapshot)
-        kib = sum(snapshot.kib[:3]) if snapshot.rollup is None else snapshot.rollup
-        yield snapshot.end, 4, _Rss(snapshot.end, _pages(trace, kib))
-
-
-def _pages(trace: Trace, kib: int) -> int:
-    return kib * 1024 // trace.page_size
 
 
 class _Walk:
@@ -157,7 +88,7 @@ class _Walk:
         self.trace, self.process = trace, process
         self.start = trace.processes[process].time if process else 0  # the first is there when the trace begins
         self.stacks = same_stacks(trace)
-        self.lag = _lag(trace)
+        self.lag = lag(trace)
         self.result = History()
         self.pages = self.result.pages
         self.asked: dict[int, Life] = {}  # pages of faults that raised nothing: theirs, if they are there
@@ -180,16 +111,16 @@ class _Walk:
         self.debt = 0  # pages that it gave to owners without credit: others' faults brought them in
         self.unpaid: list[tuple[int, Life]] = []  # the orphans, and those of the debt that are a neighbour's
 
-    def step(self, step: _Step) -> None:
+    def step(self, step: Step) -> None:
         if isinstance(step, Fault):
             self.fault(step)
         elif isinstance(step, Move):
             self.move(step)
-        elif isinstance(step, _Begin):
+        elif isinstance(step, Begin):
             self.begin(step.snapshot)
-        elif isinstance(step, _Look):
+        elif isinstance(step, Look):
             self.look(step.piece)
-        elif isinstance(step, _End):
+        elif isinstance(step, End):
             self.settle(step.snapshot)
             self.orphans, self.debt, self.unpaid = 0, 0, []
         else:
@@ -592,7 +523,7 @@ class _Walk:
                 break
             self.pages[pages.pop(-1 if upper else 0)] = Life(of.owner, FILL, birth)
 
-    def read(self, reading: _Rss) -> None:
+    def read(self, reading: Rss) -> None:
         """What is known to be there and has no room in RSS has gone."""
         self.fell = reading.time if reading.pages < self.rss else self.fell
         self.rss = reading.pages
@@ -605,16 +536,3 @@ class _Walk:
         if more != (self.untold[-1][1] if self.untold else 0):
             self.untold = self.untold if len(self.untold) < OVERS_MAX else self.untold[-1:]
             self.untold.append((reading.time, more))
-
-
-def _lag(trace: Trace) -> int:
-    """By how many pages RSS may lag: 64 a CPU before Linux 6.16."""
-    system, _, release = trace.meta.get("kernel", "").partition(" ")
-    numbers = [int(number) for number in re.findall(r"\d+", release)[:2]]
-    lags = system == "Linux" and len(numbers) == 2 and numbers < [6, 16]
-    return _untold(trace) if lags else 0
-
-
-def _untold(trace: Trace) -> int:
-    """Pages that the CPUs may keep to themselves: 64 each."""
-    return 64 * int(trace.processes[0].meta.get("cpus", 1))
