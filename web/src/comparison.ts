@@ -1,7 +1,8 @@
 /** What changed from another trace (or several of the same program) to this one, at the peaks of RSS. */
-import { pattern, type Grouping } from "./data.ts";
-import { Choice, el } from "./dom.ts";
+import type { Grouping } from "./data.ts";
+import { el } from "./dom.ts";
 import { Rows, type Column } from "./rows.ts";
+import { Tools } from "./tools.ts";
 import { change, count, label, size } from "./units.ts";
 
 type Status = "new" | "gone" | "grew" | "shrank" | "same" | "noise";
@@ -33,45 +34,17 @@ const MOST_NAMES = 5;
 export class Comparing {
   readonly root: HTMLElement;
   private readonly rows = new Rows<Row>("Changes", { head: (key) => this.sortBy(key as Figure | "name" | "status") });
-  private readonly filter = el("input", { type: "search", placeholder: "name, /regex/", spellcheck: "false" });
-  private readonly found = el("output", { class: "found" });
-  private grouping: Grouping = "function";
+  private readonly tools: Tools;
   private sort: { key: Figure | "name" | "status"; down: boolean } | null = null;
 
   constructor(private readonly data: Comparison) {
-    const choice = new Choice<Grouping>(
-      "By",
-      [
-        ["line", "Line"],
-        ["function", "Function"],
-        ["module", "Module"],
-        ["thread", "Thread"],
-      ],
-      this.grouping,
-      (grouping) => {
-        this.grouping = grouping;
-        this.rows.rewind();
-        this.list();
-      },
-    );
-    this.filter.addEventListener("input", () => {
+    const list = () => {
       this.rows.rewind();
       this.list();
-    });
-    this.root = el(
-      "div",
-      { class: "table" },
-      this.books(),
-      ...data.notes.map((note) => el("p", { class: "note", text: label(note, 1000) })),
-      el(
-        "div",
-        { class: "tools" },
-        choice.root,
-        el("label", { class: "search" }, el("span", { class: "visually-hidden", text: "Filter rows" }), this.filter),
-        this.found,
-      ),
-      this.rows.root,
-    );
+    };
+    this.tools = new Tools("function", "name, /regex/", list, list);
+    const notes = data.notes.map((note) => el("p", { class: "note", text: label(note, 1000) }));
+    this.root = el("div", { class: "table" }, this.books(), ...notes, this.tools.root, this.rows.root);
     this.list();
   }
 
@@ -93,20 +66,12 @@ export class Comparing {
   }
 
   private list(): void {
-    const all = this.data.rows[this.grouping].map(([name, place, status, base, now, spread]) => ({
+    const all = this.data.rows[this.tools.grouping].map(([name, place, status, base, now, spread]) => ({
       ...{ name: label(name), place: label(place), status, base, now, spread },
       change: now - base,
     }));
-    let shown = all;
-    try {
-      const query = this.filter.value.trim();
-      const wanted = pattern(query);
-      if (query) shown = all.filter((row) => wanted.test(`${row.name}\n${row.place}`));
-      const hidden = this.data.left_out[this.grouping];
-      this.found.textContent = `${count(shown.length)} rows${hidden ? `, ${count(hidden)} smaller changes left out` : ""}`;
-    } catch {
-      this.found.textContent = "not a regular expression";
-    }
+    const hidden = this.data.left_out[this.tools.grouping];
+    let shown = this.tools.chosen(all, hidden ? `, ${count(hidden)} smaller changes left out` : "");
     if (this.sort) {
       const { key, down } = this.sort;
       shown = [...shown].sort((a, b) => (down ? -1 : 1) * (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0));

@@ -1,7 +1,8 @@
 /** The table of owners: what each line, function, module or thread holds, touched and gave back. */
-import { lineIndex, pattern, type Focus, type Frames, type Grouping, type Groups } from "./data.ts";
-import { Choice, el } from "./dom.ts";
+import { lineIndex, type Focus, type Frames, type Grouping, type Groups } from "./data.ts";
+import { el } from "./dom.ts";
 import { Rows, bar, type Column } from "./rows.ts";
+import { Tools } from "./tools.ts";
 import { change, count, duration, label, share, size } from "./units.ts";
 
 interface Row {
@@ -35,13 +36,7 @@ export interface TableEvents {
 export class Table {
   readonly root: HTMLElement;
   private readonly rows: Rows<Row>;
-  private readonly filter = el("input", {
-    type: "search",
-    placeholder: "name, file.py:42, /regex/",
-    spellcheck: "false",
-  });
-  private readonly found = el("output", { class: "found" });
-  private grouping: Grouping = "line";
+  private readonly tools: Tools;
   private sort = { key: "self" as Figure | "name", down: true };
   private focus!: Focus;
   private all: Row[] = [];
@@ -52,56 +47,26 @@ export class Table {
     private readonly events: TableEvents,
   ) {
     this.rows = new Rows("Owners", { head: (key) => this.sortBy(key as Figure), open: (row) => this.open(row) });
-    const choice = new Choice<Grouping>(
-      "By",
-      [
-        ["line", "Line"],
-        ["function", "Function"],
-        ["module", "Module"],
-        ["thread", "Thread"],
-      ],
-      this.grouping,
-      (grouping) => {
-        this.grouping = grouping;
-        this.rows.rewind();
-        this.show(this.focus);
-      },
-    );
-    this.filter.addEventListener("input", () => {
+    const regrouped = () => {
+      this.rows.rewind();
+      this.show(this.focus);
+    };
+    const filtered = () => {
       this.rows.rewind();
       this.list();
-    });
-    this.root = el(
-      "div",
-      { class: "table" },
-      el(
-        "div",
-        { class: "tools" },
-        choice.root,
-        el("label", { class: "search" }, el("span", { class: "visually-hidden", text: "Filter rows" }), this.filter),
-        this.found,
-      ),
-      this.rows.root,
-    );
+    };
+    this.tools = new Tools("line", "name, file.py:42, /regex/", regrouped, filtered);
+    this.root = el("div", { class: "table" }, this.tools.root, this.rows.root);
   }
 
   show(focus: Focus): void {
     this.focus = focus;
-    this.all = this.grouping === "thread" ? this.threadRows() : this.frameRows(this.groups[this.grouping]);
+    this.all = this.tools.grouping === "thread" ? this.threadRows() : this.frameRows(this.groups[this.tools.grouping]);
     this.list();
   }
 
   private list(): void {
-    const query = this.filter.value.trim();
-    let shown = this.all;
-    this.found.textContent = "";
-    try {
-      const wanted = pattern(query);
-      if (query) shown = shown.filter((row) => wanted.test(`${row.name}\n${row.place}`));
-      this.found.textContent = `${count(shown.length)} ${shown.length === 1 ? "row" : "rows"}`;
-    } catch {
-      this.found.textContent = "not a regular expression";
-    }
+    let shown = this.tools.chosen(this.all);
     const { key, down } = this.sort;
     const sign = down ? -1 : 1;
     const compare =
@@ -141,7 +106,7 @@ export class Table {
     const named: Column<Row> = {
       ...{
         key: "name",
-        title: { line: "Line", function: "Function", module: "Module", thread: "Thread" }[this.grouping],
+        title: { line: "Line", function: "Function", module: "Module", thread: "Thread" }[this.tools.grouping],
       },
       ...{ help: "Sort by name", text: true },
       fill: (cell, row) => {
@@ -170,8 +135,8 @@ export class Table {
       ],
     ];
     for (const [key, help] of shown) if (key !== mode) columns.push(figure(key, key, help, size, true));
-    if (process.calls && this.grouping !== "thread") {
-      const calls = this.grouping === "line" ? "hits" : "calls";
+    if (process.calls && this.tools.grouping !== "thread") {
+      const calls = this.tools.grouping === "line" ? "hits" : "calls";
       columns.push(
         figure("calls", calls, `${calls} in the event log`, count, true),
         figure("time", "time", "time in the event log, with all that it called", duration, true),
@@ -193,9 +158,10 @@ export class Table {
     const sums = this.sums(groups);
     const rows: Row[] = [];
     groups.frame.forEach((frame, i) => {
-      const whole = this.grouping === "module";
+      const whole = this.tools.grouping === "module";
       const name = whole ? frames.module[frame] : frames.name[frame];
-      const place = { line: frames.place, function: frames.path, module: null }[this.grouping as "line"]?.[frame] ?? "";
+      const place =
+        { line: frames.place, function: frames.path, module: null }[this.tools.grouping as "line"]?.[frame] ?? "";
       const line = whole ? 0 : frames.line[frame];
       const row = figures(sums, i, { name, place, file: frames.file[frame], line, thread: -1 });
       if (row) rows.push(row);
@@ -216,7 +182,7 @@ export class Table {
     const none = new Float64Array(groups.frame.length);
     const memory = { ...measure, resident: self(resident), touched: self(touched), released: self(released) };
     if (!process.calls) return { ...memory, calls: none, time: none, growth: none, release: none };
-    if (this.grouping === "line") return { ...memory, ...this.lineEvents(groups) };
+    if (this.tools.grouping === "line") return { ...memory, ...this.lineEvents(groups) };
     const { tree, count: calls, time, growth, release } = process.calls;
     const all = (column: Float64Array) => process.groupSums(tree, groups, column, column).total;
     const counts = process.groupSums(tree, groups, calls, calls).self;
