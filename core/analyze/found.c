@@ -498,7 +498,7 @@ static int
 keep_unpaid(pmt_space_t *space)
 {
     int err = 0;
-    for (uint32_t i = 0; space->wide && !space->lag && i < space->unpaid_count && !err; i++) {
+    for (uint32_t i = 0; space->faults > 1 && !space->lag && i < space->unpaid_count && !err; i++) {
         const pmt_unpaid_t *unpaid = &space->unpaid[i];
         pmt_gap_t part = {.end = unpaid->first};
         while (!is_orphan(space, unpaid) && unpaid->birth < space->time && !err && next_unpaid(space, unpaid, part.end, &part)) {
@@ -547,21 +547,21 @@ last_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t *pag
 }
 
 int
-pmt_space_tell(pmt_space_t *space, uint32_t owner, uint64_t most, uint64_t *told)
+pmt_space_tell(pmt_space_t *space)
 {
+    uint64_t most = space->faults * PMT_CHUNK_PAGES;
     int err = 0;
-    while (space->nobody_count && most && !err) {
+    while (space->faults > 1 && space->nobody_count && space->told < most && !err) {
         pmt_unpaid_t *last = &space->nobodys[space->nobody_count - 1];
         pmt_gap_t part;
         if (!last_unpaid(space, last, &part)) {
             space->nobody_count--;
             continue;
         }
-        uint64_t pages = part.end - part.first < most ? part.end - part.first : most;
+        uint64_t pages = part.end - part.first < most - space->told ? part.end - part.first : most - space->told;
         last->end = part.end - pages;
-        err = pmt_space_settle(space, last->birth, last->end, pages, pmt_tag(owner, PMT_LIFE_BY_TIME), last->birth);
-        most -= pages;
-        *told += pages;
+        err = pmt_space_settle(space, last->birth, last->end, pages, pmt_tag(space->last, PMT_LIFE_BY_TIME), last->birth);
+        space->told += pages;
     }
     return err;
 }

@@ -215,17 +215,16 @@ found_too_early(pmt_space_t *space, const pmt_touch_t *touch, int64_t *given)
     return err;
 }
 
-// What RSS had more than was known came in before this one of several faults, also what has gone again.
+// What RSS had more than was known is this one's, also what has gone again.
 static int
-tell_of_readings(pmt_space_t *space, const pmt_touch_t *touch)
+tell_of_readings(pmt_space_t *space, uint32_t owner, uint64_t time)
 {
     int err = 0;
-    for (uint32_t i = 0; touch->faults > 1 && i < space->untold_count && !err; i++) {
-        uint64_t until = i + 1 < space->untold_count ? space->untold[i + 1].time : touch->time;
-        err = pmt_space_live(space, pmt_tag(touch->owner, PMT_LIFE_BY_TIME), space->untold[i].time, until, space->untold[i].pages);
+    for (uint32_t i = 0; i < space->untold_count && !err; i++) {
+        uint64_t until = i + 1 < space->untold_count ? space->untold[i + 1].time : time;
+        err = pmt_space_live(space, pmt_tag(owner, PMT_LIFE_BY_TIME), space->untold[i].time, until, space->untold[i].pages);
     }
     space->untold_count = 0;
-    space->wide = touch->faults > 1;
     return err;
 }
 
@@ -248,14 +247,13 @@ bring_in(pmt_space_t *space, const pmt_touch_t *touch)
     }
     int64_t given = pmt_space_stride(space, touch);
     err = given < 0 ? (int)given : pmt_space_come_in(space, touch->time, touch->page, 1, owner);
-    uint64_t told = 0;
-    err = err || touch->faults < 2 ? err : pmt_space_tell(space, touch->owner, touch->faults * PMT_CHUNK_PAGES, &told);
+    err = err ? err : pmt_space_tell(space);
     if (!err && !touch->alone && touch->rise > 1) {
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
         err = err || space->kind != PMT_SNAPSHOT_START ? err : found_too_early(space, touch, &given);
     }
     uint64_t rest = touch->rise - 1 - (uint64_t)given;
-    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, rest > told ? rest - told : 0);
+    return err ? err : pmt_credits_lend(&space->credits, touch->owner, touch->time, rest > space->told ? rest - space->told : 0);
 }
 
 int
@@ -264,7 +262,13 @@ pmt_space_touch(pmt_space_t *space, const pmt_touch_t *touch)
     int err = pmt_space_begin_looking(space);
     tell_rss(space, touch->time);
     space->risen += touch->rise;
-    err = err ? err : tell_of_readings(space, touch);
+    if (!err && touch->faults > 1) {  // it came in before this one of several faults
+        err = tell_of_readings(space, touch->owner, touch->time);
+    }
+    space->untold_count = 0;
+    space->faults = touch->faults;
+    space->told = 0;
+    space->last = touch->owner;
     return err ? err : bring_in(space, touch);
 }
 
@@ -336,7 +340,7 @@ note_ebb(pmt_space_t *space, uint64_t time, uint64_t pages)
 {
     uint64_t all = space->pages + space->credits.pages, most = pages + space->lag;
     uint64_t twice = space->orphans + space->debt, known = all > twice ? all - twice : 0;
-    uint64_t more = pages > known ? pages - known : 0, hidden = space->counted && space->wide && !space->lag ? more : 0;
+    uint64_t more = pages > known ? pages - known : 0, hidden = space->counted && space->faults > 1 && !space->lag ? more : 0;
     space->early = more;
     int err = add_over(&space->overs, &space->over_count, &space->over_room, (pmt_over_t){time, known > pages ? known - pages : 0});
     if (!err && hidden != (space->untold_count ? space->untold[space->untold_count - 1].pages : 0)) {
@@ -364,10 +368,21 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 
 // ---- the end ----
 
+// What came in after the last signal, one of several faults, is its owner's: no later one tells of it.
+static int
+tell_of_rest(pmt_space_t *space, uint64_t time)
+{
+    int err = space->faults > 1 ? tell_of_readings(space, space->last, time) : 0;
+    err = err ? err : pmt_space_tell(space);
+    space->faults = 0;
+    return err;
+}
+
 int
 pmt_space_end(pmt_space_t *space, uint64_t time)
 {
     int err = space->kind ? pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space) : 0;
+    err = err ? err : tell_of_rest(space, time);
     err = err ? err : pmt_space_end_credits(space, UINT64_MAX, time);
     err = err ? err : pmt_gone_settle(&space->gone, time, time, pmt_space_live, space);
     for (uint32_t i = 0; i < space->map.count && !err; i++) {

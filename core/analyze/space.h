@@ -58,7 +58,9 @@ typedef struct pmt_space_s {
     uint64_t orphans;           // the pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     bool counted;               // a snapshot has said what was there before
-    bool wide;                  // the last fault stood for several
+    uint64_t faults;            // for which the last fault stood
+    uint64_t told;              // pages of the last snapshot that it told of
+    uint32_t last;              // its owner
     bool has_reach;             // one did since the trace began
     pmt_over_t *untold;         // since the last fault: from a reading on RSS had so many pages more than were known
     uint32_t untold_count, untold_room;

@@ -80,10 +80,18 @@ put_resident(uint64_t time, uint64_t first, const uint64_t (*runs)[2], size_t co
     }
     pmt_writer_resident(writer, 0, time, first, bytes, (size_t)(at - bytes));
 }
+
+// With so many pages of RSS.
+void
+end_snapshot_with(uint64_t time, uint64_t pages)
+{
+    pmt_writer_snapshot_end(writer, 0, time, 0, (const uint64_t[]){4 * pages, 0, 0, 0}, 0);
+}
+
 void
 end_snapshot(uint64_t time)
 {
-    pmt_writer_snapshot_end(writer, 0, time, 0, (const uint64_t[]){400, 0, 0, 0}, 0);
+    end_snapshot_with(time, 100);
 }
 
 // ---- looking ----

@@ -28,6 +28,7 @@ void put_signal(uint32_t node, uint64_t time, uint64_t page, uint64_t rise, uint
 void put_fault(uint32_t node, uint64_t time, uint64_t page, uint64_t rise);
 void put_snapshot(uint64_t time, unsigned kind, uint64_t since);
 void put_resident(uint64_t time, uint64_t first, const uint64_t (*runs)[2], size_t count);
+void end_snapshot_with(uint64_t time, uint64_t pages);
 void end_snapshot(uint64_t time);
 void look(uint64_t time);
 void done(void);

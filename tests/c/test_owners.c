@@ -199,7 +199,7 @@ no_window_of_many(void **state)
     put_fault(FIRST, 10, BASE + 4, 4);
     put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
     RESIDENT(110, BASE + 4, {4, PMT_RESIDENT_ANON});
-    end_snapshot(120);
+    end_snapshot_with(120, 4);
     assert_held(200, 4, 0, 1, 3, 0);
 }
 
@@ -255,11 +255,10 @@ alone_in_turn(void **state)
     put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
     RESIDENT(110, BASE, {1, PMT_RESIDENT_ANON}, {49, PMT_RESIDENT_NONE}, {7, PMT_RESIDENT_ANON}, {43, PMT_RESIDENT_NONE}, {1, PMT_RESIDENT_ANON}, {99, PMT_RESIDENT_NONE}, {1, PMT_RESIDENT_ANON});
     RESIDENT(110, BASE + 3000, {1, PMT_RESIDENT_ANON});
-    end_snapshot(120);
+    end_snapshot_with(120, 11);
     assert_held(9, 4, 0, 1, 3, 0);
     assert_held(19, 7, 0, 2, 5, 0);
-    assert_held(120, 7, 3, 3, 7, 0);
-    assert_kind(200, PMT_HELD_KERNEL, 1);
+    assert_held(120, 7, 4, 3, 7, 1);  // one more than they brought in: it came after the last of them
 }
 
 // Another mapping's are not: there are whose credit nothing else has used up.
@@ -313,6 +312,26 @@ told_by_readings(void **state)
     assert_held(50, 2, 8, 1, 1, 8);
     assert_held(60, 2, 0, 1, 1, 0);
     assert_held(110, 2, 1, 2, 1, 0);
+}
+
+// What came after the last signal is its owner's, also what a snapshot found then: no later one tells of it.
+static void
+told_at_the_end(void **state)
+{
+    put_signal(FIRST, 10, BASE, 2, 4);
+    put_snapshot(20, PMT_SNAPSHOT_ASKED, 20);
+    RESIDENT(22, BASE, {2, PMT_RESIDENT_ANON});
+    end_snapshot_with(24, 2);
+    put_signal(SECOND, 30, BASE + 100, 1, 4);
+    pmt_writer_sample(writer, 0, 50, (const int64_t[]){9 * 4, 0, 0, 0});
+    put_snapshot(60, PMT_SNAPSHOT_AT_END, 60);
+    pmt_writer_region(writer, 0, BASE + 9000, 64, PMT_REGION_ANON, "");
+    RESIDENT(62, BASE, {2, PMT_RESIDENT_ANON}, {98, PMT_RESIDENT_NONE}, {1, PMT_RESIDENT_ANON});
+    RESIDENT(62, BASE + 9000, {5, PMT_RESIDENT_ANON});
+    end_snapshot_with(64, 8);
+    assert_held(49, 2, 1, 2, 1, 0);
+    assert_held(55, 2, 7, 2, 1, 6);
+    assert_held(64, 2, 6, 2, 1, 5);
 }
 
 // Faults that raise nothing: the zero page is nobody's; what is found to be there is theirs; a copy of a page from before the start too.
@@ -582,7 +601,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWNERS_TEST(last_touch), OWNERS_TEST(huge_page), OWNERS_TEST(released), OWNERS_TEST(released_between), OWNERS_TEST(outside_all_mappings), OWNERS_TEST(moved), OWNERS_TEST(moved_during_a_snapshot),
         OWNERS_TEST(around_a_fault), OWNERS_TEST(filled), OWNERS_TEST(credit_left_over), OWNERS_TEST(credit_of_between),
-        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_by_readings), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
+        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
         OWNERS_TEST(without_a_stack), OWNERS_TEST(threads_in_the_order_of_time), OWNERS_TEST(ends), OWNERS_TEST(rss_at_a_moment), OWNERS_TEST(no_rss_is_known),
         OWNERS_TEST(hostile),
     };

@@ -99,7 +99,8 @@ class _Walk:
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
         self.nobodys: list[tuple[int, Life]] = []  # pages that the last snapshot found and nobody has told of yet
         self.counted = False  # a snapshot has said what was there before
-        self.wide = False  # the last fault stood for several
+        self.wide: Owner | None = None  # of the last fault, if it stood for several
+        self.may_tell = 0  # so many pages that the last snapshot found
         self.untold: list[tuple[int, int]] = []  # since the last fault: from a time on so many pages more than known
         self.overs: list[
             tuple[int, int]
@@ -131,6 +132,9 @@ class _Walk:
         death = end[2] + 1 if end else FOREVER  # at its end it still has them
         if self.snapshot:
             self.missed.settle(min(self.snapshot.since, self.snapshot.time), self.snapshot.time)
+        if self.wide:  # what came in after the last signal is its owner's: no later one tells of it
+            self.tell_of_readings(self.wide, death)
+            self.tell()
         for life in self.pages.values():
             self.result.lives[life, death] += 1
         self.miss_credits(FOREVER, death)
@@ -143,8 +147,9 @@ class _Walk:
         owner = self.owner(fault)
         page = fault.address // self.trace.page_size
         alone = fault.by_time or fault.weight > 1  # what else came in says nothing about the pages around this one
-        self.wide = fault.weight > 1
-        if self.wide:
+        self.wide = owner if fault.weight > 1 else None
+        self.may_tell = fault.weight * HUGE_PAGES
+        if self.wide:  # it came in before this one of several faults
             self.tell_of_readings(owner, fault.time)
         self.untold = []
         if fault.tick or fault.address == 0:
@@ -160,7 +165,7 @@ class _Walk:
         else:
             given = self.passed(fault, page, owner)
             life = self.own(page, owner, fault.time)
-            told = self.tell(owner, fault.weight * HUGE_PAGES) if fault.weight > 1 else 0
+            told = self.tell()
             if fault.rise > 1 and not alone:
                 size = window(fault.rise)
                 first = page - page % size
@@ -169,18 +174,19 @@ class _Walk:
             self.credits.lend(owner, fault.time, fault.rise - 1 - given - told)
 
     def tell_of_readings(self, owner: Owner, time: int) -> None:
-        """What RSS had more than was known came in before this one of several faults, also what has gone again."""
+        """What RSS had more than was known is this one's, also what has gone again."""
         for (since, pages), (until, _) in itertools.pairwise([*self.untold, (time, 0)]):
             self.result.lives[Life(owner, BY_TIME, since), until] += pages
 
-    def tell(self, owner: Owner, most: int) -> int:
+    def tell(self) -> int:
         """What the last snapshot found, and nobody told of, came in before this one of several faults: how much."""
         told = 0
-        while self.nobodys and told < most:
+        while self.wide and self.nobodys and told < self.may_tell:
             page, life = self.nobodys.pop()
             if self.pages.get(page) == life:
-                self.pages[page] = Life(owner, BY_TIME, life.birth)
+                self.pages[page] = Life(self.wide, BY_TIME, life.birth)
                 told += 1
+        self.may_tell -= told
         return told
 
     def found_too_early(self, window: range, life: Life, most: int) -> int:
