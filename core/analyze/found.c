@@ -624,7 +624,7 @@ pmt_space_snapshot_end(pmt_space_t *space, uint64_t time)
 {
     int err = pmt_space_begin_looking(space);
     bool later = space->kind && space->kind != PMT_SNAPSHOT_START;
-    space->nobody_count = 0;
+    space->nobody_count = space->faults > 1 ? space->nobody_count : 0;  // between two signals there may be several snapshots
     err = err || !later ? err : settle_found(space, time);
     err = err || !later || !space->whole ? err : pmt_space_end_credits(space, space->time, PMT_GONE_UNSEEN);
     err = err ? err : pmt_gone_settle(&space->gone, space->since, space->time, pmt_space_live, space);

@@ -237,6 +237,21 @@ on_snapshot_end(const pmt_profile_t *profile, const pmt_record_t *r)
     }
 }
 
+// Its text is known before the log is read.
+static int
+on_note(pmt_profile_t *profile, const pmt_record_t *r)
+{
+    int64_t text = pmt_profile_note(profile, r);
+    if (text < 0 || r->u.note.what != PMT_NOTE_MARK || profile->note_count == PMT_NOTES_MAX) {
+        return text < 0 ? (int)text : 0;
+    }
+    int err = pmt_array_room(&profile->notes, profile->note_count, &profile->note_room, sizeof *profile->notes);
+    if (!err) {
+        profile->notes[profile->note_count++] = (pmt_note_row_t){.thread = (uint32_t)r->u.note.thread, .text = (uint32_t)text, .time = r->time};
+    }
+    return err;
+}
+
 static int
 on_allocator(pmt_profile_t *profile, const pmt_record_t *r)
 {
@@ -408,10 +423,8 @@ pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
         return 0;
     case PMT_WIRE_ALLOCATOR:
         return on_allocator(profile, r);
-    case PMT_WIRE_NOTE: {
-        int64_t text = pmt_profile_note(profile, r);
-        return text < 0 ? (int)text : 0;  // known before the log is read
-    }
+    case PMT_WIRE_NOTE:
+        return on_note(profile, r);
     default:
         return 0;
     }
@@ -549,6 +562,7 @@ pmt_profile_fini(pmt_profile_t *profile)
     free(profile->threads);
     free(profile->modules);
     free(profile->snapshots);
+    free(profile->notes);
     free(profile->allocators);
     free(profile->node_of);
     free(profile->place_of);

@@ -87,6 +87,13 @@ typedef struct pmt_snapshot_row_s {
     uint32_t name;             // text
 } pmt_snapshot_row_t;
 
+// A mark of the program, in the event log of a thread.
+typedef struct pmt_note_row_s {
+    uint32_t thread, text;
+    uint64_t time;
+} pmt_note_row_t;
+enum { PMT_NOTES_MAX = 4096 };  // so many are kept, the first; the log has all
+
 // What a process's allocators said of themselves.
 typedef struct pmt_allocator_row_s {
     uint32_t process, name;  // text
@@ -117,6 +124,8 @@ typedef struct pmt_profile_s {
     uint32_t module_count, module_room;
     pmt_snapshot_row_t *snapshots;
     uint32_t snapshot_count, snapshot_room;
+    pmt_note_row_t *notes;
+    uint32_t note_count, note_room;
     pmt_allocator_row_t *allocators;
     uint32_t allocator_count, allocator_room;
     pmt_table_t codes;   // pmt_code_t

@@ -41,13 +41,13 @@ read_header(pmt_reader_t *reader, char error[PMT_ERROR_MAX])
         return bad_file(error, "the file is empty: no trace was written");
     }
     if (memcmp(header, PMT_WIRE_MAGIC, (size_t)n < 8 ? (size_t)n : 8) != 0) {
-        return bad_file(error, "not a pymemtrace trace (wrong magic)");
+        return bad_file(error, "not a pymemtrace trace (wrong magic): give a file that `pymemtrace run` wrote");
     }
     if (n < PMT_WIRE_HEADER) {
         return bad_file(error, "the file was cut off inside its header: nothing in it is readable");
     }
     if (get_le(header + 12, 4) != PMT_WIRE_BYTE_ORDER || crc32(0, header, 60) != get_le(header + 60, 4)) {
-        return bad_file(error, "the header is corrupt (wrong checksum)");
+        return bad_file(error, "the header is corrupt (wrong checksum): nothing in it is readable");
     }
     reader->info = (pmt_file_info_t){
         .major = (unsigned)get_le(header + 8, 2),

@@ -295,6 +295,24 @@ told_after_a_snapshot(void **state)
     assert_held(200, 2, 1025, 2, 1, 1024);
 }
 
+// Also after another snapshot, which finds more, and without some of it.
+static void
+told_after_two_snapshots(void **state)
+{
+    put_signal(FIRST, 10, BASE, 2, 4);
+    put_snapshot(100, PMT_SNAPSHOT_ASKED, 100);
+    RESIDENT(110, BASE, {2, PMT_RESIDENT_ANON}, {3000, PMT_RESIDENT_NONE}, {9, PMT_RESIDENT_ANON});
+    end_snapshot_with(120, 11);
+    put_snapshot(130, PMT_SNAPSHOT_ASKED, 130);
+    RESIDENT(140, BASE, {2, PMT_RESIDENT_ANON}, {998, PMT_RESIDENT_NONE}, {5, PMT_RESIDENT_ANON}, {1997, PMT_RESIDENT_NONE}, {7, PMT_RESIDENT_ANON}, {2, PMT_RESIDENT_NONE});
+    end_snapshot_with(150, 14);
+    put_signal(SECOND, 200, BASE + 4000, 3, 2);
+    assert_held(120, 2, 7, 1, 1, 7);  // two have gone before anybody told of them
+    assert_held(160, 2, 12, 1, 1, 12);
+    assert_held(200, 2, 13, 2, 1, 12);
+    assert_kind(200, PMT_HELD_KERNEL, 0);
+}
+
 // What came in and went again between two signals that stand for several is the later one's as long as readings of RSS have it; of one fault nobody knows.
 static void
 told_by_readings(void **state)
@@ -601,7 +619,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWNERS_TEST(last_touch), OWNERS_TEST(huge_page), OWNERS_TEST(released), OWNERS_TEST(released_between), OWNERS_TEST(outside_all_mappings), OWNERS_TEST(moved), OWNERS_TEST(moved_during_a_snapshot),
         OWNERS_TEST(around_a_fault), OWNERS_TEST(filled), OWNERS_TEST(credit_left_over), OWNERS_TEST(credit_of_between),
-        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
+        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_after_two_snapshots), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
         OWNERS_TEST(without_a_stack), OWNERS_TEST(threads_in_the_order_of_time), OWNERS_TEST(ends), OWNERS_TEST(rss_at_a_moment), OWNERS_TEST(no_rss_is_known),
         OWNERS_TEST(hostile),
     };

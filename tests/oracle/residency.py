@@ -97,7 +97,7 @@ class _Walk:
         self.quiet: set[int] = set()  # threads that faulted without a rise since
         self.reach: Counter[Owner] = Counter()  # of each owner the largest rise of a fault that stood for several
         self.rss, self.fell = 0, 0  # as last read; when it was last seen to have fallen
-        self.nobodys: list[tuple[int, Life]] = []  # pages that the last snapshot found and nobody has told of yet
+        self.nobodys: list[tuple[int, Life]] = []  # pages that snapshots found and nobody has told of yet
         self.counted = False  # a snapshot has said what was there before
         self.wide: Owner | None = None  # of the last fault, if it stood for several
         self.may_tell = 0  # so many pages that the last snapshot found
@@ -179,7 +179,7 @@ class _Walk:
             self.result.lives[Life(owner, BY_TIME, since), until] += pages
 
     def tell(self) -> int:
-        """What the last snapshot found, and nobody told of, came in before this one of several faults: how much."""
+        """What snapshots found, and nobody told of, came in before this one of several faults: how much."""
         told = 0
         while self.wide and self.nobodys and told < self.may_tell:
             page, life = self.nobodys.pop()
@@ -414,7 +414,7 @@ class _Walk:
     def settle(self, snapshot: Snapshot) -> None:
         """What credit is left has gone, unless it is younger than the snapshot, or not all was looked at."""
         assert snapshot.end is not None
-        self.nobodys = []
+        self.nobodys = self.nobodys if self.wide else []  # between two signals there may be several snapshots
         if snapshot.kind != START:
             self.between(snapshot)
             self.nearest(snapshot)
