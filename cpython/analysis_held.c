@@ -112,6 +112,13 @@ snapshot_item(result_t *result, uint32_t i)
 }
 
 static PyObject *
+mark_item(result_t *result, uint32_t i)
+{
+    const pmt_note_row_t *row = &result->profile.notes[i];
+    return Py_BuildValue("(IKN)", result->profile.threads[row->thread].process, (unsigned long long)row->time, text(result, row->text));
+}
+
+static PyObject *
 allocator_item(result_t *result, uint32_t i)
 {
     const pmt_allocator_row_t *row = &result->profile.allocators[i];
@@ -125,6 +132,7 @@ put_held(PyObject *dict, result_t *result, const held_t *held)
     return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) &&
            put_number(dict, "at_process", held->process) && put_number(dict, "peak_ns", held->peak) && put_number(dict, "end_ns", held->end) &&
            put(dict, "snapshots", list_of(result, result->profile.snapshot_count, snapshot_item)) &&
+           put(dict, "marks", list_of(result, result->profile.note_count, mark_item)) &&
            put(dict, "allocators", list_of(result, result->profile.allocator_count, allocator_item));
 }
 

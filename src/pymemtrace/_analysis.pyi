@@ -86,6 +86,7 @@ class Result(TypedDict):
     held: list[Held] | None  # of each process
     # process index, kind (1 start, 2 RSS fell, 3 asked for, 4 end), time, end (None: it has none), errno, name
     snapshots: list[tuple[int, int, int, int | None, int, str]]
+    marks: list[tuple[int, int, str]]  # of the program, the first thousands: process index, time, text
     # process index, time, name (docs/format.md section 8), bytes
     allocators: list[tuple[int, int, str, int]]
 

@@ -29,6 +29,8 @@ PARTS = ("before_start", "file", "shared", "kernel", "tracer", "unexplained")
 FAMILY = """
 import mmap, os, subprocess, sys, threading, warnings
 
+import pymemtrace
+
 warnings.simplefilter("ignore")  # a thread that was joined may still be there for the fork, which then complains
 
 def fill(size):
@@ -44,9 +46,11 @@ def keep():
     return fill(8 << 20)
 
 if sys.argv[1:]:
+    pymemtrace.mark("in the child")
     fill(12 << 20)
     sys.exit()
 kept = keep()
+pymemtrace.mark("kept </script>")
 threads = [threading.Thread(target=work, name=f"worker {n}") for n in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -224,6 +228,15 @@ def test_calls_and_lines_of_the_event_log(with_lines: Path) -> None:
     assert row[1] == (8 + 2 * 24 << 20) // os.sysconf("SC_PAGE_SIZE")
 
 
+def test_marks(with_lines: Path, family: Path) -> None:
+    processes = data(page(with_lines))["processes"]
+    assert [text for process in processes for _seconds, text in process["marks"]] == ["kept </script>", "in the child"]
+    [first], [child] = (process["marks"] for process in processes if process["marks"])
+    assert first[0] < child[0]
+    assert all(mark[0] in process["times"] for process in processes for mark in process["marks"]), "a moment of its own"
+    assert not any(process["marks"] for process in data(page(family))["processes"]), "without a log there are none"
+
+
 def test_each_process_has_its_own_calls(with_lines: Path) -> None:
     found = data(page(with_lines))
     logged = {}
@@ -285,6 +298,32 @@ def test_the_page_stands_beside_the_trace_and_is_not_overwritten() -> None:
     assert_one_line(done)
     assert "-f" in done.stderr and path.with_suffix(".html").read_text() == "mine"
     assert cli("html", "-f", path).status == 0 and path.with_suffix(".html").stat().st_size > 50_000
+
+
+def test_what_changed_is_what_diff_says(family: Path, with_lines: Path, hostile: Path) -> None:
+    found = data(page(with_lines, "--diff", str(family), str(hostile)))["comparison"]
+    said = json.loads(cli("diff", "--json", "--base", family, hostile, "--new", with_lines).stdout)
+    assert found["base"] == [str(family), str(hostile)] and found["notes"] == said["notes"]
+    assert found["whole"] == [said["whole"]["base"], said["whole"]["new"]]
+    assert found["parts"] == [[part["name"], part["base"], part["new"]] for part in said["parts"]]
+    for kind in "line", "function", "module", "thread":
+        sides = [(row["base"]["median"], row["new"]["median"], row["spread"]) for row in said[f"by_{kind}"]]
+        assert [tuple(row[3:]) for row in found["rows"][kind]] == sides != []
+    assert data(page(with_lines))["comparison"] is None
+
+
+def test_a_base_that_is_no_trace(family: Path) -> None:
+    target = family.with_name("none.html")
+    done = cli("html", family, "--diff", __file__, "-o", target)
+    assert_one_line(done)
+    assert __file__ in done.stderr and not target.exists()
+
+
+def test_standard_output(family: Path) -> None:
+    whole = page(family)
+    done = cli("html", family, "-o", "-")
+    assert (done.status, done.stdout, done.stderr) == (0, whole, "")
+    assert_one_line(cli("html", family, "-o", "-", "--open"))
 
 
 def test_what_is_no_trace(family: Path) -> None:

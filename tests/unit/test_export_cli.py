@@ -39,9 +39,10 @@ def test_the_same_trace_gives_the_same_bytes(form: str, trace: Path) -> None:
 
 @pytest.mark.parametrize("form", ALL)
 def test_a_pipe_gets_what_a_file_gets(form: str, trace: Path) -> None:
-    done = cli("--format", form, trace)
-    assert done.returncode == 0 and done.stderr == b""
-    assert done.stdout == export(trace, form).read_bytes()
+    for words in ["--format", form, trace], ["--format", form, trace, "-o", "-"]:
+        done = cli(*words)
+        assert done.returncode == 0 and done.stderr == b""
+        assert done.stdout == export(trace, form).read_bytes()
 
 
 @pytest.mark.parametrize("form", ALL)

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pymemtrace.cli.report import add_moment, row_count
@@ -10,7 +9,6 @@ from pymemtrace.export.formats import FORMATS, MOMENT, PATHS, TABLE, TABLES, Req
 
 if TYPE_CHECKING:
     from pymemtrace.export.formats import Format
-    from pymemtrace.export.output import Output
     from pymemtrace.tracefile import TraceFile
 
 HELP = "write a trace in a format of other tools: flame graphs, pprof, Perfetto, tables"
@@ -40,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `export`."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
     parser.add_argument("--format", choices=tuple(FORMATS), required=True, metavar="F", help="see above")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default, and `-`: standard output)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     add_moment(parser, "what was touched, whether given back or not")
     parser.add_argument("--pid", type=row_count, help="only this process (default: all)")
@@ -51,11 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the export."""
     from pymemtrace.cli.report import moment
+    from pymemtrace.export import output
     from pymemtrace.tracefile import TraceFile
 
     form = FORMATS[args.format]
     _check(args, form)
-    with _target(args, form) as out:
+    with output.target(args.output, args.force, args.trace, form.binary, form.name) as out:
         request = Request(TraceFile(args.trace, args.pid), moment(args), args.table, args.full_paths)
         form.writer.write(request, out)
     _tell(request.trace, args.output, form, out.count)
@@ -74,14 +73,6 @@ def _check(args: argparse.Namespace, form: "Format") -> None:
         raise UsageError(f"export: {MOMENT} cannot be used with --table {args.table}; only with --table owners")
 
 
-def _target(args: argparse.Namespace, form: "Format") -> "AbstractContextManager[Output]":
-    from pymemtrace.export import output
-
-    if args.output is None:
-        return output.standard_output(form.binary, form.name)
-    return output.file(args.output, args.force, args.trace)
-
-
 def _tell(trace: "TraceFile", path: str | None, form: "Format", size_bytes: int) -> None:
     """What is not in the export, and what reads it."""
     from pymemtrace.report import facts
@@ -92,7 +83,7 @@ def _tell(trace: "TraceFile", path: str | None, form: "Format", size_bytes: int)
         facts.left_out(trace.result),
         None if trace.complete else "the trace was cut off: what is there is exported",
     ]
-    if path is not None:
+    if path not in (None, "-"):
         then = form.then.format(quote_argument(path)) or f"for {form.opens}"
         notes.append(f"{clean(path)}: {size(size_bytes)}; {then}")
     for note in filter(None, notes):

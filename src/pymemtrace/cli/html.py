@@ -29,7 +29,9 @@ on stderr says why; no half-written file is left).
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `html`."""
     parser.add_argument("trace", metavar="TRACE", help="the trace file (*.pmt)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where the page goes (default: TRACE with .html)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="where the page goes (default: TRACE with .html; `-`: standard output)"
+    )
     parser.add_argument("-f", "--force", action="store_true", help="overwrite FILE")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument(
@@ -44,18 +46,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
+    from pymemtrace.errors import UsageError
     from pymemtrace.export import output
     from pymemtrace.page.document import document
     from pymemtrace.page.html import html
     from pymemtrace.report.text import clean
     from pymemtrace.report.units import size
 
+    if args.open and args.output == "-":
+        raise UsageError("html: --open cannot be used with -o -: name a file")
     path = args.output or args.trace.removesuffix(".pmt") + ".html"
-    with output.file(path, args.force, args.trace) as out:
+    with output.target(path, args.force, args.trace) as out:
         with _progress() as progress:
             page = html(document(args.trace, not args.no_source, progress, args.diff))
         out.write(page.encode())
-    print(f"{clean(path)}: {size(out.count)}; open it in a browser")
+    if path != "-":
+        print(f"{clean(path)}: {size(out.count)}; open it in a browser")
     return _open(path) if args.open else 0
 
 

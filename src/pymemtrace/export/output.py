@@ -55,6 +55,13 @@ class Output(RawIOBase):
             raise _failed(self._name, error) from error
 
 
+def target(
+    path: str | None, overwrite: bool, source: str, binary: bool = False, name: str = ""
+) -> contextlib.AbstractContextManager[Output]:
+    """Standard output for None and `-`, else `file`. What is called `name` may be binary."""
+    return standard_output(binary, name) if path in (None, "-") else file(path, overwrite, source)
+
+
 @contextlib.contextmanager
 def standard_output(binary: bool, name: str) -> Iterator[Output]:
     """Standard output; a terminal takes no binary formats."""

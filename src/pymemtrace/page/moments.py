@@ -7,12 +7,12 @@ if TYPE_CHECKING:
 
 EQUAL = 400
 _PROCESSES = 60  # of which beginning, peak and end are moments
-_SNAPSHOTS = 100
+_SNAPSHOTS, _MARKS = 100, 100
 _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 
 def all_moments(result: "Result") -> list[int]:
-    """In ns, ascending. No peak, end of a process or snapshot that was asked for is left out, but of very many."""
+    """In ns, ascending. No peak, end of a process, mark or snapshot that was asked for is left out, but of very many."""
     duration = max(result["duration_ns"], 1)
     times = {duration * point // (EQUAL - 1) for point in range(EQUAL)} | {result["peak_ns"]}
     ranks = sorted(range(len(result["processes"])), key=lambda each: -result["processes"][each]["rss_peak"])
@@ -20,7 +20,7 @@ def all_moments(result: "Result") -> list[int]:
         process = result["processes"][number]
         times |= {process["start_ns"], process["rss_peak_ns"], end_of(result, number)}
     asked = [end for _process, kind, _time, end, *_rest in result["snapshots"] if kind == _ASKED_FOR and end]
-    times |= set(asked[:_SNAPSHOTS])
+    times |= set(asked[:_SNAPSHOTS]) | {time for _process, time, _text in result["marks"][:_MARKS]}
     return sorted(time for time in times if 0 <= time <= duration)
 
 

@@ -70,7 +70,7 @@ def process_object(
         "usage": [_bytes(usage) for usage, _limit in cgroup],
         "peak": peak,
         **owners,
-        "marks": [],
+        "marks": _marks(trace, number),
         "snapshots": _snapshots(trace, number),
         "calls": calls,
         "lines": lines,
@@ -110,6 +110,10 @@ def _snapshots(trace: "TraceFile", number: int) -> list[tuple[float, str, str]]:
         for process, kind, time, end, _error, name in trace.result["snapshots"]
         if process == number
     ]
+
+
+def _marks(trace: "TraceFile", number: int) -> list[tuple[float, str]]:
+    return sorted((time / 1e9, clip(text, 80)) for process, time, text in trace.result["marks"] if process == number)
 
 
 def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames") -> tuple[dict[str, Any], list[str]]:

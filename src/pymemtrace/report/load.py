@@ -144,7 +144,8 @@ def _require_file(path: str) -> None:
 
 
 def _unreadable(path: str, exc: Exception) -> TraceFileError:
-    return TraceFileError(f"{path}: {getattr(exc, 'strerror', None) or _one_line(exc)}")
+    remedy = "; give a trace file (*.pmt) that `pymemtrace run` wrote" if isinstance(exc, FileNotFoundError) else ""
+    return TraceFileError(f"{path}: {getattr(exc, 'strerror', None) or _one_line(exc)}{remedy}")
 
 
 def _one_line(exc: BaseException) -> str:
