@@ -12,7 +12,7 @@ _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 
 def all_moments(result: "Result") -> list[int]:
-    """In ns, ascending. No peak, end of a process, mark or snapshot that was asked for is left out, but of very many."""
+    """In ns, ascending. With each peak, end of a process, mark and snapshot that was asked for, but of very many."""
     duration = max(result["duration_ns"], 1)
     times = {duration * point // (EQUAL - 1) for point in range(EQUAL)} | {result["peak_ns"]}
     ranks = sorted(range(len(result["processes"])), key=lambda each: -result["processes"][each]["rss_peak"])
