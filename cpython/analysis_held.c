@@ -125,6 +125,19 @@ allocator_item(result_t *result, uint32_t i)
     return Py_BuildValue("(IKNK)", row->process, (unsigned long long)row->time, text(result, row->name), (unsigned long long)row->value);
 }
 
+// When RSS was highest within parts of the run.
+static PyObject *
+highs_list(const pmt_highs_t *highs)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < PMT_HIGHS; i++) {
+        if (highs->rss[i] > 0 && !append(list, PyLong_FromUnsignedLongLong(highs->times[i]))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 bool
 put_held(PyObject *dict, result_t *result, const held_t *held)
 {
@@ -132,7 +145,7 @@ put_held(PyObject *dict, result_t *result, const held_t *held)
     return put(dict, "held", books) && put(dict, "at_ns", number_or_none(held->known, (int64_t)held->time)) &&
            put_number(dict, "at_process", held->process) && put_number(dict, "peak_ns", held->peak) && put_number(dict, "end_ns", held->end) &&
            put(dict, "snapshots", list_of(result, result->profile.snapshot_count, snapshot_item)) &&
-           put(dict, "marks", list_of(result, result->profile.note_count, mark_item)) &&
+           put(dict, "highs", highs_list(&result->profile.highs)) && put(dict, "marks", list_of(result, result->profile.note_count, mark_item)) &&
            put(dict, "allocators", list_of(result, result->profile.allocator_count, allocator_item));
 }
 

@@ -163,16 +163,16 @@ take_section(PyObject *object, PyObject **owner, uint64_t page, pmt_log_section_
     return true;
 }
 
-PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None, section=None)\n\nChooses rows, before the first. section: (number, trigger in bytes, choice).");
+PyDoc_STRVAR(select_doc, "select(pid=None, since=0, until=None, min_change=0, names=None, threads=None, section=None, kinds=0)\n\nChooses rows, before the first. section: (number, trigger in bytes, choice).");
 
 static PyObject *
 log_select(log_object_t *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keys[] = {"pid", "since", "until", "min_change", "names", "threads", "section", NULL};
+    static char *keys[] = {"pid", "since", "until", "min_change", "names", "threads", "section", "kinds", NULL};
     PyObject *pid = Py_None, *until = Py_None, *names = Py_None, *threads = Py_None, *section = Py_None;  // borrowed
     unsigned long long since = 0, min_change = 0;
     pmt_log_filter_t filter = {.until = UINT64_MAX};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OKOKOOO:select", keys, &pid, &since, &until, &min_change, &names, &threads, &section) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OKOKOOOI:select", keys, &pid, &since, &until, &min_change, &names, &threads, &section, &filter.kinds) ||
         !pid_of(self->module, self->path, pid, &filter.pid) || !take_section(section, &self->section, pmt_log_profile(self->log)->info.page_size, &filter.section)) {
         return NULL;
     }

@@ -18,7 +18,7 @@
 #include "slots.h"
 #include "trap.h"
 
-enum { META_MAX = 16 };
+enum { META_MAX = 16, ALLOCATOR_MAX = 256 };
 
 // Raises OSError for a -errno.
 static PyObject *
@@ -102,13 +102,16 @@ capture_start(PyObject *module, PyObject *args)
     int exact, confirm, engine, events = 0, releases = 0, unseen = 0;
     unsigned long long rss_before;
     PyObject *dict, *name_dict = Py_None;  // borrowed
-    pmt_meta_t meta[META_MAX];
-    char reason[PMT_REASON_MAX];
+    pmt_meta_t meta[META_MAX + 1];
+    char allocator[ALLOCATOR_MAX], reason[PMT_REASON_MAX];
     if (!PyArg_ParseTuple(args, "sppKO!s|Oppp:start", &address, &exact, &confirm, &rss_before, &PyDict_Type, &dict, &engine_name, &name_dict, &events, &releases, &unseen) ||
         (engine = engine_of(engine_name)) < 0) {
         return NULL;
     }
     Py_ssize_t count = read_meta(dict, meta);
+    if (count >= 0) {
+        meta[count++] = (pmt_meta_t){"allocator", allocator, pmt_python_allocator_name(allocator, sizeof allocator)};
+    }
     pmt_options_t options = {.address = address, .rss_before = rss_before, .exact = exact, .confirm = confirm, .interp = &pmt_python_interp, .meta = meta, .meta_count = (size_t)count};
     pmt_thread_name_t *names = count < 0 ? NULL : read_names(PyDict_Check(name_dict) ? name_dict : NULL, &options.name_count);
     if (!names) {

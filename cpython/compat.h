@@ -237,6 +237,15 @@ pmt_compat_malloc_stats(FILE *out)
     return _PyObject_DebugMallocStats(out) != 0;
 }
 
+// Where memory for objects comes from, as PYTHONMALLOC calls it; NULL: the interpreter does not know, or does not say.
+extern const char *_PyMem_GetCurrentAllocatorName(void) __attribute__((weak));
+
+static inline const char *
+pmt_compat_allocator_name(void)
+{
+    return _PyMem_GetCurrentAllocatorName ? _PyMem_GetCurrentAllocatorName() : NULL;
+}
+
 // What is left of the recursion limits.
 typedef struct pmt_recursion_s {
     int python, c;

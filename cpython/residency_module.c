@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "capture/residency.h"
+#include "prim/prim.h"
 
 // ---- pymalloc ----
 
@@ -41,6 +42,16 @@ pmt_python_allocator(uint64_t *held, uint64_t *used)
     bool whole = fclose(report) == 0;
     text[ROOM - 1] = '\0';
     return told && whole && find_number(text, "bytes/arena", held) && find_number(text, "bytes in allocated blocks", used);
+}
+
+size_t
+pmt_python_allocator_name(char *out, size_t size)
+{
+    char below[128];
+    const char *objects = pmt_compat_allocator_name();
+    pmt_prim_malloc_name(below, sizeof below);
+    int length = snprintf(out, size, "%s over %s", objects ? objects : "an allocator of its own", below);
+    return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
 }
 
 void

@@ -107,7 +107,7 @@ pmt_space_begin_looking(pmt_space_t *space)
     if (space->mapping_count == 0) {
         return 0;  // they could not be read
     }
-    qsort(space->mappings, space->mapping_count, sizeof *space->mappings, by_first);
+    pmt_array_sort(space->mappings, space->mapping_count, sizeof *space->mappings, by_first);
     return space->whole ? pmt_space_each_chunk(space, 0, UINT64_C(1) << PMT_WIRE_ADDRESS_BITS, end_outside, &ending) : 0;
 }
 
@@ -551,7 +551,7 @@ pmt_space_tell(pmt_space_t *space)
 {
     uint64_t most = space->faults * PMT_CHUNK_PAGES;
     int err = 0;
-    while (space->faults > 1 && space->nobody_count && space->told < most && !err) {
+    while (space->nobody_count && space->told < most && !err) {
         pmt_unpaid_t *last = &space->nobodys[space->nobody_count - 1];
         pmt_gap_t part;
         if (!last_unpaid(space, last, &part)) {

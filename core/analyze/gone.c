@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 
@@ -148,6 +149,44 @@ end_rest(walk_t *walk)
     return err;
 }
 
+// Those that came again, then the others. As a rule either came in their turn.
+static int
+put_in_turn(walk_t *walk)
+{
+    pmt_gone_t *gone = walk->gone;
+    pmt_gone_life_t *others = malloc((gone->count + 1) * sizeof *others);
+    uint32_t again = 0, old = 0;
+    if (!others) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < gone->count; i++) {
+        if (gone->list[i].again) {
+            gone->list[again++] = gone->list[i];
+        } else {
+            others[old++] = gone->list[i];
+        }
+    }
+    if (old) {
+        memcpy(gone->list + again, others, old * sizeof *others);
+    }
+    free(others);
+    walk->first_old = again;
+    pmt_array_sort(gone->list, gone->count, sizeof *gone->list, in_turn);
+    return 0;
+}
+
+static void
+put_by_looked(walk_t *walk)
+{
+    pmt_gone_life_t *list = walk->gone->list;
+    uint32_t again = 0, old = walk->first_old, count = walk->gone->count;
+    for (uint32_t i = 0; i < count; i++) {
+        bool first = old == count || (again < walk->first_old && list[again].looked <= list[old].looked);
+        walk->seen[i] = first ? &list[again++] : &list[old++];
+    }
+    pmt_array_sort(walk->seen, count, sizeof *walk->seen, by_looked);
+}
+
 static void
 keep_ebbs(pmt_gone_t *gone, uint64_t time)
 {
@@ -164,14 +203,9 @@ int
 pmt_gone_settle(pmt_gone_t *gone, uint64_t since, uint64_t time, pmt_on_end_t on_end, void *context)
 {
     walk_t walk = {.gone = gone, .since = since, .time = time, .on_end = on_end, .context = context, .seen = malloc((gone->count + 1) * sizeof(pmt_gone_life_t *))};
-    int err = walk.seen ? 0 : -ENOMEM;
-    if (!err && gone->count) {
-        qsort(gone->list, gone->count, sizeof *gone->list, in_turn);
-        for (uint32_t i = 0; i < gone->count; i++) {
-            walk.seen[i] = &gone->list[i];
-            walk.first_old += gone->list[i].again;
-        }
-        qsort(walk.seen, gone->count, sizeof *walk.seen, by_looked);
+    int err = walk.seen ? put_in_turn(&walk) : -ENOMEM;
+    if (!err) {
+        put_by_looked(&walk);
     }
     walk.next_old = walk.first_old;
     for (uint32_t i = 0; i < gone->ebb_count && !err; i++) {

@@ -275,8 +275,8 @@ chosen(const uint8_t *mask, uint32_t count, uint32_t number)
 static bool
 wanted(const pmt_log_filter_t *filter, const pmt_log_row_t *row)
 {
-    return row->time >= filter->since && row->time <= filter->until && chosen(filter->names, filter->names_count, row->name) &&
-           chosen(filter->threads, filter->threads_count, row->thread);
+    return row->time >= filter->since && row->time <= filter->until && (filter->kinds == 0 || filter->kinds >> row->kind & 1) &&
+           chosen(filter->names, filter->names_count, row->name) && chosen(filter->threads, filter->threads_count, row->thread);
 }
 
 static bool

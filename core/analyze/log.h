@@ -50,6 +50,7 @@ typedef struct pmt_log_filter_s {
     const uint8_t *names;   // by text: functions of this name are shown; NULL: all. Behind names_count: not
     const uint8_t *threads; // by number, likewise
     uint32_t names_count, threads_count;
+    uint32_t kinds;         // a bit each: 1 << pmt_log_kind_e; 0: all
     pmt_log_section_t section;
 } pmt_log_filter_t;
 

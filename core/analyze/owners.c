@@ -34,6 +34,7 @@ typedef struct replay_s {
     event_t *pending;
     uint32_t count, room;
     uint64_t order;
+    uint32_t last_owner;
     uint32_t snapshot;       // the next, in the profile's
     pmt_cgroup_t cgroup;     // as last read
     uint32_t cgroup_moment;  // the first later than that
@@ -216,15 +217,9 @@ apply(replay_t *replay, const event_t *e)
 static int
 catch_up(replay_t *replay, uint64_t time)
 {
-    bool sorted = true;
     uint32_t done = 0;
     int err = 0;
-    for (uint32_t i = 1; i < replay->count && sorted; i++) {
-        sorted = by_time(&replay->pending[i - 1], &replay->pending[i]) < 0;
-    }
-    if (!sorted) {
-        qsort(replay->pending, replay->count, sizeof *replay->pending, by_time);
-    }
+    pmt_array_sort(replay->pending, replay->count, sizeof *replay->pending, by_time);
     for (; done < replay->count && replay->pending[done].time <= time && !err; done++) {
         err = apply(replay, &replay->pending[done]);
     }
@@ -269,6 +264,22 @@ bytes_of(const pmt_profile_t *profile, uint64_t pages)
     return (int64_t)(pages * profile->info.page_size);
 }
 
+// The last one's next fault is the most likely.
+static int64_t
+owner_number(replay_t *replay, const pmt_owner_t *owner)
+{
+    const pmt_table_t *owners = &replay->owners->owners;
+    if (replay->last_owner < owners->count && memcmp(pmt_table_at(owners, replay->last_owner), owner, PMT_OWNER_KEY) == 0) {
+        return replay->last_owner;
+    }
+    int64_t number = pmt_table_add(&replay->owners->owners, owner);
+    if (number < 0 || number >= OWNERS_MAX) {
+        return -ENOMEM;
+    }
+    replay->last_owner = (uint32_t)number;
+    return number;
+}
+
 static int
 on_fault(replay_t *replay, const pmt_record_t *r)
 {
@@ -277,8 +288,8 @@ on_fault(replay_t *replay, const pmt_record_t *r)
     if (((pmt_raw_node_t *)pmt_table_at(&profile->nodes, owner.node))->code == PMT_CODE_ROOT) {
         owner.place = (uint32_t)place_of(replay, r);
     }
-    int64_t number = pmt_table_add(&replay->owners->owners, &owner);
-    if (number < 0 || number >= OWNERS_MAX) {
+    int64_t number = owner_number(replay, &owner);
+    if (number < 0) {
         return -ENOMEM;
     }
     pmt_owner_t *known = pmt_table_at(&replay->owners->owners, (uint32_t)number);

@@ -54,9 +54,16 @@ add_weight(pmt_weight_t *to, const pmt_record_t *fault)
     to->by_time += fault->u.fault.by_time && rise ? rise - 1 : 0;
 }
 
+// A reading.
 static void
-saw_rss(pmt_process_row_t *process, uint64_t time, int64_t bytes)
+saw_rss(pmt_profile_t *profile, uint64_t number, uint64_t time, int64_t bytes)
 {
+    pmt_process_row_t *process = &profile->processes[number];
+    if (number == 0) {
+        profile->highs.base = bytes;
+        profile->highs.risen = 0;
+        pmt_highs_saw(&profile->highs, time);
+    }
     if (bytes > process->rss_peak) {
         process->rss_peak = bytes;
         process->peak_time = time;
@@ -162,7 +169,7 @@ on_mark(pmt_profile_t *profile, const pmt_record_t *r)
 {
     pmt_process_row_t *process = &profile->processes[r->u.mark.process];
     int64_t bytes = (int64_t)(r->u.mark.rss * profile->info.page_size);
-    saw_rss(process, r->time, bytes);
+    saw_rss(profile, r->u.mark.process, r->time, bytes);
     if (r->u.mark.kind == PMT_MARK_START) {
         process->has_rss_start = true;
         process->rss_start = bytes;
@@ -309,6 +316,19 @@ place_number(pmt_profile_t *profile, uint32_t site)
     return site ? profile->place_of[site] : pmt_table_add(&profile->places, &unknown);
 }
 
+// What a fault says of RSS; in the file it may stand behind later readings, for a chart near enough.
+static void
+saw_rise(pmt_highs_t *highs, const pmt_record_t *r, uint32_t page_size)
+{
+    if (r->u.fault.fell) {
+        highs->base = (int64_t)(r->u.fault.fell_to * page_size);
+        highs->risen = 0;
+    } else {
+        highs->risen = (int64_t)((uint64_t)highs->risen + r->u.fault.rise * page_size);
+    }
+    pmt_highs_saw(highs, r->time);
+}
+
 static int
 on_fault(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
 {
@@ -317,6 +337,9 @@ on_fault(pmt_profile_t *profile, const pmt_record_t *r, uint64_t pid)
     profile->signals++;
     if (pid && profile->processes[thread->process].pid != pid) {
         return 0;
+    }
+    if (thread->process == 0) {
+        saw_rise(&profile->highs, r, profile->info.page_size);
     }
     add_weight(&profile->processes[thread->process].touched, r);
     add_weight(&thread->touched, r);
@@ -340,7 +363,7 @@ on_sample(pmt_profile_t *profile, const pmt_record_t *r)
     pmt_process_row_t *process = &profile->processes[r->u.sample.process];
     uint64_t kib = (uint64_t)r->u.sample.kib[0] + (uint64_t)r->u.sample.kib[1] + (uint64_t)r->u.sample.kib[2];
     int64_t bytes = (int64_t)(kib << 10);
-    saw_rss(process, r->time, bytes);
+    saw_rss(profile, r->u.sample.process, r->time, bytes);
     process->sampled = true;
     if (!process->has_rss_end) {
         process->rss_end = bytes;
@@ -474,13 +497,14 @@ pmt_profile_counter(const pmt_profile_t *profile, const pmt_process_row_t *proce
 
 // A peak between two samples that only the kernel saw. If a fault's reading was the highest until then, and among them, the peak was about then.
 static void
-saw_kernels_peak(const pmt_profile_t *profile, pmt_process_row_t *process)
+saw_kernels_peak(pmt_profile_t *profile, uint32_t number)
 {
+    const pmt_process_row_t *process = &profile->processes[number];
     uint64_t kib = pmt_profile_counter(profile, process, "rss_hwm_kib"), at = pmt_profile_counter(profile, process, "rss_hwm_ns");
     uint64_t since = pmt_profile_counter(profile, process, "rss_hwm_since_ns"), own = process->peak_time;
     int64_t bytes = kib <= INT64_MAX >> 10 ? (int64_t)(kib << 10) : 0;
     if (at > since && bytes / profile->info.page_size - process->rss_peak / profile->info.page_size > (int64_t)pmt_lag_peak_pages(profile)) {
-        saw_rss(process, own > since && own < at ? own : since + (at - since) / 2, bytes);
+        saw_rss(profile, number, own > since && own < at ? own : since + (at - since) / 2, bytes);
     }
 }
 
@@ -493,8 +517,8 @@ settle(pmt_profile_t *profile, uint64_t pid)
         pmt_process_row_t *process = &profile->processes[i];
         uint64_t lost = pmt_profile_counter(profile, process, "lost");
         uint64_t when = pmt_profile_counter(profile, process, "rss_peak_ns");
-        saw_rss(process, when ? when : process->peak_time, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
-        saw_kernels_peak(profile, process);
+        saw_rss(profile, i, when ? when : process->peak_time, (int64_t)(pmt_profile_counter(profile, process, "rss_peak_pages") * profile->info.page_size));
+        saw_kernels_peak(profile, i);
         profile->lost = i == 0 && lost > profile->lost ? lost : profile->lost;
         profile->lost += i > 0 ? pmt_profile_counter(profile, process, "lost_slotless") : 0;  // of these no record tells
         process->has_rss_end |= process->sampled;

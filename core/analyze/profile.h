@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analyze/highs.h"
 #include "analyze/names.h"
 #include "format/reader.h"
 
@@ -116,6 +117,7 @@ typedef struct pmt_profile_s {
     bool has_cgroup;
     pmt_texts_t texts;
     pmt_pairs_t meta;
+    pmt_highs_t highs;  // of the first process
     pmt_process_row_t *processes;
     uint32_t process_count, process_room;
     pmt_thread_row_t *threads;

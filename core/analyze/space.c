@@ -247,7 +247,7 @@ bring_in(pmt_space_t *space, const pmt_touch_t *touch)
     }
     int64_t given = pmt_space_stride(space, touch);
     err = given < 0 ? (int)given : pmt_space_come_in(space, touch->time, touch->page, 1, owner);
-    err = err ? err : pmt_space_tell(space);
+    err = err || touch->faults < 2 ? err : pmt_space_tell(space);
     if (!err && !touch->alone && touch->rise > 1) {
         err = pmt_windows_add(&space->windows, touch->page, touch->rise, touch->owner, touch->time);
         err = err || space->kind != PMT_SNAPSHOT_START ? err : found_too_early(space, touch, &given);
@@ -373,7 +373,7 @@ static int
 tell_of_rest(pmt_space_t *space, uint64_t time)
 {
     int err = space->faults > 1 ? tell_of_readings(space, space->last, time) : 0;
-    err = err ? err : pmt_space_tell(space);
+    err = err || space->faults < 2 ? err : pmt_space_tell(space);
     space->faults = 0;
     return err;
 }

@@ -68,7 +68,7 @@ int pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, 
 
 // Gives a fault that stands for several the pages of the others, where these can be told (stride.c); how many were given.
 int64_t pmt_space_stride(pmt_space_t *space, const pmt_touch_t *touch);
-// Gives the last fault what snapshots found and nobody told of, the last first: one that stands for several tells of what came in before, as far as so many can have.
+// Gives the last fault, which stands for several, what snapshots found and nobody told of, the last first: it tells of what came in before, as far as so many can have.
 int pmt_space_tell(pmt_space_t *space);
 // A fault without a rise.
 void pmt_space_stride_quietly(pmt_space_t *space, const pmt_touch_t *touch);

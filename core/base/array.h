@@ -24,3 +24,17 @@ pmt_array_room(void *array, uint32_t count, uint32_t *room, size_t size)
     *room = larger;
     return 0;
 }
+
+// Sorts what mostly is in order already, where qsort takes as long as for the rest.
+static inline void
+pmt_array_sort(void *array, uint32_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    const char *at = array;
+    uint32_t i = 1;
+    while (i < count && compare(at + (i - 1) * size, at + i * size) <= 0) {
+        i++;
+    }
+    if (i < count) {
+        qsort(array, count, size, compare);
+    }
+}

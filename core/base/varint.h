@@ -37,6 +37,16 @@ pmt_varint_get(const uint8_t **in, const uint8_t *end, uint64_t *n)
 {
     const uint8_t *p = *in;
     uint64_t value = 0;
+    if (p < end && *p < 0x80) {  // most are small
+        *n = *p;
+        *in = p + 1;
+        return true;
+    }
+    if (end - p >= 2 && p[1] < 0x80) {
+        *n = (uint64_t)(*p & 0x7f) | (uint64_t)p[1] << 7;
+        *in = p + 2;
+        return true;
+    }
     for (unsigned shift = 0; p < end && shift < 64; shift += 7) {
         uint8_t byte = *p++;
         if (shift == 63 && byte > 1) {

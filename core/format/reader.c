@@ -38,16 +38,16 @@ read_header(pmt_reader_t *reader, char error[PMT_ERROR_MAX])
         return (int)n;
     }
     if (n == 0) {
-        return bad_file(error, "the file is empty: no trace was written");
+        return bad_file(error, "the file is empty: no trace was written; trace the program again");
     }
     if (memcmp(header, PMT_WIRE_MAGIC, (size_t)n < 8 ? (size_t)n : 8) != 0) {
         return bad_file(error, "not a pymemtrace trace (wrong magic): give a file that `pymemtrace run` wrote");
     }
     if (n < PMT_WIRE_HEADER) {
-        return bad_file(error, "the file was cut off inside its header: nothing in it is readable");
+        return bad_file(error, "the file was cut off inside its header: nothing in it is readable; trace the program again");
     }
     if (get_le(header + 12, 4) != PMT_WIRE_BYTE_ORDER || crc32(0, header, 60) != get_le(header + 60, 4)) {
-        return bad_file(error, "the header is corrupt (wrong checksum): nothing in it is readable");
+        return bad_file(error, "the header is corrupt (wrong checksum): nothing in it is readable; copy the file anew, or trace the program again");
     }
     reader->info = (pmt_file_info_t){
         .major = (unsigned)get_le(header + 8, 2),
@@ -137,7 +137,7 @@ void
 pmt_reader_explain(const pmt_reader_t *reader, int err, char error[PMT_ERROR_MAX])
 {
     if (err == -EBADMSG) {
-        snprintf(error, PMT_ERROR_MAX, "%s after byte %llu", pmt_reader_problem(reader), (unsigned long long)reader->good);
+        snprintf(error, PMT_ERROR_MAX, "%s after byte %llu; copy the file anew, or trace the program again", pmt_reader_problem(reader), (unsigned long long)reader->good);
     }
 }
 

@@ -42,6 +42,8 @@ typedef struct pmt_malloc_totals_s {
     uint64_t trimmable;  // free at the main heap's top
 } pmt_malloc_totals_t;
 bool pmt_prim_malloc_totals(pmt_malloc_totals_t *out);
+// Whose malloc() this process has: the C library with its version, or the file that stands in for it.
+void pmt_prim_malloc_name(char *out, size_t size);
 // Where the C library's code lies; *end 0: unknown.
 void pmt_prim_c_library(uint64_t *start, uint64_t *end);
 

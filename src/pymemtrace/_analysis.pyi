@@ -86,6 +86,7 @@ class Result(TypedDict):
     held: list[Held] | None  # of each process
     # process index, kind (1 start, 2 RSS fell, 3 asked for, 4 end), time, end (None: it has none), errno, name
     snapshots: list[tuple[int, int, int, int | None, int, str]]
+    highs: list[int]  # when RSS of the first process was highest within each of some hundred equal parts of the run, ns
     marks: list[tuple[int, int, str]]  # of the program, the first thousands: process index, time, text
     # process index, time, name (docs/format.md section 8), bytes
     allocators: list[tuple[int, int, str, int]]
@@ -208,8 +209,10 @@ class Log:
         names: bytes | None = None,
         threads: bytes | None = None,
         section: tuple[int, int, Choice] | None = None,
+        kinds: int = 0,
     ) -> None:
-        """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread.
+        """Choose rows, before the first is read. Times in ns; names, threads: a byte for each text or thread; kinds: a
+        bit for each of results.KINDS, 0: all.
 
         section: its number, bytes by which RSS must have moved since the row before (0: all rows), and what it shows.
         It needs a pid; min_change, names and threads count for nothing.

@@ -313,7 +313,7 @@ class TraceFile:
         return log
 
     def to_arrow(self, table: str | None = None) -> "pyarrow.Table":
-        """A table in memory: "events" (the rows of `log`), "owners" (`by_line`), "timeline" or "lines".
+        """A table in memory: "events" (the rows of `log`), "faults", "owners" (`by_line`), "timeline" or "lines".
 
         None: events where calls were recorded, else owners. Columns are those of `pymemtrace export --format arrow`.
         Raises UsageError without pyarrow (the extra `arrow`), ValueError if there is no such table.

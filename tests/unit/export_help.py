@@ -99,3 +99,15 @@ def refused(*words: str | Path) -> str:
     text = stderr.getvalue()
     assert status == 2 and text.count("\n") == 1 and text.startswith("pymemtrace: "), text
     return text
+
+
+def long_log(rounds: int) -> bytes:
+    """A log of a thousand events a round."""
+    w = synth.Writer()
+    p = w.process(7)
+    w.raw(synth.code(p, 1, 1, "app.py", "f"))
+    t = w.thread(p, 7)
+    for start in range(rounds):
+        w.events(t, [(8 * (1000 * start + i), 1 + i % 2, 1 - i % 2) for i in range(1000)])
+        w.round(8 * 1000 * (start + 1))
+    return w.finish(1 << 40)

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "prim/prim.h"
 
@@ -21,4 +23,19 @@ pmt_prim_malloc_totals(pmt_malloc_totals_t *out)
     malloc_info_t info = ((mallinfo2_t)found)();
     *out = (pmt_malloc_totals_t){.held = info.arena, .mmapped = info.hblkhd, .used = info.uordblks, .free = info.fordblks, .trimmable = info.keepcost};
     return true;
+}
+
+void
+pmt_prim_malloc_name(char *out, size_t size)
+{
+    Dl_info memory, library;
+    void *found = dlsym(RTLD_DEFAULT, "malloc"), *version = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+    if (!found || dladdr(found, &memory) == 0 || !memory.dli_fname) {
+        snprintf(out, size, "malloc");
+    } else if (version && dladdr(version, &library) && library.dli_fbase == memory.dli_fbase) {
+        snprintf(out, size, "glibc %s", ((const char *(*)(void))version)());
+    } else {
+        const char *slash = strrchr(memory.dli_fname, '/');
+        snprintf(out, size, "%s", slash ? slash + 1 : memory.dli_fname);
+    }
 }

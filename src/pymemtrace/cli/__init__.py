@@ -67,7 +67,21 @@ def main(argv: list[str] | None = None) -> int:
         if argv is None:
             _leave(status)
         return status
+    if argv is None:
+        _end_by_signals()
     return _interruptible(lambda: guarded(lambda: _report_verb(words)))
+
+
+def _end_by_signals() -> None:
+    """What ends a report from outside lets it take back what it has begun to write, as Ctrl-C does."""
+    import signal
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in signal.SIGTERM, signal.SIGHUP:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _leave(status: int) -> None:
@@ -145,17 +159,21 @@ def guarded(action: "Callable[[], int]") -> int:
 
         if not isinstance(exc, PymemtraceError):
             raise
-        from pymemtrace.report.text import clean
-
         sys.stdout.flush()
-        text = f"pymemtrace: {clean(str(exc))}\n"
-        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        return exc.exit_status
+        return _refuse(str(exc), exc.exit_status)
+
+
+def _refuse(text: str, status: int = 2) -> int:
+    from pymemtrace.report.text import notice
+
+    notice(text)
+    return status
 
 
 def _interruptible(action: "Callable[[], int]") -> int:
-    """Run a report: a reader that closes the pipe (`| head`) and Ctrl-C end it quietly."""
+    """Run a report: a reader that closes the pipe (`| head`) and Ctrl-C end it quietly, a full disk with one line."""
+    if sys.stdout is None:
+        return _refuse("standard output is closed; open it, or send it to /dev/null")
     try:
         _tolerate_encoding()
         status = action()
@@ -164,6 +182,11 @@ def _interruptible(action: "Callable[[], int]") -> int:
     except BrokenPipeError:
         _discard_stdout()
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.filename is not None:  # not of writing what is open
+            raise
+        _discard_stdout()
+        return _refuse(f"standard output cannot be written: {error.strerror}; free some space, or send it elsewhere")
     except KeyboardInterrupt:
         return _INTERRUPTED
     except SystemExit as exc:

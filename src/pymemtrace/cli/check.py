@@ -141,13 +141,11 @@ def _require_combination(args: argparse.Namespace) -> None:
 
 
 def _warn(verdict: "Verdict") -> None:
-    from pymemtrace.report.text import label
+    from pymemtrace.report.text import clip, notice
 
     sys.stdout.flush()
     for warning in verdict.warnings:
-        text = f"pymemtrace: warning: {label(warning, _LIMIT)}\n"
-        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        notice(f"warning: {clip(warning, _LIMIT)}")
 
 
 def _print(verdict: "Verdict") -> None:

@@ -19,6 +19,7 @@ EPILOG = """\
 tables (--table):
   events      the rows of `pymemtrace log`; of a trace without calls its page
               faults. The default where calls were recorded
+  faults      of these rows the page faults
   owners      who holds or touched how much, by line. The default elsewhere
   timeline    RSS over time by what holds it, and the ten owners that held most
   lines       the event log by line of source

@@ -45,15 +45,15 @@ EVENTS = pa.schema(
 
 def reader(trace: "TraceFile", name: str) -> "pa.RecordBatchReader":
     """The table's batches, as they are read."""
-    if name == tables.EVENTS:
-        return pa.RecordBatchReader.from_batches(EVENTS, _events(tables.log(trace)))
+    if name in tables.OF_LOG:
+        return pa.RecordBatchReader.from_batches(EVENTS, _events(tables.log(trace, name)))
     return _small(tables.read(trace, name))
 
 
 def requested(request: "Request") -> "pa.RecordBatchReader":
     """The table that is to be exported."""
     name = tables.name_of(request.trace, request.table)
-    if name == tables.EVENTS:
+    if name in tables.OF_LOG:
         return reader(request.trace, name)
     return _small(tables.requested(request, name))
 

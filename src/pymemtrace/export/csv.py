@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def write(request: "Request", out: "Output") -> None:
     """Write one table."""
     name = tables.name_of(request.trace, request.table)
-    if name == tables.EVENTS:
+    if name in tables.OF_LOG:
         out.write(logtext.CSV_HEADER)
-        logtext.write(tables.log(request.trace), logtext.CSV, str, cast(BinaryIO, out))
+        logtext.write(tables.log(request.trace, name), logtext.CSV, str, cast(BinaryIO, out))
         return
     table = tables.requested(request, name)
     _write_row(out, [column.name for column in table.columns])

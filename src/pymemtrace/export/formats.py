@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # What a format may be told beside the trace and the process.
 MOMENT, TABLE, PATHS = "--at and --touched", "--table", "--full-paths"
-TABLES = ("events", "owners", "timeline", "lines")
+TABLES = ("events", "faults", "owners", "timeline", "lines")
 
 
 @dataclass(frozen=True, slots=True)

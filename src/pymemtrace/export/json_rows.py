@@ -8,6 +8,7 @@ from pymemtrace.export import tables
 from pymemtrace.report import logtext
 
 if TYPE_CHECKING:
+    from pymemtrace._analysis import Log
     from pymemtrace.export.formats import Request
 
 _CHUNK = 1 << 18
@@ -16,8 +17,8 @@ _CHUNK = 1 << 18
 def lines(request: "Request") -> Iterator[bytes]:
     """Whole lines, one object each, in pieces that hold many."""
     name = tables.name_of(request.trace, request.table)
-    if name == tables.EVENTS:
-        yield from _events(request)
+    if name in tables.OF_LOG:
+        yield from _rows(tables.log(request.trace, name))
         return
     table = tables.requested(request, name)
     keys = [column.name for column in table.columns]
@@ -26,8 +27,7 @@ def lines(request: "Request") -> Iterator[bytes]:
         yield json.dumps(dict(zip(keys, cells, strict=True))).encode() + b"\n"
 
 
-def _events(request: "Request") -> Iterator[bytes]:
-    log = tables.log(request.trace)
+def _rows(log: "Log") -> Iterator[bytes]:
     # Not as `log --json` has lone surrogates: strict readers refuse them.
     words = [json.dumps(tables.encodable(text)).encode() for text in log.texts]
     log.spell(words, words)

@@ -1,10 +1,11 @@
 """Where an export goes: a file that appears when it is whole, or standard output."""
 
 import contextlib
+import errno
 import os
+import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from io import RawIOBase
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 18
 STDOUT = "standard output"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OutputError(UsageError):
@@ -34,9 +36,12 @@ class Output(RawIOBase):
         return True
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write all of `data`."""
+        """Write all of `data`; a stream without a buffer may take it in parts."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
         try:
-            size = self._stream.write(data)
+            while rest:
+                rest = rest[self._stream.write(rest) or 0 :]
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -90,6 +95,8 @@ def file(path: str, overwrite: bool, source: str) -> Iterator[Output]:
 
     Raises OutputError: it is there and not to be overwritten, it is the trace `source`, it cannot be made or written.
     """
+    if path.endswith(os.sep):  # which realpath drops
+        raise OutputError(f"{path}: is a directory; name a file in it")
     target = os.path.realpath(path)
     try:
         mode = os.stat(target).st_mode
@@ -148,12 +155,11 @@ def _opened(path: str, target: str) -> Iterator[Output]:
 def _beside(path: str, target: str, mode: int | None, overwrite: bool) -> Iterator[Output]:
     """A new name in the target's folder, which becomes the target."""
     folder, name = os.path.split(target)
-    try:
-        fd, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder)
-    except OSError as error:
-        raise _failed(path, error) from error
+    # Known before it is made, so that no signal finds a file that nobody knows.
+    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
         with contextlib.ExitStack() as stack:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             stream = os.fdopen(fd, "wb", buffering=_BUFFER)
             stack.callback(_close, stream)
             out = Output(stream, path)
@@ -185,4 +191,7 @@ def _new_mode() -> int:
 
 def _failed(name: str, error: Exception) -> OutputError:
     why = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return OutputError(f"{name}: cannot be written: {why}")
+    remedy = "send it elsewhere" if name == STDOUT else "name another file with -o"
+    if getattr(error, "errno", None) in _FULL:
+        remedy = f"free some space, or {remedy}"
+    return OutputError(f"{name}: cannot be written: {why}; {remedy}")

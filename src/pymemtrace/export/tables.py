@@ -1,5 +1,5 @@
-"""A trace as tables, for the formats that hold tables. The one of events is the log's (logtext.py, arrow_tables.py):
-it may be longer than memory."""
+"""A trace as tables, for the formats that hold tables. Those of events and faults are rows of the log (logtext.py,
+arrow_tables.py): they may be longer than memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pymemtrace._analysis import Log
     from pymemtrace.export.formats import Request
 
-EVENTS, OWNERS, TIMELINE, LINES = NAMES = TABLES
+EVENTS, FAULTS, OWNERS, TIMELINE, LINES = NAMES = TABLES
+OF_LOG = (EVENTS, FAULTS)
 _POINTS, _TOP = 200, 10  # of the timeline: points in time, owners
 INT, FLOAT, TEXT = "int", "float", "text"
 
@@ -42,7 +43,7 @@ def name_of(trace: TraceFile, asked: str | None) -> str:
 
 
 def read(trace: TraceFile, name: str) -> Table:
-    """A table that is not that of events. Owners are those of the trace's moment."""
+    """A table that is not the log's. Owners are those of the trace's moment."""
     return {OWNERS: _owners, TIMELINE: _timeline, LINES: _lines}[name](trace)
 
 
@@ -54,9 +55,13 @@ def requested(request: "Request", name: str) -> Table:
     return read(trace, name)
 
 
-def log(trace: TraceFile) -> "Log":
-    """The rows of the table of events."""
-    return trace.open_log(logtext.Choice(trace.pid))
+def log(trace: TraceFile, name: str = EVENTS) -> "Log":
+    """The rows of a table of the log."""
+    if name == EVENTS:
+        return trace.open_log(logtext.Choice(trace.pid))
+    from pymemtrace.results import KINDS  # which loads what traces a program
+
+    return trace.open_log(logtext.Choice(trace.pid, kinds=1 << KINDS.index("fault")))
 
 
 def encodable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymemtrace.page.comparison import comparison
 from pymemtrace.page.frames import Frames
@@ -13,8 +13,12 @@ from pymemtrace.report import header, load
 from pymemtrace.report.units import size
 from pymemtrace.tracefile import TraceFile
 
+if TYPE_CHECKING:
+    from pymemtrace._analysis import Result
+
 SCHEMA = 1
 _PROCESSES = 100  # of more, those with the highest peaks
+_CHANGES = 300_000  # of all processes together, 20 bytes each; no process gets more than half of what is left
 _EVENTS_READ = 250_000_000  # for each process whose calls are shown all events of the trace are read: seconds
 
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
@@ -49,10 +53,12 @@ def document(path: str, with_source: bool, progress: Progress, base: Sequence[st
         range(len(result["processes"])), key=lambda each: (each != 0, -result["processes"][each]["rss_peak"], each)
     )[:_PROCESSES]
     logged = _logged(trace, chosen)
-    processes = []
+    processes: list[dict[str, Any]] = []
+    room = _CHANGES
     for done, number in enumerate(chosen):
         progress(0.5 + 0.4 * done / len(chosen), f"process {result['processes'][number]['pid']}")
-        processes.append(process_object(trace, number, times, steps, frames, number in logged))
+        processes.append(process_object(trace, number, times, steps, frames, number in logged, room // 2))
+        room -= len(processes[-1]["changes"]["node"])
     progress(0.9, "source lines")
     band = trace.at.error_band if trace.at else 0
     return {
@@ -61,6 +67,7 @@ def document(path: str, with_source: bool, progress: Progress, base: Sequence[st
         "generator": f"pymemtrace {__version__}",
         "header": [
             *header.items(trace),
+            *_left_out(result),
             ("error band", f"± {size(band)}" if band else "none: this kernel counts RSS exactly"),
         ],
         "closing": [text.plain for text in header.closing(trace)],
@@ -69,6 +76,12 @@ def document(path: str, with_source: bool, progress: Progress, base: Sequence[st
         "sources": _sources(trace, frames, processes) if with_source else {},
         "comparison": comparison(base, trace.path) if base else None,
     }
+
+
+def _left_out(result: "Result") -> list[tuple[str, str]]:
+    whole = len(result["processes"])
+    text = f"{whole - _PROCESSES:,} of {whole:,} processes, those with the lowest peaks of RSS"
+    return [("not shown", text)] if whole > _PROCESSES else []
 
 
 def _logged(trace: TraceFile, chosen: list[int]) -> set[int]:

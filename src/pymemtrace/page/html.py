@@ -27,6 +27,6 @@ def _template() -> tuple[str, str]:
     if not marker:
         raise PymemtraceError(
             "this installation has no page: it was built without Node.js (20 or later) and npm; install these and "
-            "build it again with `pip install --force-reinstall`"
+            "build it again with `pip install --force-reinstall .` in the source folder"
         )
     return before, after

@@ -1,11 +1,11 @@
-"""The moments of a page: at equal distances, and those of which somebody will ask."""
+"""The moments of a page: at equal distances, where RSS was highest in between, and those of which somebody will ask."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pymemtrace._analysis import Result
 
-EQUAL = 400
+EQUAL = 200
 _PROCESSES = 60  # of which beginning, peak and end are moments
 _SNAPSHOTS, _MARKS = 100, 100
 _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
@@ -15,6 +15,7 @@ def all_moments(result: "Result") -> list[int]:
     """In ns, ascending. With each peak, end of a process, mark and snapshot that was asked for, but of very many."""
     duration = max(result["duration_ns"], 1)
     times = {duration * point // (EQUAL - 1) for point in range(EQUAL)} | {result["peak_ns"]}
+    times.update(result["highs"])
     ranks = sorted(range(len(result["processes"])), key=lambda each: -result["processes"][each]["rss_peak"])
     for number in ranks[:_PROCESSES]:
         process = result["processes"][number]

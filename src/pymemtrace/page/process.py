@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pymemtrace.page.moments import end_of
@@ -10,13 +11,14 @@ from pymemtrace.report import facts, held, load
 from pymemtrace.report.text import clip
 
 if TYPE_CHECKING:
-    from pymemtrace._analysis import Held, History
+    from pymemtrace._analysis import CallTree, Held, History, LineRows
     from pymemtrace.page.frames import Frames
     from pymemtrace.tracefile import TraceFile
 
 _PARTS = ("before_start", "file", "shared", "kernel", "tracer")
 _TEXT_LIMIT = 1000
 _NODES = 20_000  # of a process's trees: what has least is its caller's
+_NODES_LEAST = 64  # fewer do not make a page smaller that anybody wants
 _SHARES = 1 << 40  # a whole, for weights of different quantities
 
 
@@ -33,9 +35,12 @@ class Steps:
 
 
 def process_object(
-    trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames", logged: bool
+    trace: "TraceFile", number: int, times: list[int], steps: Steps, frames: "Frames", logged: bool, room: int
 ) -> dict[str, Any]:
-    """What web/src/data.ts calls a RawProcess. logged: with what the event log says of calls and lines."""
+    """What web/src/data.ts calls a RawProcess. logged: with what the event log says of calls and lines.
+
+    room: for so many changes; of more those of the smallest nodes become their callers'.
+    """
     result, row = trace.result, trace.processes[number]
     process = result["processes"][number]
     first = min(bisect_left(times, process["start_ns"]) if number else 0, len(times) - 1)
@@ -44,11 +49,14 @@ def process_object(
     books = [moment[number] for moment in steps.history["held"][first:last]]
     cgroup = steps.history["cgroup"][first:last]
     rss = [each[0] for each in books]
-    owners, notes = _resident(steps, number, first, len(mine), frames)
+    owners, notes = _resident(steps, number, first, len(mine), frames, room)
     calls = lines = None
     if logged:
-        calls, left_out = _calls(trace, row.pid, frames)
-        lines = _lines(trace, row.pid, frames)
+        # The analysis of either takes seconds, and no lock.
+        with ThreadPoolExecutor(1) as beside:
+            rows = beside.submit(load.line_rows, trace.path, row.pid)
+            calls, left_out = _calls(load.call_tree(trace.path, row.pid), frames)
+            lines = _lines(rows.result(), frames)
         notes += left_out
     elif row.counters.get("events"):
         notes.append(f"`pymemtrace calls --pid {row.pid}` has its {row.counters['events']:,} events, this page has not")
@@ -116,17 +124,53 @@ def _marks(trace: "TraceFile", number: int) -> list[tuple[float, str]]:
     return sorted((time / 1e9, clip(text, 80)) for process, time, text in trace.result["marks"] if process == number)
 
 
-def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames") -> tuple[dict[str, Any], list[str]]:
+def _resident(
+    steps: Steps, number: int, first: int, count: int, frames: "Frames", room: int
+) -> tuple[dict[str, Any], list[str]]:
     """Threads, the call tree, and who held and touched what in each step; what is to be said of it."""
     found, mine = steps.history, steps.of.get(number, [])
     weights = [(found["owners"][step[0]][0], step[3]) for step in mine]  # type: ignore[index]
-    kept = largest(found["tree"], weights, _NODES)
-    tree = Tree(found["tree"], lambda frame: _frame(found, frame, frames), kept)
-    native: dict[int, int] = {}
     threads = [index for index, thread in enumerate(found["threads"]) if thread[0] == number]
+    nodes = _NODES
+    while True:
+        kept = largest(found["tree"], weights, nodes)
+        tree = Tree(found["tree"], lambda frame: _frame(found, frame, frames), kept)
+        changes = _changes(found, mine, range(first, first + count), tree, frames, threads)
+        if len(changes) <= room or nodes < _NODES_LEAST:
+            break
+        nodes //= 2
+    owners = {node for node, _weight in weights}
+    few = [] if kept is None else [_left_out(len(owners - kept - {0}), len(owners), "places in the call tree")]
+    columns = zip(*changes, strict=True) if changes else ([] for _ in range(5))
+    moments, at_nodes, at_threads, resident, touched = map(list, columns)
+    made = {
+        "threads": [(found["threads"][index][1], clip(found["threads"][index][2], 80)) for index in threads],
+        "parent": tree.parent,
+        "frame": tree.frame,
+        "changes": {
+            "node": at_nodes,
+            "thread": at_threads,
+            "moment": moments,
+            "resident": resident,
+            "touched": touched,
+        },
+    }
+    return made, few
+
+
+def _changes(
+    found: "History",
+    steps: list[tuple[int, int, int, int]],
+    moments: range,
+    tree: Tree,
+    frames: "Frames",
+    threads: list[int],
+) -> list[tuple[int, ...]]:
+    """(moment, node of the tree, thread, resident, touched), each where something changed; the tree gets the nodes."""
+    native: dict[int, int] = {}
     thread_of = {index: place for place, index in enumerate(threads)}
     sums: dict[tuple[int, int, int], list[int]] = {}
-    for owner, moment, resident, touched in mine:
+    for owner, moment, resident, touched in steps:
         node, thread, place = found["owners"][owner]  # type: ignore[misc]
         if place >= 0 and node == 0:
             if place not in native:
@@ -134,28 +178,11 @@ def _resident(steps: Steps, number: int, first: int, count: int, frames: "Frames
             here = native[place]
         else:
             here = tree.node(node)
-        if moment - first < count:
-            at = sums.setdefault((max(moment - first, 0), here, thread_of[thread]), [0, 0])
+        if moment < moments.stop:
+            at = sums.setdefault((max(moment - moments.start, 0), here, thread_of[thread]), [0, 0])
             at[0] += resident
             at[1] += touched
-    changes = [(*key, *values) for key, values in sorted(sums.items()) if any(values)]
-    owners = {node for node, _weight in weights}
-    few = [] if kept is None else [_left_out(len(owners - kept - {0}), len(owners), "places in the call tree")]
-    columns = zip(*changes, strict=True) if changes else ([] for _ in range(5))
-    moment_column, node_column, thread_column, resident_column, touched_column = map(list, columns)
-    made = {
-        "threads": [(found["threads"][index][1], clip(found["threads"][index][2], 80)) for index in threads],
-        "parent": tree.parent,
-        "frame": tree.frame,
-        "changes": {
-            "node": node_column,
-            "thread": thread_column,
-            "moment": moment_column,
-            "resident": resident_column,
-            "touched": touched_column,
-        },
-    }
-    return made, few
+    return [(*key, *values) for key, values in sorted(sums.items()) if any(values)]
 
 
 def _frame(found: "History", number: int, frames: "Frames") -> int:
@@ -167,9 +194,9 @@ def _left_out(count: int, whole: int, what: str) -> str:
     return f"{count:,} of {whole:,} {what} that have least are shown as their callers'"
 
 
-def _calls(trace: "TraceFile", pid: int, frames: "Frames") -> tuple[dict[str, Any], list[str]]:
+def _calls(found: "CallTree", frames: "Frames") -> tuple[dict[str, Any], list[str]]:
     """The exact call tree; of a very large one the nodes with the most time and the largest changes."""
-    nodes = load.call_tree(trace.path, pid)["nodes"]
+    nodes = found["nodes"]
     edges = [(node[0], index) for index, node in enumerate(nodes)]
     whole_time, whole_change = max(nodes[0][5], 1), max(nodes[0][6] + nodes[0][7], 1)
     weights = [
@@ -187,8 +214,8 @@ def _calls(trace: "TraceFile", pid: int, frames: "Frames") -> tuple[dict[str, An
     return {"parent": tree.parent, "frame": tree.frame, **columns}, few
 
 
-def _lines(trace: "TraceFile", pid: int, frames: "Frames") -> dict[str, list[tuple[int, int, int, int, int]]]:
+def _lines(found: "LineRows", frames: "Frames") -> dict[str, list[tuple[int, int, int, int, int]]]:
     rows: dict[str, list[tuple[int, int, int, int, int]]] = {}
-    for file, line, hits, time_ns, growth, release, _largest in load.line_rows(trace.path, pid)["lines"]:
+    for file, line, hits, time_ns, growth, release, _largest in found["lines"]:
         rows.setdefault(frames.file(file), []).append((line, hits, time_ns, growth, release))
     return rows

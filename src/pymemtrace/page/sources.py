@@ -1,11 +1,10 @@
 """The source lines that a page shows: those around lines that own something, of files that are still as they were."""
 
-import os
-import tokenize
 from collections.abc import Iterable
 
+from pymemtrace.report import source
+
 _AROUND = 12  # lines before and after
-_FILE_MAX = 4 << 20  # bytes of a file
 _ALL_MAX = 2 << 20  # characters of all lines
 _LINE_MAX = 500  # characters
 
@@ -19,25 +18,14 @@ def sources(wanted: Iterable[tuple[str, str, set[int]]], started: float) -> dict
     found: dict[str, dict[str, object]] = {}
     room = _ALL_MAX
     for name, path, lines in wanted:
-        text = _read(path, started)
-        if not text or not lines:
+        read = source.read(path, started)
+        if read is None or read.changed or not lines:
             continue
         first = max(1, min(lines) - _AROUND)
-        part = [line[:_LINE_MAX] for line in text[first - 1 : max(lines) + _AROUND]]
+        part = [line[:_LINE_MAX] for line in read.lines[first - 1 : max(lines) + _AROUND]]
         room -= sum(map(len, part))
         if room < 0:
             break
         if part:
             found[name] = {"first": first, "lines": part}
     return found
-
-
-def _read(path: str, started: float) -> list[str]:
-    try:
-        status = os.stat(path)
-        if status.st_size > _FILE_MAX or status.st_mtime > started or not path.startswith("/"):
-            return []
-        with tokenize.open(path) as file:
-            return file.read().splitlines()
-    except (OSError, SyntaxError, ValueError):
-        return []

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pymemtrace.report import eventlog, header
 from pymemtrace.report.calls import signed
-from pymemtrace.report.console import BAR_WIDTH, Bars
+from pymemtrace.report.console import Bars
 from pymemtrace.report.model import CallNode
 from pymemtrace.report.text import Shortener, label, location
 from pymemtrace.report.tree import INDENTED_LEVELS, TreeOptions
@@ -44,7 +44,7 @@ def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     nodes = select(trace.call_tree, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
     parts: list[RenderableType] = [*eventlog.head(trace), *header.process_lines(trace), Text("")]
-    room = " " * (BAR_WIDTH + 2) if options.bars else ""
+    room = " " * (options.bars.width + 2) if options.bars else ""
     parts.append(Text(_HEAD + room + _HEAD_REST, style="bold"))
     whole = trace.call_tree[0].growth
     parts += [_line(*shown, shorten, options.bars, whole) for shown in _walk(nodes)]

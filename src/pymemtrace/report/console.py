@@ -10,9 +10,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-PIPE_WIDTH = 120
+PIPE_WIDTH = 120  # of a curve
+_UNFOLDED = 100_000  # columns: of a table in a pipe, whose lines other programs read
 BAR_WIDTH = 8  # characters
-_BARS_FROM = 100  # columns: narrower terminals need them for names
+_NARROW_BAR = 4
+_BARS_FROM, _NARROW_BARS_FROM = 100, 80  # columns: narrower terminals need them for names
 _BAR_STYLE = "cyan"
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
@@ -53,6 +55,8 @@ def show(parts: Iterable[RenderableType], out: TextIO | None = None, least_width
             # Rich takes 0.2 ms a line, too long for trees of 100,000 lines that need neither colour nor folding.
             target.write(part.plain.rstrip(" ") + "\n")
             continue
+        if isinstance(part, Table) and not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = _UNFOLDED
         with console.capture() as capture:
             # Lines of text are never folded: who copies them from a terminal wants whole lines.
             console.print(part, soft_wrap=isinstance(part, Text))
@@ -71,19 +75,20 @@ def rows_table(headings: list[str], numbers: int) -> Table:
 
 
 class Bars:
-    """Draws parts of a whole as bars of BAR_WIDTH characters, to an eighth of one where the terminal can show that."""
+    """Draws parts of a whole as bars of `width` characters, to an eighth of one where the terminal can show that."""
 
-    def __init__(self, ascii_only: bool) -> None:
+    def __init__(self, ascii_only: bool, width: int = BAR_WIDTH) -> None:
         self._ascii_only = ascii_only
+        self.width = width
 
     def draw(self, part: int, whole: int) -> str:
-        """BAR_WIDTH characters. What is there at all can be seen, if only as an eighth."""
+        """`width` characters. What is there at all can be seen, if only as an eighth."""
         share = min(max(part / whole, 0.0), 1.0) if whole > 0 else 0.0
-        eighths = max(round(share * BAR_WIDTH * 8), 1 if share else 0)
+        eighths = max(round(share * self.width * 8), 1 if share else 0)
         if self._ascii_only:
-            return f"{'#' * ((eighths + 4) // 8):<{BAR_WIDTH}}"
+            return f"{'#' * ((eighths + 4) // 8):<{self.width}}"
         full, rest = divmod(eighths, 8)
-        return f"{'█' * full + _EIGHTHS[rest]:<{BAR_WIDTH}}"
+        return f"{'█' * full + _EIGHTHS[rest]:<{self.width}}"
 
     def text(self, part: int, whole: int) -> Text:
         """The same, coloured."""
@@ -94,7 +99,9 @@ def bars(out: TextIO | None = None) -> Bars | None:
     """What draws bars beside numbers: on a terminal that is wide enough for them, else None."""
     target = sys.stdout if out is None else out
     console = make_console(target)
-    return Bars(console.options.ascii_only) if target.isatty() and console.width >= _BARS_FROM else None
+    if not target.isatty() or console.width < _NARROW_BARS_FROM:
+        return None
+    return Bars(console.options.ascii_only, BAR_WIDTH if console.width >= _BARS_FROM else _NARROW_BAR)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> list[Text]:

@@ -1,7 +1,6 @@
 """The annotated source of `pymemtrace lines`."""
 
 import os
-import tokenize
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pymemtrace.errors import UsageError
-from pymemtrace.report import eventlog, eventrows, header
+from pymemtrace.report import eventlog, eventrows, header, source
 from pymemtrace.report.calls import signed
-from pymemtrace.report.console import BAR_WIDTH, Bars
+from pymemtrace.report.console import Bars
 from pymemtrace.report.model import SourceLine
 from pymemtrace.report.text import clean, label
 from pymemtrace.report.units import count, duration, size
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 # Lines shown around those that have numbers.
 _AROUND = 2
 _LINE_LIMIT = 160
-_SOURCE_LIMIT = 16 << 20
 _HEAD = f"{'hits':>12}  {'time':>10}  {'touched':>10}  {'change':>11}  {'largest':>10}  "
 _LINE_HEAD = f"{'line':>6}"
 
@@ -35,7 +33,9 @@ def choose(trace: "TraceFile", wanted: list[str], top: int) -> dict[str, list[So
     if wanted:
         for name in wanted:
             if not any(eventrows.is_file(file, name) for file in files):
-                raise UsageError(f"{trace.path}: nothing was recorded in a file {name!r}")
+                raise UsageError(
+                    f"{trace.path}: nothing was recorded in a file {name!r}; `pymemtrace report --by file` lists those"
+                )
         return {file: rows for file, rows in files.items() if any(eventrows.is_file(file, name) for name in wanted)}
     order = sorted(files, key=lambda file: (-_weight(files[file]), file))
     return {file: files[file] for file in (order[:top] if top else order)}
@@ -59,32 +59,23 @@ def report(
     if not any(line.hits for line in trace.lines()):
         parts.append(Text("Lines were not recorded (`pymemtrace run --lines`): only what was touched is known."))
     shorten = header.shortener(trace, full_paths)
-    room = " " * (BAR_WIDTH + 2) if bars else ""
+    room = " " * (bars.width + 2) if bars else ""
     with_numbers = {line.file for line in trace.lines() if _has_numbers(line)}
     for file, rows in chosen.items():
         if file not in with_numbers and not whole:
             continue
-        source = _read(file, trace)
+        found = source.read(os.path.join(trace.meta.get("cwd", ""), file), trace.started.timestamp())
         parts += [Text(""), Text(label(shorten(file)), style="bold underline")]
-        if source is None:
+        if found is None:
             parts.append(Text("The source is not there to be read: only line numbers are shown.", style="yellow"))
-        parts += [Text(_HEAD + room + _LINE_HEAD, style="bold"), *_annotated(rows, source, whole, bars)]
+        elif found.changed:
+            parts.append(Text("The source has changed since it ran: lines may stand elsewhere now.", style="yellow"))
+        text = found.lines if found else None
+        parts += [Text(_HEAD + room + _LINE_HEAD, style="bold"), *_annotated(rows, text, whole, bars)]
     rest = len(with_numbers - set(chosen))
     if rest and not whole:
         parts += [Text(""), Text(f"{count(rest, 'more file')} (-n 0 shows all)", style="dim")]
     return parts
-
-
-def _read(file: str, trace: "TraceFile") -> list[str] | None:
-    """The lines of a source file; None if it cannot be read as one."""
-    path = os.path.join(trace.meta.get("cwd", ""), file)
-    try:
-        if not os.path.isfile(path) or os.path.getsize(path) > _SOURCE_LIMIT:
-            return None
-        with tokenize.open(path) as source:
-            return source.read().splitlines()
-    except (OSError, ValueError, SyntaxError):
-        return None
 
 
 def _annotated(rows: list[SourceLine], source: list[str] | None, whole: bool, bars: Bars | None) -> Iterator[Text]:

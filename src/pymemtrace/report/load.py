@@ -125,8 +125,8 @@ def _reader() -> "ModuleType":
         from pymemtrace import _analysis
     except ImportError as exc:
         raise PymemtraceError(
-            f"the extension pymemtrace._analysis cannot be loaded ({_one_line(exc)}); reinstall with "
-            "`pip install --force-reinstall pymemtrace`"
+            f"the extension pymemtrace._analysis cannot be loaded ({_one_line(exc)}); build it again with "
+            "`pip install --force-reinstall .` in its source folder"
         ) from exc
     return _analysis
 

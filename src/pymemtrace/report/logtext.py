@@ -30,6 +30,7 @@ class Choice:
     function: str | None = None  # part of the qualified name, or a pattern with *, ? or []
     since: float | None = None
     until: float | None = None
+    kinds: int = 0  # a bit for each of results.KINDS, 0: all
 
 
 def choose(log: "Log", choice: Choice) -> None:
@@ -41,6 +42,7 @@ def choose(log: "Log", choice: Choice) -> None:
         min_change=choice.min_change,
         names=None if choice.function is None else _names(log.texts, choice.function),
         threads=None if choice.thread is None else _threads(log.threads, choice.thread),
+        kinds=choice.kinds,
     )
 
 

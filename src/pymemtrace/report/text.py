@@ -4,6 +4,8 @@ Everything in a trace (commands, file and function names) was chosen by the trac
 name may hold escape sequences, line breaks or right-to-left overrides. Nothing is printed without `clean`.
 """
 
+import sys
+
 # Longer names are cut in tables: a generated name of a megabyte must not fill the screen.
 NAME_LIMIT = 200
 
@@ -13,6 +15,13 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def notice(text: str) -> None:
+    """One line on stderr, if there is one; what its encoding lacks as escapes."""
+    if sys.stderr is not None:
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        sys.stderr.write(f"pymemtrace: {clean(text)}\n".encode(encoding, "backslashreplace").decode(encoding))
 
 
 def clip(text: str, limit: int = NAME_LIMIT) -> str:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pymemtrace.report import facts, header
-from pymemtrace.report.console import BAR_WIDTH, Bars
+from pymemtrace.report.console import Bars
 from pymemtrace.report.model import TreeNode
 from pymemtrace.report.text import Shortener, clean, label, location
 from pymemtrace.report.units import share, size
@@ -65,7 +65,7 @@ def report(trace: "TraceFile", options: TreeOptions) -> list[RenderableType]:
     whole = trace.whole
     nodes = select(trace.tree, whole, options.min_share, options.depth)
     shorten = header.shortener(trace, options.full_paths)
-    room = " " * (BAR_WIDTH + 2) if options.bars else ""
+    room = " " * (options.bars.width + 2) if options.bars else ""
     parts.append(Text(f"{'total':>12}  {'share':>7}  {room}{'self':>12}  call tree", style="bold"))
     parts += [_line(shown, whole, shorten, options.bars) for shown in _walk(nodes)]
     parts.append(Text(""))
