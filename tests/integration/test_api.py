@@ -288,7 +288,7 @@ def test_a_python_that_outlives_the_trace(engine: str) -> None:
     assert program.done.status == 0, program.done.stderr
     truth = program.truth
     assert truth["engine"] == engine
-    assert truth["problem"] is None and truth["status"] == 0 and truth["took"] < 3
+    assert truth["problem"] is None and truth["status"] == 0 and truth["took"] < 10
     (row,) = (row for row in program.report()["processes"] if row["pid"] == truth["child"])
     assert row["traced"] and row["end"]["kind"] == "running"
 

@@ -24,6 +24,7 @@ from integration.harness import (
 
 WEB = Path(__file__).parents[2] / "web"
 MAX_SIZE = 10 << 20
+MAX_CHANGES = 1_000  # of a kind in a view of what changed
 PARTS = ("before_start", "file", "shared", "kernel", "tracer", "unexplained")
 
 FAMILY = """
@@ -301,15 +302,27 @@ def test_the_page_stands_beside_the_trace_and_is_not_overwritten() -> None:
 
 
 def test_what_changed_is_what_diff_says(family: Path, with_lines: Path, hostile: Path) -> None:
-    found = data(page(with_lines, "--diff", str(family), str(hostile)))["comparison"]
-    said = json.loads(cli("diff", "--json", "--base", family, hostile, "--new", with_lines).stdout)
-    assert found["base"] == [str(family), str(hostile)] and found["notes"] == said["notes"]
-    assert found["whole"] == [said["whole"]["base"], said["whole"]["new"]]
-    assert found["parts"] == [[part["name"], part["base"], part["new"]] for part in said["parts"]]
-    for kind in "line", "function", "module", "thread":
-        sides = [(row["base"]["median"], row["new"]["median"], row["spread"]) for row in said[f"by_{kind}"]]
-        assert [tuple(row[3:]) for row in found["rows"][kind]] == sides != []
+    found = data(page(with_lines, "--diff", str(family), "--diff", str(hostile)))["comparison"]
+    assert found["base"] == [str(family), str(hostile)]
+    options: dict[str, list[str]] = {"peak": [], "end": ["--at", "end"], "touched": ["--touched"]}
+    assert list(found["views"]) == list(options)
+    for name, view in found["views"].items():
+        said = json.loads(cli("diff", "--json", *options[name], "--base", family, hostile, "--new", with_lines).stdout)
+        assert view["notes"] == said["notes"]
+        assert view["whole"] == [said["whole"]["base"], said["whole"]["new"]]
+        assert view["parts"] == [[part["name"], part["base"], part["new"]] for part in said["parts"]]
+        for kind in "line", "function", "module", "thread":
+            sides = [(row["base"]["median"], row["new"]["median"], row["spread"]) for row in said[f"by_{kind}"]]
+            assert [tuple(row[3:]) for row in view["rows"][kind]] == sides[:MAX_CHANGES] != []
+            assert view["left_out"][kind] == len(sides[MAX_CHANGES:])
+    wholes = [view["whole"] for view in found["views"].values()]
+    assert all(wholes.count(whole) == 1 for whole in wholes), "three quantities"
     assert data(page(with_lines))["comparison"] is None
+
+
+def test_a_base_may_stand_before_the_trace(family: Path, hostile: Path) -> None:
+    found = data(cli("html", "-f", "-o", "-", "--diff", hostile, family).stdout)["comparison"]
+    assert found["base"] == [str(hostile)]
 
 
 def test_a_base_that_is_no_trace(family: Path) -> None:

@@ -1,6 +1,6 @@
-/** What changed from another trace (or several of the same program) to this one, at the peaks of RSS. */
+/** What changed from another trace (or several of the same program) to this one: at the peaks, at the ends, touched. */
 import type { Grouping } from "./data.ts";
-import { el } from "./dom.ts";
+import { Choice, el } from "./dom.ts";
 import { Rows, type Column } from "./rows.ts";
 import { Tools } from "./tools.ts";
 import { change, count, label, size } from "./units.ts";
@@ -10,6 +10,12 @@ type Status = "new" | "gone" | "grew" | "shrank" | "same" | "noise";
 /** As src/pymemtrace/page/comparison.py makes it. Sizes are bytes. */
 export interface Comparison {
   base: string[];
+  views: Record<View, Compared>;
+}
+
+export type View = "peak" | "end" | "touched";
+
+export interface Compared {
   notes: string[];
   whole: [base: number, now: number];
   parts: [name: string, base: number, now: number][];
@@ -30,11 +36,23 @@ interface Row {
 type Figure = "base" | "now" | "change" | "spread";
 
 const MOST_NAMES = 5;
+const VIEWS: [View, string][] = [
+  ["peak", "Peak"],
+  ["end", "End"],
+  ["touched", "Touched"],
+];
+const QUANTITIES: Record<View, string> = {
+  peak: "resident at the peak",
+  end: "resident at the end",
+  touched: "touched in the whole run",
+};
 
 export class Comparing {
   readonly root: HTMLElement;
   private readonly rows = new Rows<Row>("Changes", { head: (key) => this.sortBy(key as Figure | "name" | "status") });
   private readonly tools: Tools;
+  private readonly head = el("div");
+  private view: View = "peak";
   private sort: { key: Figure | "name" | "status"; down: boolean } | null = null;
 
   constructor(private readonly data: Comparison) {
@@ -43,14 +61,24 @@ export class Comparing {
       this.list();
     };
     this.tools = new Tools("function", "name, /regex/", list, list);
-    const notes = data.notes.map((note) => el("p", { class: "note", text: label(note, 1000) }));
-    this.root = el("div", { class: "table" }, this.books(), ...notes, this.tools.root, this.rows.root);
+    const views = new Choice<View>("Compare", VIEWS, this.view, (view) => {
+      this.view = view;
+      list();
+    });
+    this.root = el(
+      "div",
+      { class: "table" },
+      el("div", { class: "tools" }, views.root),
+      this.head,
+      this.tools.root,
+      this.rows.root,
+    );
     this.list();
   }
 
-  /** Which traces, and the parts of RSS: their changes add up. */
-  private books(): HTMLElement {
-    const { base, whole, parts } = this.data;
+  /** Which traces, and the parts of RSS or of what was touched: their changes add up. */
+  private books({ whole, parts }: Compared): HTMLElement {
+    const { base } = this.data;
     const names = base
       .slice(0, MOST_NAMES)
       .map((name) => label(name))
@@ -58,7 +86,8 @@ export class Comparing {
     const more = base.length > MOST_NAMES ? ` and ${count(base.length - MOST_NAMES)} more` : "";
     const changed = parts.filter(([, before, now]) => now !== before);
     const terms = changed.map(([name, before, now]) => `${label(name.replace("_", " "))} ${change(now - before)}`);
-    const sum = `RSS ${size(whole[0])} \u2192 ${size(whole[1])}: ${change(whole[1] - whole[0])}`;
+    const what = this.view === "touched" ? "touched" : "RSS";
+    const sum = `${what} ${size(whole[0])} \u2192 ${size(whole[1])}: ${change(whole[1] - whole[0])}`;
     return el("p", {
       class: "caption",
       text: `from ${names}${more}. ${sum}${terms.length ? ` = ${terms.join(", ")}` : ""}`,
@@ -66,17 +95,20 @@ export class Comparing {
   }
 
   private list(): void {
-    const all = this.data.rows[this.tools.grouping].map(([name, place, status, base, now, spread]) => ({
+    const compared = this.data.views[this.view];
+    const notes = compared.notes.map((note) => el("p", { class: "note", text: label(note, 1000) }));
+    this.head.replaceChildren(this.books(compared), ...notes);
+    const all = compared.rows[this.tools.grouping].map(([name, place, status, base, now, spread]) => ({
       ...{ name: label(name), place: label(place), status, base, now, spread },
       change: now - base,
     }));
-    const hidden = this.data.left_out[this.tools.grouping];
+    const hidden = compared.left_out[this.tools.grouping];
     let shown = this.tools.chosen(all, hidden ? `, ${count(hidden)} smaller changes left out` : "");
     if (this.sort) {
       const { key, down } = this.sort;
       shown = [...shown].sort((a, b) => (down ? -1 : 1) * (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0));
     }
-    this.rows.show(columns(), shown, this.sort ?? undefined);
+    this.rows.show(columns(QUANTITIES[this.view]), shown, this.sort ?? undefined);
   }
 
   private sortBy(key: Figure | "name" | "status"): void {
@@ -87,7 +119,7 @@ export class Comparing {
   }
 }
 
-function columns(): Column<Row>[] {
+function columns(quantity: string): Column<Row>[] {
   const figure = (key: Figure, title: string, help: string, text: (bytes: number) => string): Column<Row> => ({
     ...{ key, title, help, wide: key === "spread" || key === "base" },
     fill: (cell, row) => (cell.textContent = row[key] ? text(row[key]) : ""),
@@ -104,9 +136,9 @@ function columns(): Column<Row>[] {
       ...{ key: "status", title: "what", help: "what happened" },
       fill: (cell, row) => (cell.textContent = row.status),
     },
-    figure("change", "change", "resident at the peaks: this trace less the other", change),
-    figure("base", "base", "resident at the peak of the other trace (of several the median)", size),
-    figure("now", "now", "resident at the peak of this trace", size),
+    figure("change", "change", `${quantity}: this trace less the other`, change),
+    figure("base", "base", `${quantity} of the other trace (of several the median)`, size),
+    figure("now", "now", `${quantity} of this trace`, size),
     figure("spread", "\u00b1", "by how much the runs of the other side differ among themselves", size),
   ];
 }

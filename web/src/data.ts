@@ -71,7 +71,6 @@ export interface RawCalls {
   time_ns: number[];
   growth: number[];
   release: number[];
-  touched: number[];
 }
 
 type LineEvents = [line: number, hits: number, time_ns: number, growth: number, release: number];
@@ -246,6 +245,9 @@ export class Process {
   private readonly thread: Int32Array;
   private readonly resident: Float64Array;
   private readonly touched: Float64Array;
+  /** Who is meant by each change, a node through a thread, as a number; and of each number the node and the thread. */
+  private readonly owner: Int32Array;
+  private readonly owners: { node: Int32Array; thread: Int32Array };
   private readonly flags = new Map<Groups, Uint8Array>();
 
   constructor(
@@ -263,6 +265,7 @@ export class Process {
     this.thread = Int32Array.from(changes.thread);
     this.resident = Float64Array.from(changes.resident);
     this.touched = Float64Array.from(changes.touched);
+    [this.owner, this.owners] = numbered(this.node, this.thread, raw.threads.length);
     this.first = new Int32Array(this.moments + 1);
     for (const moment of changes.moment) this.first[moment + 1]++;
     for (let moment = 0; moment < this.moments; moment++) this.first[moment + 1] += this.first[moment];
@@ -281,15 +284,26 @@ export class Process {
     return this.add(this.touched, span, thread);
   }
 
-  /**
-   * What was there or came in, and is not there at the end of the span. Where more is found than was told of (by the
-   * rise at another's fault) nothing was released.
-   */
   releasedIn(span: Span, thread = -1): Float64Array {
-    const released = this.touchedIn(span, thread);
-    const kept = this.add(this.resident, span, thread);
-    for (let node = 0; node < released.length; node++) released[node] = Math.max(0, released[node] - kept[node]);
-    return released;
+    const sums = new Float64Array(this.tree.size);
+    const released = this.released(span);
+    for (let owner = 0; owner < released.length; owner++) {
+      if (thread < 0 || this.owners.thread[owner] === thread) sums[this.owners.node[owner]] += released[owner];
+    }
+    return sums;
+  }
+
+  /**
+   * What was there or came in, and is not there at the end of the span, of each node through each thread: so that sums
+   * by thread and by line are the same. Where more is found than was told of (by the rise at another's fault) nothing
+   * was released.
+   */
+  private released(span: Span): Float64Array {
+    const sums = new Float64Array(this.owners.node.length);
+    const stop = this.first[span.until + 1];
+    for (let i = this.first[span.after + 1]; i < stop; i++) sums[this.owner[i]] += this.touched[i] - this.resident[i];
+    for (let owner = 0; owner < sums.length; owner++) sums[owner] = Math.max(0, sums[owner]);
+    return sums;
   }
 
   private add(column: Float64Array, span: Span, thread: number): Float64Array {
@@ -307,8 +321,8 @@ export class Process {
     for (let i = 0; i < this.first[moment + 1]; i++) resident[this.thread[i]] += this.resident[i];
     for (let i = this.first[span.after + 1]; i < this.first[span.until + 1]; i++) {
       touched[this.thread[i]] += this.touched[i];
-      released[this.thread[i]] += this.touched[i] - this.resident[i];
     }
+    this.released(span).forEach((bytes, i) => (released[this.owners.thread[i]] += bytes));
     return { resident, touched, released };
   }
 
@@ -348,7 +362,7 @@ export class Process {
         if (now[o] > highest[o]) highest[o] = now[o];
       }
     }
-    const ranked = [...highest.keys()].filter((o) => highest[o] > 0).sort((a, b) => highest[b] - highest[a] || a - b);
+    const ranked = byHighest(highest);
     const top = ranked.slice(0, most);
     const slot = new Int32Array(owners).fill(top.length);
     top.forEach((o, i) => (slot[o] = i));
@@ -367,6 +381,51 @@ export interface OwnersOverTime {
   bytes: Float64Array[];
   rest: Float64Array;
   others: number;
+}
+
+/** The number of each pair of a node and a thread, and the pairs by their numbers. */
+function numbered(nodes: Int32Array, threads: Int32Array, count: number) {
+  const numbers = new Map<number, number>();
+  const of = nodes.map((node, i) => {
+    const pair = node * count + threads[i];
+    const number = numbers.get(pair) ?? numbers.size;
+    if (number === numbers.size) numbers.set(pair, number);
+    return number;
+  });
+  const pairs = [...numbers.keys()];
+  const node = Int32Array.from(pairs, (pair) => Math.floor(pair / count));
+  const thread = Int32Array.from(pairs, (pair) => pair % count);
+  return [of, { node, thread }] as const;
+}
+
+function byHighest(highest: ArrayLike<number>): number[] {
+  const owners = Array.from(highest, (_, owner) => owner).filter((owner) => highest[owner] > 0);
+  return owners.sort((a, b) => highest[b] - highest[a] || a - b);
+}
+
+/** RSS of all processes at the moments of one of them: those with most each for itself, the others as one. */
+export function processesOverTime(shown: RawProcess, all: RawProcess[], most: number): OwnersOverTime {
+  const rss = all.map((process) => rssAt(process, shown.times));
+  const ranked = byHighest(rss.map((bytes) => bytes.reduce((high, each) => Math.max(high, each), 0)));
+  const rest = new Float64Array(shown.times.length);
+  for (const process of ranked.slice(most)) rss[process].forEach((bytes, moment) => (rest[moment] += bytes));
+  const owners = ranked.slice(0, most);
+  return { owners, bytes: owners.map((process) => rss[process]), rest, others: ranked.length - owners.length };
+}
+
+/** RSS of a process as it was read last until each of these times; 0 where it did not live or its RSS is not known. */
+function rssAt(process: RawProcess, times: number[]): Float64Array {
+  const last = process.times.length - 1;
+  let at = -1;
+  return Float64Array.from(times, (time) => {
+    while (at < last && process.times[at + 1] <= time) at++;
+    return at >= 0 && time <= process.times[last] ? (process.rss[at] ?? 0) : 0;
+  });
+}
+
+/** How far apart two moments of a process are at most, in seconds. */
+export function widestGap(times: number[]): number {
+  return times.reduce((widest, time, i) => Math.max(widest, i ? time - times[i - 1] : 0), 0);
 }
 
 function exactCalls(frames: Frames, raw: RawCalls): Calls {
@@ -428,6 +487,11 @@ export function search(frames: Frames, wanted: RegExp): Uint8Array {
 }
 
 export type Mode = "resident" | "touched" | "released" | "change" | "time";
+
+/** Whether a mode is about the call tree of the event log, which is of all threads and of the whole run. */
+export function isLogged(mode: Mode): boolean {
+  return mode === "change" || mode === "time";
+}
 
 /** What everything below the timeline is about. */
 export interface Focus {

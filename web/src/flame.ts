@@ -47,8 +47,11 @@ export class Flame {
   private told = 0;
   private width = 0;
   private height = 0;
+  private rows = 0;
   private inverted = false;
   private zoomed: number[] = [];
+  /** The way to the cell that was selected, of which some moments have only a part. */
+  private selected: number[] = [];
   private matches: Uint8Array | null = null;
   private current!: Cell;
   private fills = new Map<number, string>();
@@ -98,11 +101,11 @@ export class Flame {
     this.listen();
   }
 
-  show(shown: Shown): void {
-    const keep = this.current ? path(this.current) : [];
+  /** passing: the moment is only passed by, so the graph does not get lower, and scrolls back to where it was. */
+  show(shown: Shown, passing = false): void {
     this.shown = shown;
     this.find();
-    this.arrange(keep);
+    this.arrange(passing);
   }
 
   /** After a change of theme. */
@@ -113,26 +116,26 @@ export class Flame {
 
   private invert(inverted: boolean): void {
     this.inverted = inverted;
-    this.zoomed = [];
-    this.arrange([]);
+    this.zoomed = this.selected = [];
+    this.arrange();
   }
 
   private reset(): void {
-    this.zoomed = [];
+    this.zoomed = this.selected = [];
     this.query.value = "";
     this.find();
-    this.arrange([]);
+    this.arrange();
   }
 
-  private arrange(keep: number[]): void {
+  private arrange(passing = false): void {
     this.width ||= this.scroller.clientWidth;
     const view = { inverted: this.inverted, zoom: this.zoomed, narrowest: 0.6 / Math.max(1, this.width) };
     this.layout = layout(this.frames, this.shown.values, view);
-    this.current = follow(this.layout.cells[0], keep);
-    const rows = this.layout.depth + 1;
-    this.height = Math.min(TALLEST, rows * ROW);
+    this.current = follow(this.layout.cells[0], this.selected);
+    this.rows = Math.max(this.layout.depth + 1, passing ? this.rows : 0);
+    this.height = Math.min(TALLEST, this.rows * ROW);
     this.scroller.style.height = `${this.height}px`;
-    this.space.style.height = `${rows * ROW}px`;
+    this.space.style.height = `${this.rows * ROW}px`;
     this.draw();
     this.tell(this.current);
   }
@@ -249,6 +252,7 @@ export class Flame {
   private select(cell: Cell | null | undefined): void {
     if (!cell) return;
     this.current = cell;
+    this.selected = path(cell);
     const top = cell.depth * ROW;
     if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
     const bottom = top + ROW - this.height;
@@ -258,8 +262,8 @@ export class Flame {
   }
 
   private zoomTo(cell: Cell): void {
-    this.zoomed = path(cell);
-    this.arrange(this.zoomed);
+    this.zoomed = this.selected = path(cell);
+    this.arrange();
   }
 
   private find(): void {
@@ -309,7 +313,7 @@ export class Flame {
     new ResizeObserver(() => {
       if (this.scroller.clientWidth === this.width || !this.shown) return;
       this.width = this.scroller.clientWidth; // also when a scroll bar comes or goes
-      this.arrange(path(this.current));
+      this.arrange();
     }).observe(this.scroller);
   }
 
@@ -344,48 +348,45 @@ export class Flame {
   private save(): void {
     const view = { inverted: this.inverted, zoom: this.zoomed, narrowest: 0.3 / SVG_WIDTH };
     const { cells, depth } = layout(this.frames, this.shown.values, view);
-    const make = (tag: string, attributes: Record<string, string | number>, text?: string) => {
-      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-      if (text !== undefined) node.textContent = text;
-      return node;
-    };
     const height = (depth + 1) * ROW;
-    const svg = make("svg", {
+    const svg = svgElement("svg", {
       viewBox: `0 0 ${SVG_WIDTH} ${height}`,
       width: SVG_WIDTH,
       height,
       "font-family": "system-ui, sans-serif",
       "font-size": 12,
     });
-    svg.append(make("rect", { width: SVG_WIDTH, height, fill: colour("--surface") }));
+    svg.append(svgElement("rect", { width: SVG_WIDTH, height, fill: colour("--surface") }));
     const ctx = document.createElement("canvas").getContext("2d")!;
     ctx.font = FONT;
-    for (const cell of cells) {
-      const [x, w] = [cell.x * SVG_WIDTH, Math.max(0.3, cell.w * SVG_WIDTH - 1)];
-      const y = cell.depth * ROW;
-      const part = make("g", {});
-      part.append(make("title", {}, `${this.name(cell)} \u00b7 ${this.facts(cell)}`));
-      const dimmed = this.matches && !this.isMatch(cell);
-      part.append(
-        make("rect", {
-          x: x.toFixed(2),
-          y,
-          width: w.toFixed(2),
-          height: ROW - 1,
-          fill: dimmed ? colour("--dim") : this.fill(cell),
-        }),
-      );
-      const text = w > 24 ? this.fit(ctx, cell, w - 2 * PAD) : "";
-      if (text) part.append(make("text", { x: (x + PAD).toFixed(2), y: y + 14, fill: colour("--ink") }, text));
-      svg.append(part);
-    }
+    svg.append(...cells.map((cell) => this.svgCell(ctx, cell)));
     save(
       `${clean(this.shown.title).replace(/[^\w.-]+/g, "-")}.svg`,
       "image/svg+xml",
       new XMLSerializer().serializeToString(svg),
     );
   }
+
+  private svgCell(ctx: CanvasRenderingContext2D, cell: Cell): SVGElement {
+    const [x, w] = [cell.x * SVG_WIDTH, Math.max(0.3, cell.w * SVG_WIDTH - 1)];
+    const y = cell.depth * ROW;
+    const fill = this.matches && !this.isMatch(cell) ? colour("--dim") : this.fill(cell);
+    const part = svgElement("g", {});
+    part.append(
+      svgElement("title", {}, `${this.name(cell)} \u00b7 ${this.facts(cell)}`),
+      svgElement("rect", { x: x.toFixed(2), y, width: w.toFixed(2), height: ROW - 1, fill }),
+    );
+    const text = w > 24 ? this.fit(ctx, cell, w - 2 * PAD) : "";
+    if (text) part.append(svgElement("text", { x: (x + PAD).toFixed(2), y: y + 14, fill: colour("--ink") }, text));
+    return part;
+  }
+}
+
+function svgElement(tag: string, attributes: Record<string, string | number>, text?: string): SVGElement {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag) as SVGElement;
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
 /** Frames from below the root to the cell. */

@@ -1,14 +1,26 @@
 /** Puts the page together: header, timeline, and below it the views of the moment, or of the span, that is chosen. */
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
+import type { Areas } from "./areas.ts";
 import { Comparing } from "./comparison.ts";
-import { focus, Frames, groupings, Process, type Mode, type Span, type Trace } from "./data.ts";
+import {
+  focus,
+  Frames,
+  groupings,
+  isLogged,
+  Process,
+  widestGap,
+  type Focus,
+  type Mode,
+  type Span,
+  type Trace,
+} from "./data.ts";
 import { Choice, el } from "./dom.ts";
 import { Flame, type Shown } from "./flame.ts";
 import { Source } from "./source.ts";
 import { Table, TITLES } from "./table.ts";
-import { Timeline, type Areas } from "./timeline.ts";
-import { clock, label, size } from "./units.ts";
+import { Timeline } from "./timeline.ts";
+import { clock, count, duration, label, size } from "./units.ts";
 
 const SCHEMA = 1;
 const MOST_JUMPS = 300;
@@ -25,6 +37,8 @@ class Page {
   private readonly source: Source;
   private process!: Process;
   private moment = 0;
+  /** What is shown instead of the moment for as long as the pointer is there. */
+  private preview: number | null = null;
   private span: Span | null = null;
   private mode: Mode = "resident";
   private thread = -1;
@@ -37,9 +51,11 @@ class Page {
   private readonly threads = el("select", { on: { change: () => this.setThread(Number(this.threads.value)) } });
   private readonly whole = el("button", { type: "button", text: "Whole run", on: { click: () => this.setSpan(null) } });
   private readonly note = el("p", { class: "note" });
+  private readonly resolution = el("p", { class: "hint" });
   private readonly flameNote = el("p", { class: "caption" });
   private readonly tableNote = el("p", { class: "caption" });
   private readonly sourceSection: HTMLElement;
+  private readonly main: HTMLElement;
 
   constructor(private readonly trace: Trace) {
     this.frames = new Frames(trace.frames);
@@ -49,24 +65,27 @@ class Page {
     const events = {
       moment: (moment: number) => this.setMoment(moment),
       span: (span: Span | null) => this.setSpan(span),
+      preview: (moment: number | null) => this.setPreview(moment),
     };
-    this.timeline = new Timeline(this.frames, events);
+    const around = { frames: this.frames, groups: this.groups, processes: trace.processes };
+    this.timeline = new Timeline(around, events);
     this.flame = new Flame(this.frames, { source });
     this.table = new Table(this.frames, this.groups, { source, thread: (thread) => this.setThread(thread) });
     this.source = new Source(this.frames, this.groups.place, trace.sources);
     this.sourceSection = section("Source", "source", this.source.root);
     document.title = label(trace.title);
-    const main = el(
+    const over = [this.note, this.tools(), this.timeline.root, this.resolution, hint()];
+    this.main = el(
       "main",
       {},
-      section("Resident memory over time", "timeline", this.note, this.tools(), this.timeline.root, hint()),
+      section("Resident memory over time", "timeline", ...over),
       this.bar(),
       section("Flame graph", "flame", this.flameNote, this.flame.root, flameHint()),
       section("Owners", "owners", this.tableNote, this.table.root),
       trace.comparison && section("What changed", "comparison", new Comparing(trace.comparison).root),
       this.sourceSection,
     );
-    document.body.prepend(this.header(), main);
+    document.body.prepend(this.header(), this.main);
   }
 
   start(): void {
@@ -129,21 +148,18 @@ class Page {
   }
 
   private tools(): HTMLElement {
-    const choice = new Choice<Areas>(
-      "Areas by",
-      [
-        ["function", "Function"],
-        ["module", "Module"],
-        ["thread", "Thread"],
-        ["line", "Line"],
-        ["category", "Category"],
-      ],
-      this.areas,
-      (areas) => {
-        this.areas = areas;
-        this.showTimeline();
-      },
-    );
+    const options: [Areas, string][] = [
+      ["function", "Function"],
+      ["module", "Module"],
+      ["thread", "Thread"],
+      ["line", "Line"],
+      ["category", "Category"],
+    ];
+    if (this.trace.processes.length > 1) options.splice(3, 0, ["process", "Process"]);
+    const choice = new Choice<Areas>("Areas by", options, this.areas, (areas) => {
+      this.areas = areas;
+      this.showTimeline();
+    });
     return el("div", { class: "tools" }, choice.root);
   }
 
@@ -175,24 +191,30 @@ class Page {
     document.querySelectorAll<HTMLInputElement>("input[name=process]")[index].checked = true;
     this.note.textContent = label(raw.note ?? "", LONGEST);
     this.note.hidden = !raw.note;
+    this.resolution.textContent = resolution(raw.times);
     this.moment = Math.max(0, Math.min(raw.peak, raw.times.length - 1));
+    this.preview = null;
     this.span = null;
     this.thread = -1;
-    if (!calls && (this.mode === "change" || this.mode === "time")) this.mode = "resident";
-    const modes: [Mode, string][] = [
-      ["resident", "Resident"],
-      ["touched", "Touched"],
-      ["released", "Released"],
-    ];
-    if (calls) modes.push(["change", "RSS change"], ["time", "Time"]);
-    this.modeChoice = new Choice("Show", modes, this.mode, (mode) => this.setMode(mode));
-    this.modes.replaceChildren(this.modeChoice.root);
+    if (!calls && isLogged(this.mode)) this.mode = "resident";
+    this.listModes();
     const names = raw.threads.map(([tid, name], i) => el("option", { value: i, text: `${label(name, 40)} (${tid})` }));
     this.threads.replaceChildren(el("option", { value: -1, text: "all" }), ...names);
     this.listJumps();
     this.showTimeline();
     this.source.list(this.focus());
     this.show();
+  }
+
+  private listModes(): void {
+    const modes: [Mode, string][] = [
+      ["resident", "Resident"],
+      ["touched", "Touched"],
+      ["released", "Released"],
+    ];
+    if (this.process.calls) modes.push(["change", "RSS change"], ["time", "Time"]);
+    this.modeChoice = new Choice("Show", modes, this.mode, (mode) => this.setMode(mode));
+    this.modes.replaceChildren(this.modeChoice.root);
   }
 
   private listJumps(): void {
@@ -221,12 +243,22 @@ class Page {
 
   private setMoment(moment: number): void {
     this.moment = moment;
+    this.preview = null;
     this.span = null;
     this.mode = "resident";
     this.show();
   }
 
+  /** What a click would set, until the pointer leaves. */
+  private setPreview(moment: number | null): void {
+    const wanted = moment === this.moment && this.mode === "resident" ? null : moment;
+    if (wanted === this.preview) return;
+    this.preview = wanted;
+    this.show();
+  }
+
   private setSpan(span: Span | null): void {
+    this.preview = null;
     const last = this.process.moments - 1;
     this.span = span && { after: Math.min(span.after, last - 1), until: Math.min(span.until, last) };
     if (this.span) {
@@ -237,53 +269,70 @@ class Page {
   }
 
   private setMode(mode: Mode): void {
+    this.preview = null;
     this.mode = mode;
     this.show();
   }
 
   private setThread(thread: number): void {
+    this.preview = null;
     this.thread = thread;
+    if (isLogged(this.mode)) this.mode = "resident"; // from the table: the others know no thread
     this.show();
   }
 
-  private focus() {
-    return focus(this.process, this.mode, this.moment, this.span ?? this.process.all, this.thread);
+  /** What the views show now, be it chosen or only passed by. */
+  private focus(): Focus {
+    const mode = this.preview === null ? this.mode : "resident";
+    const thread = isLogged(mode) ? -1 : this.thread;
+    return focus(this.process, mode, this.preview ?? this.moment, this.span ?? this.process.all, thread);
   }
 
   private showTimeline(): void {
-    const { areas } = this;
-    const groups = areas === "thread" || areas === "category" ? null : this.groups[areas];
-    this.timeline.show(this.process, groups, areas);
+    this.timeline.show(this.process, this.areas);
     this.timeline.mark(this.moment, this.span);
   }
 
   private show(): void {
     const now = this.focus();
-    this.modeChoice.value = this.mode;
-    this.threads.value = String(this.thread);
+    const passing = this.preview !== null;
+    // The page gets no shorter, or the chart could move away from under the pointer.
+    this.main.style.minHeight = passing ? `${this.main.offsetHeight}px` : "";
+    this.modeChoice.value = now.mode;
+    this.showThread(now);
     this.whole.hidden = this.span === null;
-    this.when.textContent = this.whenText();
-    const what = this.what();
-    this.flameNote.textContent = what;
-    this.tableNote.textContent = `self and total: ${what}. Touched and released: ${this.spanText()}.`;
-    this.timeline.mark(this.moment, this.span);
-    this.flame.show(this.shown(now.values));
+    this.when.setAttribute("aria-live", passing ? "off" : "polite");
+    this.when.classList.toggle("passing", passing);
+    this.when.textContent = this.whenText(now.moment);
+    const what = this.what(now);
+    const hint = passing ? " (a click in the chart keeps it)" : "";
+    this.flameNote.textContent = what + hint;
+    this.tableNote.textContent = `self and total: ${what}${hint}. Touched and released: ${this.spanText()}.`;
+    if (!passing) this.timeline.mark(this.moment, this.span);
+    this.flame.show(this.shown(now, what), passing);
     this.table.show(now);
     this.source.show(now);
   }
 
-  private shown(values: Shown["values"]): Shown {
-    const unit = this.mode === "time" ? "time" : "bytes";
-    return { values, unit, title: `all: ${this.what()}`, empty: "nothing here: choose another moment, span or thread" };
+  private showThread({ mode, thread }: Focus): void {
+    const logged = isLogged(mode);
+    this.threads.value = String(thread);
+    this.threads.disabled = logged;
+    this.threads.title = logged ? "The call tree of the event log is of all threads together" : "";
   }
 
-  private whenText(): string {
+  private shown({ mode, values }: Focus, what: string): Shown {
+    const unit = mode === "time" ? "time" : "bytes";
+    return { values, unit, title: `all: ${what}`, empty: "nothing here: choose another moment, span or thread" };
+  }
+
+  private whenText(moment: number): string {
     const { raw, moments } = this.process;
     if (!moments) return "no samples";
-    const rss = raw.rss[this.moment];
-    const peak = this.moment === raw.peak ? " (peak)" : "";
+    const rss = raw.rss[moment];
+    const peak = moment === raw.peak ? " (peak)" : "";
     const from = this.span ? `${clock(raw.times[Math.max(0, this.span.after)])} to ` : "";
-    return `${from}${clock(raw.times[this.moment])}${peak} \u00b7 RSS ${rss === null ? "not known" : size(rss)}`;
+    return `${from}${clock(raw.times[moment])}${peak} \u00b7 RSS ${rss === null ? "not known" : size(rss)}`;
   }
 
   private spanText(): string {
@@ -292,12 +341,14 @@ class Page {
     return `from ${clock(times[Math.max(0, this.span.after)])} to ${clock(times[this.span.until])}`;
   }
 
-  private what(): string {
-    if (this.mode === "resident")
-      return this.process.moments ? `resident at ${clock(this.process.raw.times[this.moment])}` : "resident";
-    if (this.mode === "change" || this.mode === "time")
-      return `${TITLES[this.mode].toLowerCase().replace("rss", "RSS")} in the whole run, by the event log`;
-    return `${this.mode} ${this.spanText()}`;
+  private what({ mode, moment }: Focus): string {
+    if (mode === "resident")
+      return this.process.moments ? `resident at ${clock(this.process.raw.times[moment])}` : "resident";
+    if (isLogged(mode)) {
+      const title = TITLES[mode].toLowerCase().replace("rss", "RSS");
+      return `${title} in the whole run, by the event log, of all threads`;
+    }
+    return `${mode} ${this.spanText()}`;
   }
 
   private openSource(file: string, line: number): void {
@@ -320,9 +371,17 @@ function hint(): HTMLElement {
   return el("p", {
     class: "hint",
     text:
-      "Click: moment. Drag: span. Shift + drag, ctrl + wheel: zoom. Alt + drag: pan. Keys: \u2190 \u2192 moment, shift + \u2190 \u2192 span, + \u2212 0 zoom, P peak. " +
-      "\u25b2 snapshot, dotted upright a mark, dotted curve what the cgroup (container) uses. Where an unexplained part is negative the areas reach above the line of RSS.",
+      "Point: a moment, for as long as you do. Click: keep it. Drag: span. Shift + drag, ctrl + wheel: zoom. Alt + drag: pan. Keys: \u2190 \u2192 moment, shift + \u2190 \u2192 span, + \u2212 0 zoom, P peak. " +
+      "\u25b2 snapshot that was asked for, \u25b3 one that is taken anyway (start, after a fall, end), dotted upright a mark, dotted curve what the cgroup (container) uses. Where an unexplained part is negative the areas reach above the line of RSS. " +
+      "By process the line is their sum; pages that processes share count in each.",
   });
+}
+
+/** What the chart cannot show. */
+function resolution(times: number[]): string {
+  if (times.length < 2) return "";
+  const apart = duration(Math.round(widestGap(times) * 1e9));
+  return `${count(times.length)} moments, at most ${apart} apart. Of what came and went between two of them only touched and released tell.`;
 }
 
 function flameHint(): HTMLElement {

@@ -6,6 +6,8 @@ import { change, clean, count, duration, label, size } from "./units.ts";
 
 const MOST_FILES = 2000;
 const LONGEST = 500;
+const RESIDENT = "resident at the moment";
+const TOUCHED = "touched in the span or the whole run";
 
 interface Row {
   line: number;
@@ -140,36 +142,15 @@ export class Source {
   private columns(): Column<Row>[] {
     const most = (key: "residentTotal" | "touchedTotal") =>
       this.shown.reduce((high, row) => Math.max(high, row[key]), 0);
-    const [mostNow, mostCame] = [most("residentTotal"), most("touchedTotal")];
-    type Figure = Exclude<keyof Row, "line" | "text">;
-    const figure = (
-      key: Figure,
-      title: string,
-      help: string,
-      text: (value: number) => string,
-      high = 0,
-      wide = false,
-    ): Column<Row> => ({
-      ...{ key, title, help, wide },
-      fill: (cell, row) => bar(cell, row[key] ? text(row[key]) : "", row[key], high),
-    });
     const columns: Column<Row>[] = [
       {
-        key: "line",
-        title: "line",
-        help: "",
+        ...{ key: "line", title: "line", help: "" },
         fill: (cell, row) => (cell.textContent = row.line ? String(row.line) : "?"),
       },
-      figure("residentTotal", "resident", "resident at the moment, with all that the line called", size, mostNow),
-      figure("resident", "self", "resident at the moment, of the line itself", size, 0, true),
-      figure(
-        "touchedTotal",
-        "touched",
-        "touched in the span or the whole run, with all that the line called",
-        size,
-        mostCame,
-      ),
-      figure("touched", "self", "touched in the span or the whole run, by the line itself", size, 0, true),
+      figure("residentTotal", "resident", `${RESIDENT}, with all that the line called`, size, most("residentTotal")),
+      figure("resident", "self", `${RESIDENT}, of the line itself`, size, 0, true),
+      figure("touchedTotal", "touched", `${TOUCHED}, with all that the line called`, size, most("touchedTotal")),
+      figure("touched", "self", `${TOUCHED}, by the line itself`, size, 0, true),
     ];
     if (this.focus.process.raw.lines) {
       columns.push(
@@ -185,4 +166,18 @@ export class Source {
     });
     return columns;
   }
+}
+
+function figure(
+  key: Exclude<keyof Row, "line" | "text">,
+  title: string,
+  help: string,
+  text: (value: number) => string,
+  high = 0,
+  wide = false,
+): Column<Row> {
+  return {
+    ...{ key, title, help, wide },
+    fill: (cell, row) => bar(cell, row[key] ? text(row[key]) : "", row[key], high),
+  };
 }

@@ -1,5 +1,5 @@
 /** The table of owners: what each line, function, module or thread holds, touched and gave back. */
-import { lineIndex, type Focus, type Frames, type Grouping, type Groups } from "./data.ts";
+import { isLogged, lineIndex, type Focus, type Frames, type Grouping, type Groups } from "./data.ts";
 import { el } from "./dom.ts";
 import { Rows, bar, type Column } from "./rows.ts";
 import { Tools } from "./tools.ts";
@@ -27,6 +27,7 @@ type Sum = Record<Figure, ArrayLike<number>>;
 
 const SELF = "of the line, function or module itself";
 const TOTAL = "with all that it called";
+const UNMEASURED = "; of RSS change and time the event log has sums of all threads only";
 
 export interface TableEvents {
   source(file: string, line: number): void;
@@ -66,7 +67,7 @@ export class Table {
   }
 
   private list(): void {
-    let shown = this.tools.chosen(this.all);
+    let shown = this.tools.chosen(this.all, this.isMeasured() ? "" : UNMEASURED);
     const { key, down } = this.sort;
     const sign = down ? -1 : 1;
     const compare =
@@ -75,6 +76,11 @@ export class Table {
         : (a: Row, b: Row) => a[key] - b[key] || b.total - a.total;
     shown = [...shown].sort((a, b) => sign * compare(a, b));
     this.rows.show(this.columns(), shown, this.sort);
+  }
+
+  /** Whether what is shown is known of these owners. */
+  private isMeasured(): boolean {
+    return this.tools.grouping !== "thread" || !isLogged(this.focus.mode);
   }
 
   private sortBy(key: Figure | "name"): void {
@@ -89,44 +95,9 @@ export class Table {
   }
 
   private columns(): Column<Row>[] {
-    const { mode, process, values } = this.focus;
-    const amount = mode === "time" ? duration : mode === "change" ? change : size;
-    const whole = values.tree.size ? values.total[0] : 0;
-    const most = this.all.reduce((high, row) => Math.max(high, row.self), 0);
-    const figure = (
-      key: Figure,
-      title: string,
-      help: string,
-      text: (value: number) => string,
-      wide = false,
-    ): Column<Row> => ({
-      ...{ key, title, help, wide },
-      fill: (cell, row) => (cell.textContent = row[key] ? text(row[key]) : ""),
-    });
-    const named: Column<Row> = {
-      ...{
-        key: "name",
-        title: { line: "Line", function: "Function", module: "Module", thread: "Thread" }[this.tools.grouping],
-      },
-      ...{ help: "Sort by name", text: true },
-      fill: (cell, row) => {
-        cell.title = `${row.name}  ${row.place}`;
-        cell.append(el("span", { class: "name", text: row.name }), el("span", { class: "place", text: row.place }));
-      },
-    };
-    const columns: Column<Row>[] = [
-      named,
-      {
-        ...{ key: "self", title: "self", help: `${TITLES[mode]}, ${SELF}` },
-        fill: (cell, row) => bar(cell, amount(row.self), row.self, most),
-      },
-      figure("total", "total", `${TITLES[mode]}, ${TOTAL}`, amount),
-    ];
-    if (mode !== "change") {
-      const fill = (cell: HTMLElement, row: Row) => (cell.textContent = share(row.self, whole));
-      columns.push({ key: "share", title: "share", help: "self, of the whole", fill });
-    }
-    const shown: [Figure, string][] = [
+    const { mode, process } = this.focus;
+    const columns = [this.nameColumn(), ...(this.isMeasured() ? this.measureColumns() : [])];
+    const memory: [Figure, string][] = [
       ["resident", "resident at the moment, without what it called"],
       ["touched", "touched in the span, or in the whole run, without what it called"],
       [
@@ -134,23 +105,38 @@ export class Table {
         "of what was there or was touched, gone at the end of the span or of the run, without what it called",
       ],
     ];
-    for (const [key, help] of shown) if (key !== mode) columns.push(figure(key, key, help, size, true));
-    if (process.calls && this.tools.grouping !== "thread") {
-      const calls = this.tools.grouping === "line" ? "hits" : "calls";
-      columns.push(
-        figure("calls", calls, `${calls} in the event log`, count, true),
-        figure("time", "time", "time in the event log, with all that it called", duration, true),
-        figure("growth", "growth", "rises of RSS in the event log, with all that it called", change, true),
-        figure(
-          "release",
-          "release",
-          "falls of RSS in the event log, with all that it called",
-          (bytes) => size(-bytes),
-          true,
-        ),
-      );
-    }
+    for (const [key, help] of memory) if (key !== mode) columns.push(figure(key, key, help, size, true));
+    if (process.calls && this.tools.grouping !== "thread") columns.push(...logColumns(this.tools.grouping));
     return columns;
+  }
+
+  private nameColumn(): Column<Row> {
+    const titles = { line: "Line", function: "Function", module: "Module", thread: "Thread" };
+    return {
+      ...{ key: "name", title: titles[this.tools.grouping], help: "Sort by name", text: true },
+      fill: (cell, row) => {
+        cell.title = `${row.name}  ${row.place}`;
+        cell.append(el("span", { class: "name", text: row.name }), el("span", { class: "place", text: row.place }));
+      },
+    };
+  }
+
+  /** What is shown, of each owner. */
+  private measureColumns(): Column<Row>[] {
+    const { mode, values } = this.focus;
+    const amount = mode === "time" ? duration : mode === "change" ? change : size;
+    const whole = values.tree.size ? values.total[0] : 0;
+    const most = this.all.reduce((high, row) => Math.max(high, row.self), 0);
+    const self: Column<Row> = {
+      ...{ key: "self", title: "self", help: `${TITLES[mode]}, ${SELF}` },
+      fill: (cell, row) => bar(cell, amount(row.self), row.self, most),
+    };
+    const part: Column<Row> = {
+      ...{ key: "share", title: "share", help: "self, of the whole" },
+      fill: (cell, row) => (cell.textContent = share(row.self, whole)),
+    };
+    const total = figure("total", "total", `${TITLES[mode]}, ${TOTAL}`, amount);
+    return mode === "change" ? [self, total] : [self, total, part];
   }
 
   private frameRows(groups: Groups): Row[] {
@@ -225,6 +211,21 @@ export const TITLES: Record<Focus["mode"], string> = {
   change: "Change of RSS",
   time: "Time",
 };
+
+function figure(key: Figure, title: string, help: string, text: (value: number) => string, wide = false): Column<Row> {
+  return { ...{ key, title, help, wide }, fill: (cell, row) => (cell.textContent = row[key] ? text(row[key]) : "") };
+}
+
+function logColumns(grouping: Grouping): Column<Row>[] {
+  const calls = grouping === "line" ? "hits" : "calls";
+  const fallen = (bytes: number) => size(-bytes);
+  return [
+    figure("calls", calls, `${calls} in the event log`, count, true),
+    figure("time", "time", "time in the event log, with all that it called", duration, true),
+    figure("growth", "growth", "rises of RSS in the event log, with all that it called", change, true),
+    figure("release", "release", "falls of RSS in the event log, with all that it called", fallen, true),
+  ];
+}
 
 /** A row, or null if there is nothing in it. */
 function figures(sums: Sum, i: number, who: Omit<Row, Figure>): Row | null {

@@ -1,37 +1,19 @@
 /** The chart of RSS over time: stacked owners, the line of RSS, limit, marks, snapshots; sets the moment and the span. */
 import uPlot from "uplot";
-import { PARTS, type Frames, type Grouping, type Groups, type Process, type Span } from "./data.ts";
-import { colour, el, isDark } from "./dom.ts";
-import { distinctColours } from "./colours.ts";
-import { clock, label, size, tick } from "./units.ts";
+import { annotate } from "./annotations.ts";
+import { stack, type Area, type Areas, type Stack, type Surroundings } from "./areas.ts";
+import type { Process, Span } from "./data.ts";
+import { colour, el } from "./dom.ts";
+import { clock, exactly, kib, size, tick } from "./units.ts";
 
-/** What the areas are. "category": the parts of RSS, what stacks own as one. */
-export type Areas = Grouping | "category";
-
-const MOST_OWNERS = 12;
-const PART_NAMES: Record<(typeof PARTS)[number], string> = {
-  before_start: "before start",
-  file: "file",
-  shared: "shared",
-  kernel: "kernel",
-  tracer: "tracer",
-  unexplained: "unexplained",
-};
 /** A limit, or the use of a whole cgroup, so far above everything would flatten the chart: it is then told in words. */
 const FAR_LIMIT = 1.7;
-/** Pixels that a name in an area needs in height. */
-const LINE = 14;
-
-interface Area {
-  key: string;
-  name: string;
-  bytes: ArrayLike<number>;
-  fill: string;
-}
 
 export interface TimelineEvents {
   moment(moment: number): void;
   span(span: Span | null): void;
+  /** The pointer passes over a moment, at most once a frame; null: it has left. */
+  preview(moment: number | null): void;
 }
 
 export class Timeline {
@@ -42,14 +24,16 @@ export class Timeline {
   private readonly line = el("div", { class: "moment-line" });
   private readonly band = el("div", { class: "span-band", hidden: true });
   private plot: uPlot | null = null;
-  private areas: Area[] = [];
-  private values: HTMLElement[] = [];
+  private stack!: Stack;
+  /** Of the legend: what shows the bytes at a moment. */
+  private figures: ((moment: number) => void)[] = [];
   private moment = 0;
   private span: Span | null = null;
   private process!: Process;
+  private frame = 0;
 
   constructor(
-    private readonly frames: Frames,
+    private readonly around: Surroundings,
     private readonly events: TimelineEvents,
   ) {
     const button = (text: string, name: string, run: () => void) =>
@@ -70,9 +54,9 @@ export class Timeline {
     new ResizeObserver(() => this.plot?.setSize(this.box())).observe(this.host);
   }
 
-  show(process: Process, groups: Groups | null, grouping: Areas): void {
+  show(process: Process, areas: Areas): void {
     this.process = process;
-    this.areas = this.stack(process, groups, grouping);
+    this.stack = stack(process, areas, this.around);
     this.build();
     this.listAreas();
     this.mark(this.moment, this.span);
@@ -80,37 +64,14 @@ export class Timeline {
 
   /** Shows which moment and which span the page is about. */
   mark(moment: number, span: Span | null): void {
+    cancelAnimationFrame(this.frame); // what the pointer passed over is of before
     this.moment = moment;
     this.span = span;
     this.placeOverlays();
     this.tell(moment);
     const over = this.plot?.over;
     over?.setAttribute("aria-valuenow", String(moment));
-    over?.setAttribute("aria-valuetext", `${clock(this.process.raw.times[moment])}, ${this.facts(moment)}`);
-  }
-
-  private stack(process: Process, groups: Groups | null, grouping: Areas): Area[] {
-    const { parts, threads } = process.raw;
-    const part = (name: (typeof PARTS)[number], i: number): Area => ({
-      ...{ key: "", name: PART_NAMES[name], bytes: parts[name] },
-      fill: colour(`--part-${i + 1}`),
-    });
-    const grounds = PARTS.map(part).filter((area) => Array.prototype.some.call(area.bytes, (bytes) => bytes !== 0));
-    const unexplained = grounds.filter((area) => area.name === PART_NAMES.unexplained);
-    const found = process.ownersOverTime(groups, grouping === "category" ? 0 : MOST_OWNERS);
-    const { frames } = this;
-    const title = (owner: number) => {
-      if (grouping === "thread") return `${label(threads[owner][1])} (${threads[owner][0]})`;
-      const frame = groups!.frame[owner];
-      if (grouping === "module") return frames.module[frame];
-      return grouping === "line" ? `${frames.name[frame]}  ${shortPlace(frames.place[frame])}` : frames.name[frame];
-    };
-    const names = found.owners.map(title);
-    const fills = distinctColours(names, isDark());
-    const owners = names.map((name, i) => ({ key: String(i + 1), name, bytes: found.bytes[i], fill: fills[i] }));
-    const rest = grouping === "category" ? "owned" : `${found.others} others`;
-    if (found.others) owners.push({ key: "", name: rest, bytes: found.rest, fill: colour("--others") });
-    return [...grounds.filter((area) => !unexplained.includes(area)), ...owners, ...unexplained];
+    over?.setAttribute("aria-valuetext", `${clock(this.process.raw.times[moment])}, ${this.facts(moment).join(", ")}`);
   }
 
   private build(): void {
@@ -122,54 +83,28 @@ export class Timeline {
       return;
     }
     this.host.replaceChildren();
-    const sums: Float64Array[] = [];
-    for (const { bytes } of this.areas) {
-      const below = sums.at(-1);
-      // A part below zero takes nothing from the stack: then the areas reach above the line of RSS.
-      sums.push(Float64Array.from(bytes, (value, i) => Math.max(0, value) + (below ? below[i] : 0)));
-    }
-    const highest = Math.max(1, ...sums.at(-1)!, ...raw.rss.map((rss) => rss ?? 0));
+    const { areas, rss } = this.stack;
+    const sums = stacked(areas);
+    const highest = Math.max(1, ...(sums.at(-1) ?? []), ...rss.map((bytes) => bytes ?? 0));
     const isNear = (bytes: number | null) => bytes !== null && bytes <= FAR_LIMIT * highest;
-    const near = raw.limit.some(isNear);
-    const usageNear = raw.usage.every((usage) => usage === null || isNear(usage));
-    const [ink, muted, rule, surface, warn] = ["--ink", "--muted", "--rule", "--surface", "--warn"].map(colour);
-    const dashed = { dash: [5, 4], points: { show: false } };
-    const font = "12px system-ui, sans-serif";
-    const axis = { stroke: muted, font, grid: { stroke: rule, width: 1 }, ticks: { show: false } };
+    const limit = raw.limit.some(isNear);
+    const usage = raw.usage.every((bytes) => bytes === null || isNear(bytes));
     this.plot = new uPlot(
       {
         ...this.box(),
         legend: { show: false },
         padding: [18, 12, null, null],
         scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, (high || 1) * 1.04] } },
-        axes: [
-          { ...axis, values: (_plot, at) => at.map((second) => `${Number(second.toFixed(6))} s`), space: 70, size: 30 },
-          {
-            ...axis,
-            values: (_plot, at) => at.map(tick),
-            incrs: Array.from({ length: 50 }, (_, i) => 2 ** i),
-            size: 72,
-          },
-        ],
-        series: [
-          {},
-          // The highest first: each lower area covers what is not its own.
-          ...this.areas
-            .map((area) => ({ fill: area.fill, stroke: surface, width: 0.75, points: { show: false } }))
-            .reverse(),
-          { stroke: ink, width: 1.75, points: { show: false } },
-          { ...dashed, stroke: muted, width: 1, dash: [2, 3], auto: usageNear, show: usageNear },
-          { ...dashed, stroke: warn, width: 1.5, auto: near, show: near },
-        ],
+        axes: axes(),
+        series: series(areas, limit, usage),
         cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { show: false } },
         hooks: {
-          draw: [(plot) => this.annotate(plot)],
-          setCursor: [(plot) => this.tell(plot.cursor.idx ?? this.moment)],
+          draw: [(plot) => annotate(plot, raw, this.stack, limit)],
           setScale: [() => this.placeOverlays()],
           setSize: [() => this.placeOverlays()],
         },
       },
-      [raw.times, ...sums.reverse(), raw.rss, raw.usage, raw.limit] as uPlot.AlignedData,
+      [raw.times, ...sums.reverse(), rss, raw.usage, raw.limit] as uPlot.AlignedData,
       this.host,
     );
     this.plot.over.append(this.band, this.line);
@@ -181,38 +116,53 @@ export class Timeline {
   }
 
   private listAreas(): void {
-    this.values = [];
-    const items = this.areas.map((area) => {
-      const swatch = el("span", { class: "swatch", text: area.key });
-      swatch.style.background = area.fill;
-      const value = el("span", { class: "figure" });
-      this.values.push(value);
-      return {
-        owner: area.key !== "" || area.name.endsWith("others"),
-        item: el("li", {}, swatch, el("span", { class: "name", text: area.name, title: area.name }), value),
-      };
-    });
+    this.figures = [];
+    const { areas, name, rss } = this.stack;
+    const line = el("span", { class: "swatch line" });
     this.legend.replaceChildren(
-      ...items.filter((i) => i.owner).map((i) => i.item),
-      ...items.filter((i) => !i.owner).map((i) => i.item),
+      this.legendItem(line, name, (moment) => rss[moment]),
+      ...areas.filter((area) => area.isOwner).map((area) => this.legendArea(area)),
+      ...areas.filter((area) => !area.isOwner).map((area) => this.legendArea(area)),
     );
   }
 
-  /** What was there at a moment: the one under the cursor, or the one that is set. */
+  private legendArea({ key, name, fill, bytes }: Area): HTMLElement {
+    const swatch = el("span", { class: "swatch", text: key });
+    swatch.style.background = fill;
+    return this.legendItem(swatch, name, (moment) => bytes[moment]);
+  }
+
+  private legendItem(swatch: HTMLElement, name: string, bytes: (moment: number) => number | null): HTMLElement {
+    const [rounded, exact] = [el("span", { class: "figure" }), el("span", { class: "figure exact" })];
+    this.figures.push((moment) => {
+      const value = bytes(moment);
+      rounded.textContent = value === null ? "not known" : size(value);
+      exact.textContent = value === null ? "" : kib(value);
+    });
+    return el("li", {}, swatch, el("span", { class: "name", text: name, title: name }), rounded, exact);
+  }
+
+  /** What was there at a moment: the one under the pointer, or the one that is set. */
   private tell(moment: number): void {
     const { raw } = this.process;
     if (!this.plot || moment >= raw.times.length) return;
-    this.areas.forEach((area, i) => (this.values[i].textContent = size(area.bytes[moment])));
-    this.readout.textContent = `${clock(raw.times[moment])} \u00b7 ${this.facts(moment)}`;
+    for (const show of this.figures) show(moment);
+    const [rss, ...more] = this.facts(moment);
+    this.readout.replaceChildren(
+      el("strong", { text: `${clock(raw.times[moment])} \u00b7 ${rss}` }),
+      el("span", { text: more.join(" \u00b7 ") }),
+    );
   }
 
-  private facts(moment: number): string {
-    const { rss, limit, usage, peak } = this.process.raw;
-    const facts = [`RSS ${rss[moment] === null ? "not known" : size(rss[moment])}`];
-    if (moment === peak) facts.push("peak");
-    if (usage[moment] !== null) facts.push(`cgroup ${size(usage[moment])}`);
-    if (limit[moment] !== null) facts.push(`limit ${size(limit[moment])}`);
-    return facts.join(" \u00b7 ");
+  private facts(moment: number): string[] {
+    const { limit, usage, peak } = this.process.raw;
+    const { name, rss } = this.stack;
+    const bytes = rss[moment];
+    const facts = [`${name} ${bytes === null || bytes === undefined ? "not known" : exactly(bytes)}`];
+    if (moment === peak) facts.push(this.stack.peak);
+    if (usage[moment] !== null) facts.push(`cgroup ${exactly(usage[moment])}`);
+    if (limit[moment] !== null) facts.push(`limit ${exactly(limit[moment])}`);
+    return facts;
   }
 
   private placeOverlays(): void {
@@ -230,89 +180,6 @@ export class Timeline {
     this.band.style.width = `${Math.abs(to - from)}px`;
   }
 
-  /** Names in the areas, the peak, marks and snapshots: nothing is told by colour alone. */
-  private annotate(plot: uPlot): void {
-    const { ctx, bbox } = plot;
-    const ratio = devicePixelRatio;
-    const { raw } = this.process;
-    const right = bbox.left + bbox.width;
-    const px = (seconds: number) => plot.valToPos(seconds, "x", true);
-    ctx.save();
-    ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-    ctx.textBaseline = "middle";
-    this.nameAreas(plot, ratio);
-    ctx.fillStyle = ctx.strokeStyle = colour("--ink");
-    ctx.lineWidth = ratio;
-    for (const [seconds, name] of raw.snapshots) {
-      const x = px(seconds);
-      if (x < bbox.left || x > right || !name) continue;
-      const y = bbox.top + bbox.height;
-      ctx.beginPath();
-      ctx.moveTo(x, y - 7 * ratio);
-      ctx.lineTo(x + 4 * ratio, y);
-      ctx.lineTo(x - 4 * ratio, y);
-      ctx.fill();
-    }
-    const taken: [number, number][] = [];
-    const words = (x: number, text: string) => {
-      const width = ctx.measureText(text).width;
-      const from = Math.max(bbox.left, Math.min(x - 4 * ratio, right - width));
-      const to = from + width + 10 * ratio;
-      if (taken.some(([start, end]) => from < end && start < to)) return;
-      ctx.fillText(text, from, bbox.top - 9 * ratio);
-      taken.push([from, to]);
-    };
-    const upright = (seconds: number, to: number, dash: number[], text: string) => {
-      const x = px(seconds);
-      if (x < bbox.left || x > right) return;
-      ctx.setLineDash(dash);
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top - 3 * ratio);
-      ctx.lineTo(x, to);
-      ctx.stroke();
-      words(x, text);
-    };
-    // The peak first: it has its words where marks are close.
-    const peak = raw.rss[raw.peak];
-    if (peak) upright(raw.times[raw.peak], plot.valToPos(peak, "y", true), [], `\u25bc peak ${size(peak)}`);
-    for (const [seconds, text] of raw.marks) {
-      upright(seconds, bbox.top + bbox.height, [2 * ratio, 3 * ratio], label(text, 24));
-    }
-    const limit = raw.limit.findLast((bytes) => bytes !== null);
-    if (limit) {
-      const y = plot.valToPos(limit, "y", true);
-      const shown = plot.series.at(-1)!.show && y >= bbox.top;
-      ctx.fillStyle = colour("--warn");
-      ctx.fillText(
-        `limit ${size(limit)}${shown ? "" : " \u2191"}`,
-        bbox.left + 6 * ratio,
-        shown ? y - 8 * ratio : bbox.top + 8 * ratio,
-      );
-    }
-    ctx.restore();
-  }
-
-  /** Writes each area's name where it has the most room for a line of text. */
-  private nameAreas(plot: uPlot, ratio: number): void {
-    const { ctx, bbox } = plot;
-    const right = bbox.left + bbox.width;
-    const x = this.process.raw.times.map((time) => plot.valToPos(time, "x", true));
-    const sum = new Float64Array(x.length);
-    const edge = () => Array.from(sum, (bytes) => plot.valToPos(bytes, "y", true));
-    let bottom = edge();
-    ctx.fillStyle = colour("--on-area");
-    ctx.textAlign = "center";
-    for (const area of this.areas) {
-      for (let i = 0; i < x.length; i++) sum[i] += Math.max(0, area.bytes[i]);
-      const top = edge();
-      const room = widest(x, top, bottom, bbox.left, right, LINE * ratio);
-      bottom = top;
-      const text = fitted(ctx, `${area.key} ${area.name}`.trim(), room.to - room.from - 8 * ratio) || area.key;
-      if (room.to - room.from > LINE * ratio) ctx.fillText(text, (room.from + room.to) / 2, room.y);
-    }
-    ctx.textAlign = "left";
-  }
-
   private listen(plot: uPlot): void {
     const { over } = plot;
     const help = "arrows move the moment, shift and arrows choose a span, plus and minus zoom, 0 shows all, P the peak";
@@ -323,8 +190,32 @@ export class Timeline {
     over.setAttribute("aria-valuemax", String(this.process.moments - 1));
     over.addEventListener("keydown", (event) => this.key(event));
     over.addEventListener("wheel", (event) => this.wheel(plot, event), { passive: false });
-    over.addEventListener("pointerleave", () => this.tell(this.moment));
+    over.addEventListener("pointermove", (event) => this.hover(plot, event));
+    over.addEventListener("pointerleave", () => this.leave());
     over.addEventListener("pointerdown", (event) => this.drag(plot, event));
+  }
+
+  /** The readout follows the pointer; so does everything below, unless something is dragged or a span is chosen. */
+  private hover(plot: uPlot, event: PointerEvent): void {
+    const moment = plot.posToIdx(event.offsetX);
+    this.tell(moment);
+    if (!event.buttons && !this.span) this.preview(moment);
+  }
+
+  private leave(): void {
+    this.tell(this.moment);
+    this.preview(null);
+  }
+
+  /** A drag begins: what the pointer passed over before is no longer shown. */
+  private dragged(): void {
+    cancelAnimationFrame(this.frame);
+    this.events.preview(null);
+  }
+
+  private preview(moment: number | null): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.events.preview(moment));
   }
 
   private key(event: KeyboardEvent): void {
@@ -364,8 +255,9 @@ export class Timeline {
     let [last, moved] = [start, false];
     const move = (event: PointerEvent) => {
       const x = event.clientX - left;
-      moved ||= Math.abs(x - start) > 4;
-      if (!moved) return;
+      if (!moved && Math.abs(x - start) <= 4) return;
+      if (!moved) this.dragged();
+      moved = true;
       if (down.altKey) this.shift(plot.posToVal(last, "x") - plot.posToVal(x, "x"));
       else this.drawBand(start, x);
       last = x;
@@ -421,32 +313,35 @@ export class Timeline {
   }
 }
 
-function shortPlace(place: string): string {
-  return place.slice(place.lastIndexOf("/") + 1);
-}
-
-/** The widest strip of a height within an area, from where it is thick enough at some moments on. All in pixels. */
-function widest(x: number[], top: number[], bottom: number[], left: number, right: number, height: number) {
-  let best = { from: 0, to: 0, y: 0 };
-  const stride = Math.max(1, Math.floor(x.length / 80));
-  for (let start = 0; start < x.length; start += stride) {
-    let [low, high] = [bottom[start], top[start]];
-    let end = start;
-    while (low - high >= height) {
-      const [from, to] = [Math.max(left, x[start]), Math.min(right, x[end])];
-      if (to - from > best.to - best.from) best = { from, to, y: (low + high) / 2 };
-      if (++end === x.length) break;
-      low = Math.min(low, bottom[end]);
-      high = Math.max(high, top[end]);
-    }
+/** The upper edge of each area. A part below zero takes nothing: then the areas reach above the line of RSS. */
+function stacked(areas: Area[]): Float64Array[] {
+  const sums: Float64Array[] = [];
+  for (const { bytes } of areas) {
+    const below = sums.at(-1);
+    sums.push(Float64Array.from(bytes, (value, i) => Math.max(0, value) + (below ? below[i] : 0)));
   }
-  return best;
+  return sums;
 }
 
-/** The text, cut to a width; "" where too little of it is left to be read. */
-function fitted(ctx: CanvasRenderingContext2D, text: string, room: number): string {
-  const { width } = ctx.measureText(text);
-  if (width <= room) return text;
-  const letters = Math.floor((text.length * room) / width) - 1;
-  return letters < 9 ? "" : `${text.slice(0, letters)}\u2026`;
+function axes(): uPlot.Axis[] {
+  const font = "12px system-ui, sans-serif";
+  const grid = { stroke: colour("--rule"), width: 1 };
+  const axis = { stroke: colour("--muted"), font, grid, ticks: { show: false } };
+  return [
+    { ...axis, values: (_plot, at) => at.map((second) => `${Number(second.toFixed(6))} s`), space: 70, size: 30 },
+    { ...axis, values: (_plot, at) => at.map(tick), incrs: Array.from({ length: 50 }, (_, i) => 2 ** i), size: 72 },
+  ];
+}
+
+/** limit, usage: whether these are shown. */
+function series(areas: Area[], limit: boolean, usage: boolean): uPlot.Series[] {
+  const points = { show: false };
+  return [
+    {},
+    // The highest first: each lower area covers what is not its own.
+    ...areas.map((area) => ({ fill: area.fill, stroke: colour("--surface"), width: 0.75, points })).reverse(),
+    { stroke: colour("--ink"), width: 1.75, points },
+    { stroke: colour("--muted"), width: 1, dash: [2, 3], points, auto: usage, show: usage },
+    { stroke: colour("--warn"), width: 1.5, dash: [5, 4], points, auto: limit, show: limit },
+  ];
 }

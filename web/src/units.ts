@@ -28,6 +28,18 @@ export function change(bytes: number): string {
   return bytes > 0 ? `+${size(bytes)}` : size(bytes);
 }
 
+/** Bytes exactly, as sums on the command line have them: whole KiB, or else single bytes. */
+export function kib(bytes: number): string {
+  const sign = bytes < 0 ? MINUS : "";
+  const value = Math.abs(bytes);
+  return value % 1024 ? `${sign}${count(value)} B` : `${sign}${count(value / 1024)} KiB`;
+}
+
+/** Bytes as "238.2 MiB (243,968 KiB)": the rounded size, and the exact one. */
+export function exactly(bytes: number): string {
+  return `${size(bytes)} (${kib(bytes)})`;
+}
+
 /** Bytes at the ticks of an axis: no decimals that say nothing. */
 export function tick(bytes: number): string {
   return size(bytes).replace(/\.0 /, " ");

@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { focus, Frames, groupings, matched, pattern, Process, search, type Mode, type Trace } from "../src/data.ts";
-import { size } from "../src/units.ts";
+import { exactly, kib, size } from "../src/units.ts";
 import { launch } from "./chromium.ts";
 import { embedded, trace } from "./synthetic.ts";
 
 const small = trace({ owners: 60, nodes: 300, moments: 40, changes: 3000, events: true });
 const large = trace({ owners: 2000, nodes: 20_000, moments: 600, changes: 200_000, events: true });
 const hostile = trace({ owners: 60, nodes: 300, moments: 40, changes: 3000, events: true, hostile: true });
+const alone = { ...small, processes: small.processes.slice(0, 1) };
 const frames = new Frames(small.frames);
 const first = new Process(small.processes[0], frames);
 
@@ -30,6 +31,7 @@ before(async () => {
   write("small.html", small);
   write("large.html", large);
   write("hostile.html", hostile);
+  write("alone.html", alone);
   browser = await launch();
 });
 
@@ -63,7 +65,8 @@ async function open(
 }
 
 const when = (page: Page) => page.locator(".when").textContent();
-const mode = (page: Page, name: string) => page.getByRole("radio", { name, exact: true });
+/** What changed has choices of these names too, further down. */
+const mode = (page: Page, name: string) => page.getByRole("radio", { name, exact: true }).first();
 const details = (page: Page) => page.locator(".details").textContent();
 
 /** What the table must show of the function that has most. */
@@ -91,6 +94,26 @@ async function xOf(page: Page, moment: number): Promise<{ x: number; y: number }
   return { x: box.x + (box.width * moment) / 39, y: box.y + 100 };
 }
 
+/** Moves the pointer to a moment in the chart, until the readout says it. */
+async function pointAt(page: Page, moment: number): Promise<void> {
+  const { x, y } = await xOf(page, moment);
+  await page.mouse.move(x, y);
+  await page.locator(".readout", { hasText: `${small.processes[0].times[moment].toFixed(3)} s` }).waitFor();
+  await page.evaluate("new Promise(requestAnimationFrame)");
+}
+
+async function pointAway(page: Page): Promise<void> {
+  await page.mouse.move(5, 5);
+  await page.evaluate("new Promise(requestAnimationFrame)");
+}
+
+const drag = async (page: Page, from: number, to: number) => {
+  const [down, up] = [await xOf(page, from), await xOf(page, to)];
+  await page.mouse.move(down.x, down.y);
+  await page.mouse.down();
+  await page.mouse.move(up.x, up.y, { steps: 5 });
+};
+
 test("opens at the peak with its facts, closing line and processes", () =>
   open("small.html", async (page) => {
     const { peak, rss } = small.processes[0];
@@ -114,13 +137,139 @@ test("a click sets the moment that the views show", () =>
     assert.deepEqual(await shown(page), heaviest("resident", 12));
   }));
 
+test("the views follow the pointer until it leaves; a click keeps the moment", () =>
+  open("small.html", async (page) => {
+    await byFunction(page);
+    const { peak } = small.processes[0];
+    await mode(page, "Touched").check();
+    const height = await page.evaluate("document.body.scrollHeight");
+    await pointAt(page, 12);
+    assert.match((await when(page))!, /^0\.240 s · RSS /);
+    assert.ok(await mode(page, "Resident").isChecked());
+    assert.deepEqual(await shown(page), heaviest("resident", 12));
+    assert.match((await details(page))!, /resident at 0\.240 s/);
+    await pointAt(page, 0);
+    assert.ok(((await page.evaluate("document.body.scrollHeight")) as number) >= (height as number));
+    await pointAway(page);
+    assert.match((await when(page))!, /\(peak\)/);
+    assert.ok(await mode(page, "Touched").isChecked());
+    assert.deepEqual(await shown(page), heaviest("touched", peak));
+    const { x, y } = await xOf(page, 13);
+    await page.mouse.click(x, y);
+    await pointAway(page);
+    assert.match((await when(page))!, /^0\.260 s/);
+    assert.deepEqual(await shown(page), heaviest("resident", 13));
+  }));
+
+test("zoom, selection and sorting survive that the pointer passes over the chart", () =>
+  open("small.html", async (page) => {
+    const atTheLeft = async () => {
+      const box = (await page.locator(".flame canvas").boundingBox())!;
+      await page.mouse.move(box.x + 5, box.y + 50);
+      return details(page);
+    };
+    await page.getByRole("tree").focus();
+    for (const key of ["ArrowDown", "ArrowDown", "ArrowRight"]) await page.keyboard.press(key);
+    const selected = await details(page);
+    assert.notEqual(await atTheLeft(), selected);
+    await page.keyboard.press("Enter");
+    assert.equal(await atTheLeft(), selected);
+    await page.getByRole("button", { name: "touched" }).first().click();
+    const head = page.locator(".table th[aria-sort=descending]").first();
+    const rows = await shown(page);
+    for (const moment of [0, 1, 12, 38]) {
+      await pointAt(page, moment);
+      assert.equal(await head.textContent(), "touched \u25be");
+    }
+    await pointAway(page);
+    assert.equal(await details(page), selected);
+    await page.locator(".flame").scrollIntoViewIfNeeded();
+    assert.equal(await atTheLeft(), selected);
+    assert.deepEqual(await shown(page), rows);
+  }));
+
+test("while something is dragged, and with a span, only the readout follows the pointer", () =>
+  open("small.html", async (page) => {
+    await byFunction(page);
+    await drag(page, 10, 33);
+    await page.evaluate("new Promise(requestAnimationFrame)");
+    assert.match((await when(page))!, /\(peak\)/);
+    assert.ok(await page.locator(".span-band").isVisible());
+    await page.mouse.up();
+    assert.match((await when(page))!, /^0\.200 s to 0\.660 s/);
+    await pointAt(page, 20);
+    assert.match((await when(page))!, /^0\.200 s to 0\.660 s/);
+    assert.deepEqual(await shown(page), heaviest("touched", 33, { after: 10, until: 33 }));
+    await pointAway(page);
+    assert.match((await page.locator(".readout").textContent())!, /^0\.660 s/);
+  }));
+
+test("the readout and the legend are exact; how far moments are apart is said", () =>
+  open("small.html", async (page) => {
+    const { peak, rss } = small.processes[0];
+    const readout = page.locator(".readout");
+    assert.ok((await readout.textContent())!.includes(`RSS ${exactly(rss[peak]!)}peak`));
+    await pointAt(page, 7);
+    assert.ok((await readout.textContent())!.startsWith(`0.140 s · RSS ${exactly(rss[7]!)}`));
+    assert.equal(await page.locator(".legend .exact").first().textContent(), kib(rss[7]!));
+    assert.ok(await page.getByText("40 moments, at most 20.0 ms apart").isVisible());
+  }));
+
+test("snapshots that were asked for are full, others are hollow", () =>
+  open("small.html", async (page) => {
+    const [asked, taken, none] = (await page.evaluate(`(() => {
+      const over = document.querySelector(".u-over");
+      const canvas = document.querySelector(".u-wrap canvas").getContext("2d");
+      const { data } = canvas.getImageData(over.offsetLeft, over.offsetTop + over.offsetHeight - 2, over.offsetWidth, 1);
+      return [8, 3, 4].map((moment) => data[4 * Math.round((over.offsetWidth * moment) / 39)]);
+    })()`)) as number[];
+    assert.ok(asked < 60 && taken > none, `${asked} ${taken} ${none}`);
+  }));
+
+test("areas by process, of which the line is the sum; only where there are several", () =>
+  open("small.html", async (page) => {
+    await mode(page, "Process").check();
+    const { peak } = small.processes[0];
+    const [first, second] = small.processes.map(({ rss }) => rss[peak]!);
+    const legend = page.locator(".legend li");
+    const text = (await legend.allTextContents()).map((each) => each.replace(/^\d(?=main|child)/, ""));
+    assert.deepEqual(text, [
+      `RSS, sum of processes${size(first + second)}${kib(first + second)}`,
+      `main.py (100)${size(first)}${kib(first)}`,
+      `child (101)${size(second)}${kib(second)}`,
+    ]);
+    assert.ok((await page.locator(".readout").textContent())!.includes(exactly(first + second)));
+    await page.getByRole("radio", { name: "102" }).check();
+    assert.ok(await page.getByText("RSS is not known over time").isVisible());
+    await page.goto(`file://${join(folder, "alone.html")}`);
+    assert.equal(await mode(page, "Process").count(), 0);
+  }));
+
+test("what the event log says is of all threads: none can be chosen, and the table has no zeros for it", () =>
+  open("small.html", async (page) => {
+    const threads = page.locator(".thread select");
+    await threads.selectOption("1");
+    await mode(page, "Time").check();
+    assert.ok(await threads.isDisabled());
+    assert.equal(await threads.inputValue(), "-1");
+    assert.match((await threads.getAttribute("title"))!, /all threads/);
+    assert.match((await details(page))!, /all threads/);
+    const table = page.locator(".table").first();
+    await table.getByRole("radio", { name: "Thread" }).check();
+    assert.match((await table.locator(".found").textContent())!, /sums of all threads only/);
+    assert.deepEqual(await table.locator("th").allTextContents(), ["Thread", "resident", "touched", "released"]);
+    await mode(page, "Resident").check();
+    assert.equal(await threads.inputValue(), "1");
+    await mode(page, "RSS change").check();
+    await table.locator("tbody tr:not(.spacer)").nth(2).click();
+    assert.ok(await mode(page, "Resident").isChecked());
+    assert.equal(await threads.inputValue(), "2");
+  }));
+
 test("a drag chooses a span: what was touched, what was released", () =>
   open("small.html", async (page) => {
     await byFunction(page);
-    const [from, to] = [await xOf(page, 10), await xOf(page, 33)];
-    await page.mouse.move(from.x, from.y);
-    await page.mouse.down();
-    await page.mouse.move(to.x, to.y, { steps: 5 });
+    await drag(page, 10, 33);
     await page.mouse.up();
     const span = { after: 10, until: 33 };
     assert.ok(await mode(page, "Touched").isChecked());
@@ -168,12 +317,9 @@ test("the inverted graph has the same total; threads and processes can be chosen
 
 test("zoom and pan of the chart: shift and drag, alt and drag, keys, ctrl and wheel, back to the whole run", () =>
   open("small.html", async (page) => {
-    const drag = async (from: number, to: number, key: string) => {
-      const [down, up] = [await xOf(page, from), await xOf(page, to)];
+    const dragWith = async (from: number, to: number, key: string) => {
       await page.keyboard.down(key);
-      await page.mouse.move(down.x, down.y);
-      await page.mouse.down();
-      await page.mouse.move(up.x, up.y, { steps: 4 });
+      await drag(page, from, to);
       await page.mouse.up();
       await page.keyboard.up(key);
     };
@@ -182,9 +328,9 @@ test("zoom and pan of the chart: shift and drag, alt and drag, keys, ctrl and wh
       await page.mouse.click(x, y);
       return Math.round(parseFloat((await when(page))!) * 50);
     };
-    await drag(10, 20, "Shift");
+    await dragWith(10, 20, "Shift");
     assert.equal(await momentAt(19.5), 15);
-    await drag(19.5, 0, "Alt");
+    await dragWith(19.5, 0, "Alt");
     assert.equal(await momentAt(19.5), 20);
     await page.getByRole("button", { name: "Show the whole run" }).click();
     assert.equal(await momentAt(30), 30);
@@ -290,6 +436,12 @@ test("what changed: sums, order, filter, what is left out", () =>
     assert.deepEqual((await names()).slice(0, 2), ["shrunk", "vanished"]);
     await section.getByRole("radio", { name: "Line" }).check();
     assert.match(await text(), /3 rows, 7 smaller changes left out/);
+    await section.getByRole("radio", { name: "End" }).check();
+    assert.deepEqual(await names(), ["shrunk", "vanished"]);
+    assert.ok((await text()).includes("RSS 20.0 MiB \u2192 18.0 MiB: \u22122.0 MiB"), await text());
+    await section.getByRole("radio", { name: "Touched" }).check();
+    assert.ok((await text()).includes("touched 20.0 MiB \u2192 64.0 MiB"), await text());
+    await section.getByRole("radio", { name: "Peak" }).check();
     await section.getByRole("searchbox").fill("vanished");
     assert.deepEqual(await names(), ["vanished"]);
     assert.equal(await page.evaluate("window.hacked"), undefined);

@@ -8,12 +8,14 @@ import {
   matched,
   pattern,
   Process,
+  processesOverTime,
   search,
+  widestGap,
   type Grouping,
   type RawProcess,
 } from "../src/data.ts";
 import { layout } from "../src/layout.ts";
-import { clean, duration, label, size } from "../src/units.ts";
+import { clean, duration, exactly, kib, label, size } from "../src/units.ts";
 import { trace } from "./synthetic.ts";
 
 const data = trace({ owners: 60, nodes: 300, moments: 40, changes: 3000, events: true });
@@ -34,6 +36,14 @@ function slow(column: "resident" | "touched", after: number, until: number, thre
   });
   return sums;
 }
+
+/** The same of what was released: a node of a thread of which more was found than told has released nothing. */
+function slowlyReleased(after: number, until: number, thread: number): number[] {
+  const [touched, resident] = [slow("touched", after, until, thread), slow("resident", after, until, thread)];
+  return touched.map((bytes, node) => Math.max(0, bytes - resident[node]));
+}
+
+const THREADS = raw.threads.map((_, thread) => thread);
 
 function stack(node: number): number[] {
   const nodes = [];
@@ -56,12 +66,12 @@ test("resident, touched and released of each node at moments and in spans, by th
     ]) {
       const inOrder = (column: Float64Array) => raw.parent.map((_, old) => column[process.tree.number[old]]);
       const span = { after, until };
-      const [resident, touched] = [slow("resident", after, until, thread), slow("touched", after, until, thread)];
+      const released = (thread < 0 ? THREADS : [thread]).map((each) => slowlyReleased(after, until, each));
       assert.deepEqual(inOrder(process.residentAt(until, thread)), slow("resident", -1, until, thread));
-      assert.deepEqual(inOrder(process.touchedIn(span, thread)), touched);
+      assert.deepEqual(inOrder(process.touchedIn(span, thread)), slow("touched", after, until, thread));
       assert.deepEqual(
         inOrder(process.releasedIn(span, thread)),
-        touched.map((bytes, i) => bytes - resident[i]),
+        raw.parent.map((_, node) => sum(released.map((of) => of[node]))),
       );
     }
   }
@@ -95,12 +105,38 @@ test("self and total of groups: what calls itself counts once", () => {
   }
 });
 
-test("threads add up to the process", () => {
+test("threads add up to the process, also where more was found than was told of", () => {
   const span = { after: 3, until: 30 };
+  const [touched, resident] = [slow("touched", 3, 30, 1), slow("resident", 3, 30, 1)];
+  assert.ok(touched.some((bytes, node) => bytes < resident[node]));
   const sums = process.threadSums(30, span);
   assert.equal(sum(sums.resident), sum(process.residentAt(30)));
   assert.equal(sum(sums.touched), sum(process.touchedIn(span)));
   assert.equal(sum(sums.released), sum(process.releasedIn(span)));
+  assert.deepEqual(
+    [...sums.released],
+    THREADS.map((thread) => sum(slowlyReleased(3, 30, thread))),
+  );
+});
+
+test("processes over time: as read last, nothing where they do not live, the rest is one", () => {
+  const made = (pid: number, times: number[], rss: (number | null)[]): RawProcess => ({ ...raw, pid, times, rss });
+  const shown = made(1, [1, 2, 3, 4, 5], [10, 10, null, 10, 10]);
+  const all = [shown, made(2, [2, 3.5], [7, 8]), made(3, [0, 9], [2, 1]), made(4, [], []), made(5, [4, 5], [4, 5])];
+  const found = processesOverTime(shown, all, 2);
+  assert.deepEqual(found.owners, [0, 1]);
+  assert.deepEqual(
+    found.bytes.map((bytes) => [...bytes]),
+    [
+      [10, 10, 0, 10, 10],
+      [0, 7, 7, 0, 0],
+    ],
+  );
+  assert.deepEqual([[...found.rest], found.others], [[2, 2, 2, 6, 7], 2]);
+});
+
+test("how far apart moments are", () => {
+  assert.deepEqual([[], [3], [1, 2, 4.5, 5]].map(widestGap), [0, 0, 2.5]);
 });
 
 test("owners over time: the highest are ranked, the rest is one, together they are what is owned", () => {
@@ -211,6 +247,11 @@ test("numbers and names for people", () => {
   ]);
   assert.equal(clean("a\u0000\u202e\u2028\ud800b\tc"), "a\\u{0}\\u{202e}\\u{2028}\\u{d800}b    c");
   assert.equal(label("x".repeat(1e6), 10).length, 11);
+});
+
+test("exact sizes are whole KiB, or else bytes", () => {
+  assert.deepEqual([0, 249_823_232, -12_288, 1025].map(kib), ["0 KiB", "243,968 KiB", "\u221212 KiB", "1,025 B"]);
+  assert.equal(exactly(249_823_232), "238.2 MiB (243,968 KiB)");
 });
 
 test("sizes are rounded and written as the reports of the command line do it", () => {

@@ -19,7 +19,8 @@ examples:
   pymemtrace html app.pmt -o report.html -f
   pymemtrace html app.pmt --open               and opens it in the browser
   pymemtrace html app.pmt --no-source
-  pymemtrace html new.pmt --diff old.pmt       with what changed from one to the other
+  pymemtrace html --diff old.pmt new.pmt       with what changed from old to new
+  pymemtrace html --diff old-1.pmt --diff old-2.pmt --diff old-3.pmt new.pmt
 
 exit status: 0; 2 if the trace cannot be read or the page not be written (one line
 on stderr says why; no half-written file is left).
@@ -37,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diff",
         metavar="BASE",
-        nargs="+",
-        default=(),
-        help="show what changed from these traces (of one program), up to the next option",
+        action="append",
+        help="show what changed from this trace to TRACE: resident at the peak and at the end, and touched; given once "
+        "more for each further run of the same program, which tell changes from noise",
     )
     parser.add_argument("--no-source", action="store_true", help="leave out the source lines")
 
@@ -49,24 +50,21 @@ def run(args: argparse.Namespace) -> int:
     from pymemtrace.errors import UsageError
     from pymemtrace.export import output
     from pymemtrace.page.document import document
-    from pymemtrace.page.html import html
+    from pymemtrace.page.html import html, template
     from pymemtrace.report.text import clean
     from pymemtrace.report.units import size
 
     if args.open and args.output == "-":
         raise UsageError("html: --open cannot be used with -o -: name a file")
+    empty = template()  # before the trace is read: that takes seconds
     path = args.output or args.trace.removesuffix(".pmt") + ".html"
     with output.target(path, args.force, args.trace) as out:
-        with _progress() as progress:
-            page = html(document(args.trace, not args.no_source, progress, args.diff))
+        with _Bar() as progress:
+            page = html(empty, document(args.trace, not args.no_source, progress, args.diff or ()))
         out.write(page.encode())
     if path != "-":
         print(f"{clean(path)}: {size(out.count)}; open it in a browser")
     return _open(path) if args.open else 0
-
-
-def _progress() -> "_Bar":
-    return _Bar()
 
 
 class _Bar:

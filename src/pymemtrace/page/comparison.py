@@ -11,19 +11,26 @@ if TYPE_CHECKING:
     from pymemtrace.compare.diff import Row
     from pymemtrace.compare.runs import Run
 
-_ROWS = 3_000  # of a kind: what changed most
+_VIEWS = {"peak": runs.Asked("peak"), "end": runs.Asked("end"), "touched": runs.Asked(None)}
+_ROWS = 1_000  # of a kind in a view: what changed most
 
 
 def comparison(base: Sequence[str], trace: str) -> dict[str, Any]:
-    """What changed from the base, one trace or several of the same program, to the trace, at the peaks of RSS.
+    """What changed from the base, one trace or several of the same program, to the trace: what was resident at the
+    peaks of RSS, at the ends, and what was touched.
 
     Raises as TraceFile, UsageError where nothing was recorded.
     """
-    asked = runs.Asked()
+    return {
+        "base": [clip(path, NAME_LIMIT) for path in base],
+        "views": {name: _view(base, trace, asked) for name, asked in _VIEWS.items()},
+    }
+
+
+def _view(base: Sequence[str], trace: str, asked: runs.Asked) -> dict[str, Any]:
     found = diff.compare([runs.read(path, asked) for path in base], [runs.read(trace, asked)])
     run = found.new[0]
     return {
-        "base": [clip(path, NAME_LIMIT) for path in base],
         "notes": found.notes,
         "whole": [found.whole.base, found.whole.new],
         "parts": [(part.name, part.base, part.new) for part in found.parts],

@@ -11,14 +11,15 @@ _MARKER = "@DATA@"
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def html(document: dict[str, Any]) -> str:
-    """The page with these data. Raises PymemtraceError if this installation has none."""
-    before, after = _template()
+def html(template: tuple[str, str], document: dict[str, Any]) -> str:
+    """The page with these data."""
+    before, after = template
     text = json.dumps(document, separators=(",", ":"))  # ASCII: other characters are escapes
     return before + text.translate(_ESCAPES) + after
 
 
-def _template() -> tuple[str, str]:
+def template() -> tuple[str, str]:
+    """The page before and after its data. Raises PymemtraceError if this installation has none."""
     try:
         text = files("pymemtrace").joinpath("page.html").read_text(encoding="utf-8")
     except OSError:
