@@ -614,7 +614,8 @@ pmt_space_end_credits(pmt_space_t *space, uint64_t limit, uint64_t looked)
     int err = 0;
     for (uint32_t at = pmt_credits_until(&space->credits, limit); !err && (credit = pmt_credits_youngest(&space->credits, &at)); at--) {
         uint32_t owner = pmt_tag(credit->owner, PMT_LIFE_BY_TIME);
-        err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){credit->birth, credit->pages, looked, owner, PMT_HELD_COUNT + PMT_LIFE_BY_TIME, false});
+        uint64_t turn = pmt_space_turn(pmt_space_owner(space, owner), PMT_LIFE_BY_TIME);
+        err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){credit->birth, credit->pages, looked, turn, owner, false});
     }
     return err ? err : pmt_credits_forget(&space->credits, limit);
 }

@@ -17,8 +17,8 @@ typedef struct pmt_ebb_s {
 typedef struct pmt_gone_life_s {
     uint64_t birth, pages;
     uint64_t looked;  // when they were no longer there, or PMT_GONE_UNSEEN
+    uint64_t order;   // among those of one birth
     uint32_t owner;   // as of a pmt_life_t
-    uint32_t order;   // among those of one birth
     bool again;       // a fault brought their pages in again at `looked`: they had gone before, for certain
 } pmt_gone_life_t;
 

@@ -54,12 +54,11 @@ live(pmt_space_t *space, const pmt_life_t *life, uint64_t death)
 int
 pmt_space_miss(pmt_space_t *space, const pmt_life_t *life, uint64_t looked, bool again)
 {
-    const pmt_owner_t *owner = pmt_space_owner(space, life->owner);
-    uint32_t order = owner->node == UINT32_MAX ? owner->place : PMT_HELD_COUNT + pmt_life_how(life);
+    uint64_t turn = pmt_space_turn(pmt_space_owner(space, life->owner), pmt_life_how(life));
     if (pmt_life_how(life) == PMT_LIFE_ASKED) {
         return 0;
     }
-    int err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){life->birth, life->pages, looked, life->owner, order, again});
+    int err = pmt_gone_add(&space->gone, &(pmt_gone_life_t){life->birth, life->pages, looked, turn, life->owner, again});
     return err || space->gone.count < PMT_GONE_MAX ? err : pmt_gone_settle(&space->gone, 0, 0, pmt_space_live, space);
 }
 

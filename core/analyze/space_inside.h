@@ -63,6 +63,14 @@ const pmt_life_t *pmt_space_life(const pmt_space_t *space, uint64_t page);
 typedef int (*pmt_on_chunk_t)(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void *context);
 // The chunks that have lives in [first, first + pages), each with the part of it that is meant.
 int pmt_space_each_chunk(pmt_space_t *space, uint64_t first, uint64_t pages, pmt_on_chunk_t on_chunk, void *context);
+
+// The turn of an owner's lives among those of one birth: threads on two CPUs may fault in the same ns.
+static inline uint64_t
+pmt_space_turn(const pmt_owner_t *owner, unsigned how)
+{
+    return owner->node == UINT32_MAX ? owner->place : (uint64_t)(PMT_HELD_COUNT + how) << 32 | owner->thread;
+}
+
 // For each chunk: ends what is there. The context is a pmt_ending_t.
 int pmt_space_end_pages(pmt_space_t *space, pmt_chunk_t *chunk, uint32_t first, uint32_t pages, void *ending);
 

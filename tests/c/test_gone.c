@@ -35,7 +35,7 @@ settle(pmt_gone_t *gone, uint64_t since, uint64_t time)
 static void
 add(pmt_gone_t *gone, uint32_t owner, uint64_t birth, uint64_t looked, uint64_t pages)
 {
-    assert_int_equal(pmt_gone_add(gone, &(pmt_gone_life_t){birth, pages, looked, owner, 0, false}), 0);
+    assert_int_equal(pmt_gone_add(gone, &(pmt_gone_life_t){birth, pages, looked, 0, owner, false}), 0);
 }
 
 static void
@@ -71,6 +71,23 @@ the_oldest_first(void **state)
     pmt_gone_fini(&gone);
 }
 
+// Of two that came in the same ns the one whose turn it is goes first, in whichever order they were found to be gone.
+static void
+of_one_birth(void **state)
+{
+    for (uint64_t first = 1; first <= 2; first++) {
+        pmt_gone_t gone = {0};
+        pmt_gone_ebb(&gone, 30, 3);
+        assert_int_equal(pmt_gone_add(&gone, &(pmt_gone_life_t){10, 2, 100, first, (uint32_t)first, false}), 0);
+        assert_int_equal(pmt_gone_add(&gone, &(pmt_gone_life_t){10, 2, 100, 3 - first, (uint32_t)(3 - first), false}), 0);
+        settle(&gone, NEVER, 90);
+        assert_int_equal(died[1][30], 2);
+        assert_int_equal(died[2][30], 1);
+        assert_int_equal(died[2][100], 1);
+        pmt_gone_fini(&gone);
+    }
+}
+
 // What a fault brought in again had gone before, so it is among what had gone by the reading: else more would have gone by the next one than this says.
 static void
 those_that_came_again_first(void **state)
@@ -78,7 +95,7 @@ those_that_came_again_first(void **state)
     pmt_gone_t gone = {0};
     pmt_gone_ebb(&gone, 30, 5);
     add(&gone, 0, 10, 100, 9);
-    pmt_gone_add(&gone, &(pmt_gone_life_t){15, 3, 35, 1, 0, true});
+    pmt_gone_add(&gone, &(pmt_gone_life_t){15, 3, 35, 0, 1, true});
     pmt_gone_ebb(&gone, 40, -7);  // 9 and 3 are in the list
     settle(&gone, 5, 90);
     assert_int_equal(died[1][30], 3);
@@ -177,7 +194,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_readings), cmocka_unit_test(the_oldest_first), cmocka_unit_test(those_that_came_again_first),   cmocka_unit_test(the_later_reading_bounds),
+        cmocka_unit_test(without_readings), cmocka_unit_test(the_oldest_first), cmocka_unit_test(of_one_birth), cmocka_unit_test(those_that_came_again_first),   cmocka_unit_test(the_later_reading_bounds),
         cmocka_unit_test(seen_to_be_gone),  cmocka_unit_test(readings_that_stay), cmocka_unit_test(younger_than_the_reading), cmocka_unit_test(unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ class Missed:
     """Pages of one life that were found to be gone at a time."""
 
     birth: int
-    rank: int  # among those of one birth
+    rank: tuple[int, int]  # among those of one birth
     again: bool  # a fault brought them in again at `looked`
     looked: int
     pages: int

@@ -291,7 +291,9 @@ class _Walk:
 
     def miss(self, life: Life, pages: int, looked: int, *, again: bool = False) -> None:
         categories = [BEFORE, FILE, SHARED, KERNEL, TRACER]
-        rank = categories.index(life.owner) if life.owner in categories else 8 + [EXACT, FILL, BY_TIME].index(life.how)
+        thread = life.owner.thread if isinstance(life.owner, Owner) else 0
+        place = categories.index(life.owner) if life.owner in categories else 8 + [EXACT, FILL, BY_TIME].index(life.how)
+        rank = place, thread  # threads on two CPUs may fault in the same ns
         self.missed.add(Missed(life.birth, rank, again, looked, pages, partial(self.bury, life)))
 
     def bury(self, life: Life, death: int, pages: int) -> None:
