@@ -146,6 +146,7 @@ def test_a_small_terminal() -> None:
         assert len(frames) >= 2
         assert all(len(frame.split("\n")) <= 8 for frame in frames)
         assert [line for frame in frames for line in plain(frame).split("\n") if len(line) > 40] == []
+        assert re.search(r"^.{4} +[\d.]+ [KM]iB  [<\w]", plain(frames[-1]), re.MULTILINE), "who holds it is there"
 
 
 def test_refusals() -> None:

@@ -19,6 +19,9 @@ _SLOW = 2.0  # seconds from reading to reading of which the screen says why
 _CURVE_LINES = (6, 16)  # the least that a curve has, and the most
 _CURVE_FROM, _WHO_FROM = 15, 24  # lines of a terminal with room for the curve, and for all else
 _FRAME = 10  # lines besides the curve and the owners
+_BAR = "bar"
+_MORE = {"share": 7, _BAR: BAR_WIDTH, "growth": 12, "touched": 10}  # columns beside that of what is resident: widths
+_WIDE = 80  # columns of a terminal with room for all of them and a name; else there is that by which rows are sorted
 
 
 @dataclass
@@ -98,28 +101,33 @@ class Screen:
     def _owners(self, view: View, choice: Choice, most: int, width: int) -> list[Text]:
         rows = sorted(view.rows(choice.by), key=lambda row: (-getattr(row, choice.sort), -row.resident, row.owner.text))
         rows = [row for row in rows if row.resident or row.growth or choice.sort == "touched"][:most]
-        titles = {"resident": "resident", "growth": f"last {GROWTH_S} s", "touched": "touched"}
-        marked = {name: f"{'>' if name == choice.sort else ''}{title}" for name, title in titles.items()}
-        head = (
-            f"{marked['resident']:>15}  {'share':>7}  {'':{BAR_WIDTH}}  {marked['growth']:>12}  {marked['touched']:>10}"
-        )
+        shown = [name for name in _MORE if width >= _WIDE or name == choice.sort]
+        titles = {"growth": f"last {GROWTH_S} s", _BAR: ""}
+        marked = {name: ">" * (name == choice.sort) + titles.get(name, name) for name in ("resident", *shown)}
+        head = [f"{marked['resident']:>15}", *(f"{marked[name]:>{_MORE[name]}}" for name in shown), choice.by]
         whole = sum(rss for _row, rss in view.processes)
         keys = {owner: at for at, owner in enumerate(view.history(choice.by).who)}
         shorten = header.shortener(view.trace, self._full_paths)
-        bars = Bars(self._console.options.ascii_only)
-        lines = [self._owner(row, whole, keys.get(row.owner), bars, shorten) for row in rows]
-        return [Text(f"{head}  {choice.by}", style="bold"), *lines]
+        lines = [self._owner(row, whole, keys.get(row.owner), shown, shorten) for row in rows]
+        return [Text("  ".join(head), style="bold"), *lines]
 
-    def _owner(self, row: Row, whole: int, layer: int | None, bars: Bars, shorten: Shortener) -> Text:
+    def _owner(self, row: Row, whole: int, layer: int | None, shown: list[str], shorten: Shortener) -> Text:
         key = Text("    ")
         if layer is not None:
             key = timeline_curve.key(timeline_curve.layers(layer + 1)[-1], timeline_curve.blocks_of(self._console))
             key.pad_left(4 - len(key.plain))
-        numbers = f"{size(row.resident):>11}  {share(row.resident, whole):>7}  "
-        rest = f"  {signed(row.growth):>12}  {size(row.touched):>10}  "
+        cells = {
+            "share": Text(share(row.resident, whole)),
+            _BAR: Bars(self._console.options.ascii_only).text(row.resident, whole),
+            "growth": Text(signed(row.growth)),
+            "touched": Text(size(row.touched)),
+        }
+        line = key.append(f"{size(row.resident):>11}  ")
+        for name in shown:
+            cells[name].pad_left(_MORE[name] - len(cells[name].plain))
+            line.append(cells[name]).append("  ")
         place = location(label(shorten(row.owner.file)), row.owner.line) if row.owner.file else ""
-        name = label(row.owner.name)
-        return Text.assemble(key, numbers, bars.text(row.resident, whole), rest, (name, "bold"), "  ", place)
+        return Text.assemble(line, (label(row.owner.name), "bold"), "  ", place)
 
     def _who(self, view: View, choice: Choice) -> list[Text]:
         """Threads and processes, the largest first, as many as fit into a line."""
