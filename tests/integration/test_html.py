@@ -330,6 +330,7 @@ def test_a_base_that_is_no_trace(family: Path) -> None:
     done = cli("html", family, "--diff", __file__, "-o", target)
     assert_one_line(done)
     assert __file__ in done.stderr and not target.exists()
+    assert_one_line(cli("html", family, "--diff", family, "--diff", family, "-o", target))
 
 
 def test_standard_output(family: Path) -> None:

@@ -1,7 +1,6 @@
 """`pymemtrace diff A B`: what changed between two traces, or two sets of traces."""
 
 import argparse
-import os
 import sys
 
 from pymemtrace.cli.log import byte_size
@@ -115,6 +114,7 @@ def _require_combination(args: argparse.Namespace) -> None:
 
 def sides(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The files of both sides. Raises UsageError."""
+    from pymemtrace.compare import runs
     from pymemtrace.errors import UsageError
     from pymemtrace.report.units import count
 
@@ -131,17 +131,5 @@ def sides(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     if args.traces:
         raise UsageError(f"diff: {args.traces[0]} belongs to neither side: put it behind --base or --new")
     for option, paths in (("--base", args.base), ("--new", args.new)):
-        _require_distinct(option, paths)
+        runs.require_distinct("diff", option, paths)
     return args.base, args.new
-
-
-def _require_distinct(option: str, paths: list[str]) -> None:
-    """One run twice has no noise. Raises UsageError."""
-    from pymemtrace.errors import UsageError
-
-    seen: dict[str, str] = {}
-    for path in paths:
-        real = os.path.realpath(path)
-        if real in seen:
-            raise UsageError(f"diff: {path} is given twice behind {option}: give each run's own file")
-        seen[real] = path

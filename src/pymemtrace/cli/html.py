@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
+    from pymemtrace.compare import runs
     from pymemtrace.errors import UsageError
     from pymemtrace.export import output
     from pymemtrace.page.document import document
@@ -56,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.open and args.output == "-":
         raise UsageError("html: --open cannot be used with -o -: name a file")
+    runs.require_distinct("html", "--diff", args.diff or ())
     empty = template()  # before the trace is read: that takes seconds
-    path = args.output or args.trace.removesuffix(".pmt") + ".html"
+    path = args.trace.removesuffix(".pmt") + ".html" if args.output is None else args.output
     with output.target(path, args.force, args.trace) as out:
         with _Bar() as progress:
             page = html(empty, document(args.trace, not args.no_source, progress, args.diff or ()))

@@ -3,6 +3,8 @@
 The analysis itself is dropped, so comparing many traces takes the memory of one.
 """
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 
 RESIDENT = ("before_start", "owned", "file", "shared", "kernel", "tracer", "unexplained")
 TOUCHED = ("lines", "kernel", "tracer", "left_out")
+
+
+def require_distinct(verb: str, option: str, paths: Iterable[str]) -> None:
+    """One run twice has no noise. Raises UsageError."""
+    seen = set()
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen:
+            raise UsageError(f"{verb}: {path} is given twice behind {option}: give each run's own file")
+        seen.add(real)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,7 @@ def _calls(found: "CallTree", frames: "Frames") -> tuple[dict[str, Any], list[st
     tree = Tree(edges, lambda index: frames.number(nodes[index][1], nodes[index][2], nodes[index][3]))
     for index in chosen:
         tree.node(index)
-    names = ("count", "time_ns", "growth", "release", "touched")
+    names = ("count", "time_ns", "growth", "release")
     columns = {name: [nodes[index][4 + place] for index in chosen] for place, name in enumerate(names)}
     few = [] if kept is None else [_left_out(len(nodes) - len(chosen), len(nodes), "nodes of the event log")]
     return {"parent": tree.parent, "frame": tree.frame, **columns}, few

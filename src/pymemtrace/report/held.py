@@ -2,7 +2,7 @@
 
 import errno
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pymemtrace.errors import UsageError
 from pymemtrace.report.model import At
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _ASKED_FOR, _AT_END = 3, 4  # kinds of snapshots
 
 _OLDEST = "who gave memory back is not known: it is taken from the oldest growth"
-
-Kind = Literal["peak", "end", "time", "name"]
 
 
 def moment(at: str | float | None) -> "Asked | None":
