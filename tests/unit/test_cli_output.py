@@ -84,7 +84,7 @@ def test_names_are_whole_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_no_half_written_file(number: signal.Signals, trace: Path) -> None:
-    trace.write_bytes(long_log(2000))
+    trace.write_bytes(long_log(500))
     words = [*command(["export", "--format", "csv"], trace), "-o", str(trace.with_name("out.csv"))]
     with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
