@@ -101,7 +101,7 @@ def test_more_changes_than_a_page_has_become_their_callers(tmp_path: Path, monke
     path = tmp_path / "changes.pmt"
     path.write_bytes(w.finish(5000 * MS))
     whole = document(path)["processes"][0]
-    monkeypatch.setattr(page_document, "_CHANGES", 3000)
+    monkeypatch.setattr(page_document, "_CHANGES", 2000)
     less = document(path)["processes"][0]
     assert len(whole["changes"]["node"]) > 1500 >= len(less["changes"]["node"])
     assert whole["note"] != less["note"] and "are shown as their callers'" in less["note"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _PROCESSES = 100  # of more, those with the highest peaks
-_CHANGES = 300_000  # of all processes together, 20 bytes each; no process gets more than half of what is left
+_CHANGES = 360_000  # of all processes together, 22 bytes each; no process gets more than three quarters of the rest
 _EVENTS_READ = 250_000_000  # for each process whose calls are shown all events of the trace are read: seconds
 
 Progress = Callable[[float, str], None]  # the part that is done, what comes next
@@ -57,7 +57,7 @@ def document(path: str, with_source: bool, progress: Progress, base: Sequence[st
     room = _CHANGES
     for done, number in enumerate(chosen):
         progress(0.5 + 0.4 * done / len(chosen), f"process {result['processes'][number]['pid']}")
-        processes.append(process_object(trace, number, times, steps, frames, number in logged, room // 2))
+        processes.append(process_object(trace, number, times, steps, frames, number in logged, 3 * room // 4))
         room -= len(processes[-1]["changes"]["node"])
     progress(0.9, "source lines")
     band = trace.at.error_band if trace.at else 0

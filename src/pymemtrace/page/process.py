@@ -131,6 +131,7 @@ def _resident(
     found, mine = steps.history, steps.of.get(number, [])
     weights = [(found["owners"][step[0]][0], step[3]) for step in mine]  # type: ignore[index]
     threads = [index for index, thread in enumerate(found["threads"]) if thread[0] == number]
+    owners = {node for node, _weight in weights}
     nodes = _NODES
     while True:
         kept = largest(found["tree"], weights, nodes)
@@ -138,8 +139,7 @@ def _resident(
         changes = _changes(found, mine, range(first, first + count), tree, frames, threads)
         if len(changes) <= room or nodes < _NODES_LEAST:
             break
-        nodes //= 2
-    owners = {node for node, _weight in weights}
+        nodes = min(nodes, len(owners)) * room // len(changes)
     few = [] if kept is None else [_left_out(len(owners - kept - {0}), len(owners), "places in the call tree")]
     columns = zip(*changes, strict=True) if changes else ([] for _ in range(5))
     moments, at_nodes, at_threads, resident, touched = map(list, columns)
