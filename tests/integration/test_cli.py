@@ -338,3 +338,27 @@ def test_wrong_usage(arguments: list[str]) -> None:
     if arguments:
         assert_one_line(done)
         assert "--help)" in done.stderr
+
+
+# Sources and words
+
+
+def test_source_that_has_changed_since_it_ran() -> None:
+    user = any_user()
+    need_faults(user)
+    folder = new_folder(user)
+    program, path = folder / "app.py", folder / "app.pmt"
+    program.write_text("kept = bytearray(8 << 20)\n")
+    done = subprocess.run(pymemtrace("run", "-q", "-o", path, program), capture_output=True)
+    assert done.returncode == 0
+    notice = "The source has changed since it ran"
+    shown = cli("lines", path).stdout
+    assert "kept = bytearray" in shown and notice not in shown
+    program.write_text("# another line\nkept = bytearray(8 << 20)\n")
+    assert notice in cli("lines", path).stdout
+
+
+def test_a_word_too_many_is_the_verbs_error(path: Path) -> None:
+    done = cli("report", path, "stray")
+    assert_one_line(done)
+    assert "report: unrecognized arguments: stray (see pymemtrace report --help)" in done.stderr

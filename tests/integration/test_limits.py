@@ -310,6 +310,7 @@ def test_python_allocators(allocator: str, user: str) -> None:
     found = report(path, user=user)
     touched = sum(row["self"] for row in found["by_function"] if row["function"] == "touch")
     assert_pages(touched, done.truth["pages"], slack=20)
+    assert f", allocator {allocator} over " in cli("info", path, user=user).stdout
 
 
 LIBRARIES = {"jemalloc": "libjemalloc.so.2", "mimalloc": "libmimalloc.so.2"}
@@ -333,6 +334,7 @@ def test_preloaded_allocators(name: str, target: tuple[str, str]) -> None:
         assert_pages(touched, traced.truth["pages"], slack=20)
     else:
         assert touched >= 0.95 * traced.truth["rise"] * PAGE
+    assert f" over {library}" in cli("info", path).stdout
 
 
 def test_the_recorder_is_not_preloaded() -> None:
