@@ -29,7 +29,8 @@ void
 pmt_prim_malloc_name(char *out, size_t size)
 {
     Dl_info memory, library;
-    void *found = dlsym(RTLD_DEFAULT, "malloc"), *version = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+    // Not malloc itself: in a program that takes its address, and is not position-independent, that is the program's own jump to it. All allocators have this one too.
+    void *found = dlsym(RTLD_DEFAULT, "malloc_usable_size"), *version = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
     if (!found || dladdr(found, &memory) == 0 || !memory.dli_fname) {
         snprintf(out, size, "malloc");
     } else if (version && dladdr(version, &library) && library.dli_fbase == memory.dli_fbase) {
