@@ -331,17 +331,14 @@ found_at(const pmt_found_list_t *piece, uint64_t page)
 static int
 fill_found(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping)
 {
-    bool mapped = state == PMT_RESIDENT_FILE, shared = mapping && mapping->kind == PMT_REGION_SHARED;
-    unsigned held = shared ? PMT_HELD_SHARED : mapped ? PMT_HELD_FILE : PMT_HELD_KERNEL;
-    if (space->kind == PMT_SNAPSHOT_START) {
-        return settle_stackless(space, gap.first, gap.end - gap.first, PMT_HELD_BEFORE, mapped, space->start);
+    bool mapped = state == PMT_RESIDENT_FILE, start = space->kind == PMT_SNAPSHOT_START;
+    if (start || (mapping && mapping->kind == PMT_REGION_SHARED)) {
+        unsigned held = start ? PMT_HELD_BEFORE : PMT_HELD_SHARED;
+        return settle_stackless(space, gap.first, gap.end - gap.first, held, start && mapped, start ? space->start : space->since);
     }
-    if (held != PMT_HELD_KERNEL) {
-        return settle_stackless(space, gap.first, gap.end - gap.first, held, false, space->since);
-    }
-    int64_t owner = stackless(space, held, false);
-    space->orphans += gap.end - gap.first;
-    return owner < 0 ? (int)owner : give_unpaid(space, gap.first, gap.end - gap.first, (uint32_t)owner, space->time);
+    int64_t owner = stackless(space, mapped ? PMT_HELD_FILE : PMT_HELD_KERNEL, false);
+    space->orphans += mapped ? 0 : gap.end - gap.first;
+    return owner < 0 ? (int)owner : give_unpaid(space, gap.first, gap.end - gap.first, (uint32_t)owner, mapped ? space->since : space->time);
 }
 
 typedef int (*on_found_t)(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping);
@@ -470,9 +467,16 @@ next_unpaid(const pmt_space_t *space, const pmt_unpaid_t *unpaid, uint64_t from,
 }
 
 static bool
+has_stack(const pmt_space_t *space, const pmt_unpaid_t *unpaid)
+{
+    return pmt_space_owner(space, unpaid->owner)->node != UINT32_MAX;
+}
+
+// Anonymous and nobody's.
+static bool
 is_orphan(const pmt_space_t *space, const pmt_unpaid_t *unpaid)
 {
-    return pmt_space_owner(space, unpaid->owner)->node == UINT32_MAX;
+    return !has_stack(space, unpaid) && pmt_space_owner(space, unpaid->owner)->place == PMT_HELD_KERNEL;
 }
 
 // They take the youngest credit that no other pages used up, and its birth; what was nobody's, its owner too.
@@ -501,7 +505,7 @@ keep_unpaid(pmt_space_t *space)
     for (uint32_t i = 0; space->faults > 1 && !space->lag && i < space->unpaid_count && !err; i++) {
         const pmt_unpaid_t *unpaid = &space->unpaid[i];
         pmt_gap_t part = {.end = unpaid->first};
-        while (!is_orphan(space, unpaid) && unpaid->birth < space->time && !err && next_unpaid(space, unpaid, part.end, &part)) {
+        while (has_stack(space, unpaid) && unpaid->birth < space->time && !err && next_unpaid(space, unpaid, part.end, &part)) {
             err = pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, space->time);
         }
     }
@@ -510,7 +514,7 @@ keep_unpaid(pmt_space_t *space)
 
 // They are there from now on: nobody knows since when.
 static int
-keep_orphan(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint64_t time)
+keep_one(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint64_t time)
 {
     int err = pmt_array_room(&space->nobodys, space->nobody_count, &space->nobody_room, sizeof *space->nobodys);
     if (err) {
@@ -520,15 +524,17 @@ keep_orphan(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint
     return pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
 }
 
+// A page of a file comes with a signal of its own, but where one stands for several.
 static int
-keep_orphans(pmt_space_t *space, uint64_t time)
+keep_nobodys(pmt_space_t *space, uint64_t time)
 {
     int err = 0;
     for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
         const pmt_unpaid_t *unpaid = &space->unpaid[i];
+        bool kept = !has_stack(space, unpaid) && (is_orphan(space, unpaid) || space->faults > 1);
         pmt_gap_t part = {.end = unpaid->first};
-        while (is_orphan(space, unpaid) && !err && next_unpaid(space, unpaid, part.end, &part)) {
-            err = keep_orphan(space, unpaid, part, time);
+        while (kept && !err && next_unpaid(space, unpaid, part.end, &part)) {
+            err = keep_one(space, unpaid, part, time);
         }
     }
     return err;
@@ -573,7 +579,9 @@ pay_all(pmt_space_t *space, bool orphans, uint64_t *most)
     uint32_t at = pmt_credits_until(&space->credits, orphans ? UINT64_MAX : space->time);  // one of several faults tells of what came in before it
     int err = 0;
     for (uint32_t i = 0; i < space->unpaid_count && !err; i++) {
-        err = is_orphan(space, &space->unpaid[i]) == orphans ? pay_for(space, &space->unpaid[i], &at, most) : 0;
+        const pmt_unpaid_t *unpaid = &space->unpaid[i];
+        bool meant = orphans ? is_orphan(space, unpaid) : has_stack(space, unpaid);
+        err = meant ? pay_for(space, unpaid, &at, most) : 0;
     }
     return err;
 }
@@ -604,7 +612,7 @@ settle_found(pmt_space_t *space, uint64_t time)
     if (!err) {
         pay_rest(space, debt);
     }
-    return err ? err : keep_orphans(space, time);
+    return err ? err : keep_nobodys(space, time);
 }
 
 int

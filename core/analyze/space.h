@@ -51,11 +51,11 @@ typedef struct pmt_space_s {
     pmt_mapping_t *mappings;    // of the snapshot being taken
     uint32_t mapping_count, mapping_room;
     pmt_found_list_t piece;     // found in the piece being looked at
-    pmt_unpaid_t *unpaid;       // found in this snapshot: anonymous and without neighbours, so nobody's, or a neighbour's that has no credit
+    pmt_unpaid_t *unpaid;       // found in this snapshot: without neighbours, so nobody's, or a neighbour's that has no credit
     uint32_t unpaid_count, unpaid_room;
     pmt_unpaid_t *nobodys;      // what snapshots found, and no fault has told of since
     uint32_t nobody_count, nobody_room;
-    uint64_t orphans;           // the pages of these that are nobody's
+    uint64_t orphans;           // the anonymous pages of these that are nobody's
     uint64_t debt;              // pages found in it for which their owners had no credit: others' brought them in
     bool counted;               // a snapshot has said what was there before
     uint64_t faults;            // for which the last fault stood

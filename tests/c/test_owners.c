@@ -313,6 +313,44 @@ told_after_two_snapshots(void **state)
     assert_kind(200, PMT_HELD_KERNEL, 0);
 }
 
+// A file's page, and one of shared memory, that a snapshot finds between two signals.
+static void
+find_shared_and_file(uint32_t faults)
+{
+    put_signal(FIRST, 10, BASE, 2, faults);
+    put_snapshot(100, PMT_SNAPSHOT_ASKED, 90);
+    pmt_writer_region(writer, 0, BASE + 9000, 64, PMT_REGION_FILE, "/f");
+    pmt_writer_region(writer, 0, BASE + 10000, 64, PMT_REGION_SHARED, "/dev/shm/s");
+    RESIDENT(110, BASE, {2, PMT_RESIDENT_ANON}, {9, PMT_RESIDENT_NONE});
+    RESIDENT(110, BASE + 9000, {16, PMT_RESIDENT_FILE});
+    RESIDENT(110, BASE + 10000, {8, PMT_RESIDENT_FILE});
+    end_snapshot_with(120, 26);
+    put_signal(SECOND, 200, BASE + 20000, 1, 2);
+}
+
+// So are a file's pages, but not those of shared memory.
+static void
+told_of_a_file(void **state)
+{
+    find_shared_and_file(2);
+    assert_kind(119, PMT_HELD_FILE, 0);
+    assert_held(120, 2, 16, 1, 1, 16);
+    assert_held(200, 2, 17, 2, 1, 16);
+    assert_kind(200, PMT_HELD_FILE, 0);
+    assert_kind(200, PMT_HELD_SHARED, 8);
+}
+
+// Where each fault has its signal no fault of the program's brought them in.
+static void
+nobodys_file(void **state)
+{
+    find_shared_and_file(1);
+    assert_kind(90, PMT_HELD_FILE, 16);
+    assert_held(200, 2, 1, 3, 0, 0);
+    assert_kind(200, PMT_HELD_FILE, 16);
+    assert_kind(200, PMT_HELD_SHARED, 8);
+}
+
 // What came in and went again between two signals that stand for several is the later one's as long as readings of RSS have it; of one fault nobody knows.
 static void
 told_by_readings(void **state)
@@ -619,7 +657,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWNERS_TEST(last_touch), OWNERS_TEST(huge_page), OWNERS_TEST(released), OWNERS_TEST(released_between), OWNERS_TEST(outside_all_mappings), OWNERS_TEST(moved), OWNERS_TEST(moved_during_a_snapshot),
         OWNERS_TEST(around_a_fault), OWNERS_TEST(filled), OWNERS_TEST(credit_left_over), OWNERS_TEST(credit_of_between),
-        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_after_two_snapshots), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
+        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_after_two_snapshots), OWNERS_TEST(told_of_a_file), OWNERS_TEST(nobodys_file), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
         OWNERS_TEST(without_a_stack), OWNERS_TEST(threads_in_the_order_of_time), OWNERS_TEST(ends), OWNERS_TEST(rss_at_a_moment), OWNERS_TEST(no_rss_is_known),
         OWNERS_TEST(hostile),
     };

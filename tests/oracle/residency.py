@@ -110,7 +110,7 @@ class _Walk:
         self.snapshot: Snapshot | None = None  # being taken
         self.orphans = 0  # pages that it found, anonymous and without a neighbour, and that still are nobody's
         self.debt = 0  # pages that it gave to owners without credit: others' faults brought them in
-        self.unpaid: list[tuple[int, Life]] = []  # the orphans, and those of the debt that are a neighbour's
+        self.unpaid: list[tuple[int, Life]] = []  # the orphans, a file's pages, and those of the debt that are a neighbour's
 
     def step(self, step: Step) -> None:
         if isinstance(step, Fault):
@@ -394,7 +394,7 @@ class _Walk:
                 orphan = kind == KERNEL
                 self.pages[page] = life = Life(kind, EXACT, snapshot.time if orphan else snapshot.since)
                 self.orphans += orphan
-                self.unpaid += [(page, life)] if orphan else []
+                self.unpaid += [(page, life)] if orphan or kind == FILE else []
 
     def share(self, pages: list[int], below: Life, above: Life) -> None:
         """Who came later has as much as its credit, at its end; then the other; what is left is the later one's."""
@@ -438,7 +438,7 @@ class _Walk:
             self.pages[page] = Life(credit.owner, BY_TIME, credit.birth)
         earlier = [credit for credit in credits[len(adopted) :] if credit.birth <= snapshot.time]
         paying = earlier[: max(0, self.debt - self.lag)]
-        filled = [(page, life) for page, life in still if life.owner != KERNEL]
+        filled = [(page, life) for page, life in still if isinstance(life.owner, Owner)]
         for (page, life), credit in zip(filled, paying, strict=False):
             self.pages[page] = life._replace(birth=credit.birth)
         for credit in adopted + paying:
@@ -446,9 +446,10 @@ class _Walk:
         for page, life in filled if self.wide and not self.lag else []:  # until then they are in what RSS had more
             if self.pages[page] == life and life.birth < snapshot.time:
                 self.pages[page] = life._replace(birth=snapshot.time)
-        for page in orphans[len(adopted) :]:
-            self.pages[page] = life = Life(KERNEL, EXACT, snapshot.end)
-            self.nobodys.append((page, life))
+        for page, life in still:  # a file's page comes with a signal of its own, but where one stands for several
+            if self.pages[page] == life and (life.owner == KERNEL or (life.owner == FILE and self.wide)):
+                self.pages[page] = kept = life._replace(birth=snapshot.end)
+                self.nobodys.append((page, kept))
 
     def between(self, snapshot: Snapshot) -> None:
         """Between two pages of an owner with credit what is older than both, and than the last fall, is its too.
