@@ -157,11 +157,32 @@ pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages, uint64_t now)
     }
 }
 
+// A thread that lost its CPU between the clock and the reading has read what the others did since.
+static void
+look_in_time(pmt_session_t *session, pmt_reading_t *reading)
+{
+    enum { NEAR_NS = 50000, LOOKS = 3 };
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t begin = reading->time;
+        reading->time = pmt_prim_now_ns_sigsafe();
+        if (PMT_LIKELY(reading->time - begin < NEAR_NS)) {
+            return;
+        }
+        reading->pages = pmt_rss_clock_look_sigsafe(&session->rss);
+    }
+    reading->pages = 0;
+}
+
 pmt_rss_step_t
-pmt_event_rss_step_sigsafe(pmt_session_t *session, uint64_t now)
+pmt_event_rss_step_sigsafe(pmt_session_t *session, pmt_reading_t *reading)
 {
     pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
-    pmt_event_saw_rss_sigsafe(session, step.rss, now);
+    bool fell = step.anon + step.shared < 0, peak = step.rss > atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
+    reading->pages = step.rss;
+    if ((fell || peak) && atomic_load_explicit(&session->shared->rings_used, memory_order_relaxed) > 1) {
+        look_in_time(session, reading);
+    }
+    pmt_event_saw_rss_sigsafe(session, reading->pages, reading->time);
     return step;
 }
 

@@ -197,9 +197,10 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
 }
 
 static rise_t
-measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period, uint64_t now)
+measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period, uint64_t *now)
 {
-    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, now);
+    pmt_reading_t reading = {.time = *now};
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, &reading);
     rise_t rise = {.pages = 1};
     if (PMT_UNLIKELY(period == 1 && atomic_load_explicit(&session->period, memory_order_relaxed) > 1)) {
         new_faults(thread);  // the new event's signal must not tell of this fault again
@@ -211,7 +212,8 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
     } else if (PMT_UNLIKELY(thread->left_pages)) {
         rise.pages += take_back(session, thread);
     }
-    rise.fell_to = step.anon + step.shared < 0 ? (uint32_t)step.rss : 0;
+    rise.fell_to = step.anon + step.shared < 0 ? (uint32_t)reading.pages : 0;
+    *now = reading.time;
     return rise;
 }
 
@@ -220,7 +222,7 @@ record_fault(pmt_session_t *session, pmt_thread_t *thread, const pmt_fault_signa
 {
     unsigned period_log = signal->cookie & COOKIE_PERIOD;
     uint32_t period = 1u << period_log;
-    rise_t rise = measure_rise(session, thread, signal->address, period, now);
+    rise_t rise = measure_rise(session, thread, signal->address, period, &now);
     if (PMT_UNLIKELY(rise.pages == 0 && signal->address == thread->last_address && signal->instruction == thread->last_instruction)) {
         return;  // a thread that began while events were renewed has two of them
     }

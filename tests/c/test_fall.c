@@ -101,6 +101,26 @@ the_clock_is_asked(void **state)
     assert_true(fell_at() >= session.shared->rss_peak_ns);
 }
 
+// The thread that reads may have lost its CPU before: only with others the reading is one of a later time, and read again.
+static void
+when_it_was_read(void **state)
+{
+    enum { A_SECOND = 1000000000 };
+    assert_int_equal(pmt_rss_clock_init(&session.rss, 0), 0);
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        uint64_t now = pmt_prim_now_ns_sigsafe();
+        pmt_reading_t late = {.time = now - A_SECOND};
+        atomic_store(&session.shared->rings_used, threads);
+        atomic_store(&session.shared->rss_peak_pages, 0);
+        pmt_event_rss_step_sigsafe(&session, &late);
+        assert_true(late.pages > 0);
+        assert_true(threads == 1 ? late.time == now - A_SECOND : late.time > now);
+        assert_int_equal(session.shared->rss_peak_pages, late.pages);
+        assert_int_equal(session.shared->rss_peak_ns, late.time);
+    }
+    pmt_rss_clock_fini(&session.rss);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -109,6 +129,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_peak_and_when),     TEST(nothing_was_read),              TEST(a_fall_of_a_mebibyte),
         TEST(a_fall_of_a_hundredth), TEST(the_first_to_see_it_says_when), TEST(the_clock_is_asked),
+        TEST(when_it_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
