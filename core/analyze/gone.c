@@ -132,7 +132,7 @@ end_rest(walk_t *walk)
     int err = 0;
     for (uint32_t i = 0; i < gone->count && !err; i++) {
         pmt_gone_life_t *life = &gone->list[i];
-        bool fell = gone->read <= walk->since && life->birth <= walk->since && life->looked >= walk->since;
+        bool fell = gone->read < walk->since + gone->lags && life->birth <= walk->since && life->looked >= walk->since;
         if (life->looked == PMT_GONE_UNSEEN && life->pages && !fell) {
             gone->list[kept] = *life;
             gone->list[kept++].looked = UNSEEN_AGAIN;

@@ -26,6 +26,7 @@ typedef struct pmt_gone_s {
     pmt_ebb_t *ebbs;        // since the last snapshot
     uint32_t ebb_count, ebb_room;
     uint64_t read;          // the last reading
+    bool lags;              // a reading may be off: one of a fall's own time does not tell how much had gone by then
     pmt_gone_life_t *list;
     uint32_t count, room;
     uint64_t pages;         // in the list

@@ -10,7 +10,7 @@
 void
 pmt_space_init(pmt_space_t *space, pmt_owners_t *all, uint32_t process, uint64_t start, int64_t peak, uint64_t lag)
 {
-    *space = (pmt_space_t){.all = all, .process = process, .start = start, .peak = peak, .lag = lag, .credits.owners = &all->owners};
+    *space = (pmt_space_t){.all = all, .process = process, .start = start, .peak = peak, .lag = lag, .gone.lags = lag > 0, .credits.owners = &all->owners};
     pmt_page_map_init(&space->map);
     pmt_windows_init(&space->windows);
 }

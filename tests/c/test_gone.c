@@ -190,12 +190,30 @@ unseen(void **state)
     pmt_gone_fini(&gone);
 }
 
+// A reading that saw the fall says how much had gone by then (munmap may go on), unless it may be off.
+static void
+a_fall_that_was_read(void **state)
+{
+    for (int lags = 0; lags < 2; lags++) {
+        pmt_gone_t gone = {.lags = lags};
+        pmt_gone_ebb(&gone, 50, 2);
+        add(&gone, 0, 10, PMT_GONE_UNSEEN, 5);
+        memset(died, 0, sizeof died);
+        assert_int_equal(pmt_gone_settle(&gone, 50, 60, on_end, died), 0);
+        assert_int_equal(died[0][50], lags ? 5 : 2);
+        pmt_gone_ebb(&gone, 70, 0);
+        settle(&gone, NEVER, 90);
+        assert_int_equal(died[0][70], lags ? 0 : 3);
+        pmt_gone_fini(&gone);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_readings), cmocka_unit_test(the_oldest_first), cmocka_unit_test(of_one_birth), cmocka_unit_test(those_that_came_again_first),   cmocka_unit_test(the_later_reading_bounds),
-        cmocka_unit_test(seen_to_be_gone),  cmocka_unit_test(readings_that_stay), cmocka_unit_test(younger_than_the_reading), cmocka_unit_test(unseen),
+        cmocka_unit_test(seen_to_be_gone),  cmocka_unit_test(readings_that_stay), cmocka_unit_test(younger_than_the_reading), cmocka_unit_test(unseen), cmocka_unit_test(a_fall_that_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ class Missed:
 
 
 class Gone:
-    def __init__(self) -> None:
+    def __init__(self, *, lags: bool) -> None:
+        self.lags = lags  # a reading may be off: one of a fall's own time does not tell how much had gone by then
         self.missed: list[Missed] = []
         self.readings: list[tuple[int, int, int]] = []  # time of the one before, time, pages gone by then
         self.read = 0
@@ -60,7 +61,7 @@ class Gone:
             left += [(before, time, max(0, pages - ended))] if time > keep else []
         kept = []
         for each in self.missed:
-            if self.read <= since and each.birth <= since <= each.looked:
+            if self.read < since + self.lags and each.birth <= since <= each.looked:
                 each.part(since, each.pages)
             elif each.looked == UNSEEN:
                 each.looked = _UNSEEN_AGAIN

@@ -106,7 +106,7 @@ class _Walk:
             tuple[int, int]
         ] = []  # of each reading since the last snapshot: its time, what had no room in it
         self.credits = Credits()
-        self.missed = Gone()
+        self.missed = Gone(lags=self.lag > 0)
         self.snapshot: Snapshot | None = None  # being taken
         self.orphans = 0  # pages that it found, anonymous and without a neighbour, and that still are nobody's
         self.debt = 0  # pages that it gave to owners without credit: others' faults brought them in
