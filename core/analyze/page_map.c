@@ -168,6 +168,18 @@ pmt_chunk_next(const pmt_chunk_t *chunk, uint32_t page, bool there)
     return PMT_CHUNK_PAGES;
 }
 
+// Memory is mostly touched upwards: behind all that is there.
+static int
+put_last(pmt_chunk_t *chunk, const pmt_life_t *life)
+{
+    if (room_for(chunk, chunk->count + 1u) < 0) {
+        return -ENOMEM;
+    }
+    chunk->lives[chunk->count++] = *life;
+    mark(chunk, life->first, (uint32_t)life->first + life->pages, pmt_life_how(life) != PMT_LIFE_ASKED);
+    return 0;
+}
+
 // Takes [from, to) from the lives there and puts `life` into it, if there is one.
 static int
 replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context)
@@ -209,6 +221,10 @@ replace(pmt_chunk_t *chunk, uint32_t from, uint32_t to, const pmt_life_t *life, 
 int
 pmt_page_map_put(pmt_chunk_t *chunk, const pmt_life_t *life, pmt_page_map_taken_t taken, void *context)
 {
+    const pmt_life_t *last = chunk->count ? &chunk->lives[chunk->count - 1] : NULL;
+    if (!last || (uint32_t)last->first + last->pages <= life->first) {
+        return put_last(chunk, life);
+    }
     return replace(chunk, life->first, (uint32_t)life->first + life->pages, life, taken, context);
 }
 

@@ -157,32 +157,30 @@ pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages, uint64_t now)
     }
 }
 
-// A thread that lost its CPU between the clock and the reading has read what the others did since.
+// The thread may have lost its CPU since the event began: before the reading if RSS is still about that, else behind it.
 static void
-look_in_time(pmt_session_t *session, pmt_reading_t *reading)
+find_when(pmt_session_t *session, uint64_t read, uint64_t *time)
 {
-    enum { NEAR_NS = 50000, LOOKS = 3 };
-    for (int i = 0; i < LOOKS; i++) {
-        uint64_t begin = reading->time;
-        reading->time = pmt_prim_now_ns_sigsafe();
-        if (PMT_LIKELY(reading->time - begin < NEAR_NS)) {
-            return;
-        }
-        reading->pages = pmt_rss_clock_look_sigsafe(&session->rss);
+    enum { NEAR_NS = 50000, NEAR_PAGES = 64 };
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    if (PMT_LIKELY(now - *time < NEAR_NS)) {
+        return;
     }
-    reading->pages = 0;
+    uint64_t pages = pmt_rss_clock_look_sigsafe(&session->rss);
+    if (pages < read + NEAR_PAGES && read < pages + NEAR_PAGES) {
+        *time = now;
+    }
 }
 
 pmt_rss_step_t
-pmt_event_rss_step_sigsafe(pmt_session_t *session, pmt_reading_t *reading)
+pmt_event_rss_step_sigsafe(pmt_session_t *session, uint64_t *time)
 {
     pmt_rss_step_t step = pmt_rss_clock_step_sigsafe(&session->rss);
     bool fell = step.anon + step.shared < 0, peak = step.rss > atomic_load_explicit(&session->shared->rss_peak_pages, memory_order_relaxed);
-    reading->pages = step.rss;
     if ((fell || peak) && atomic_load_explicit(&session->shared->rings_used, memory_order_relaxed) > 1) {
-        look_in_time(session, reading);
+        find_when(session, step.rss, time);
     }
-    pmt_event_saw_rss_sigsafe(session, reading->pages, reading->time);
+    pmt_event_saw_rss_sigsafe(session, step.rss, *time);
     return step;
 }
 

@@ -44,13 +44,9 @@ void pmt_event_end_sigsafe(pmt_thread_t *thread);
 // Somebody has read RSS (pages 0: could not): the present number, the peak, and whether it has fallen so far that a residency snapshot is due. `now`: when; 0: the clock is
 // asked if that matters.
 void pmt_event_saw_rss_sigsafe(pmt_session_t *session, uint64_t pages, uint64_t now);
-typedef struct pmt_reading_s {
-    uint64_t time, pages;  // pages 0: could not be read, or nobody knows when
-} pmt_reading_t;
-
-// How RSS changed since the last reading by any thread. `reading` has the time at which the event began; where others may have gone on since and it matters, the reading's own
-// time is put in its place.
-pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session, pmt_reading_t *reading);
+// How RSS changed since the last reading by any thread. `time`: when the event began; if the thread lost its CPU between that and a reading that matters, it becomes the
+// reading's time.
+pmt_rss_step_t pmt_event_rss_step_sigsafe(pmt_session_t *session, uint64_t *time);
 
 // Claims a slot for the calling thread ahead of its first event, if it has none.
 void pmt_event_adopt_thread(void);

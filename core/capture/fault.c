@@ -199,8 +199,7 @@ rise_of_many(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, pmt
 static rise_t
 measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uint32_t period, uint64_t *now)
 {
-    pmt_reading_t reading = {.time = *now};
-    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, &reading);
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, now);
     rise_t rise = {.pages = 1};
     if (PMT_UNLIKELY(period == 1 && atomic_load_explicit(&session->period, memory_order_relaxed) > 1)) {
         new_faults(thread);  // the new event's signal must not tell of this fault again
@@ -212,8 +211,7 @@ measure_rise(pmt_session_t *session, pmt_thread_t *thread, uint64_t address, uin
     } else if (PMT_UNLIKELY(thread->left_pages)) {
         rise.pages += take_back(session, thread);
     }
-    rise.fell_to = step.anon + step.shared < 0 ? (uint32_t)reading.pages : 0;
-    *now = reading.time;
+    rise.fell_to = step.anon + step.shared < 0 ? (uint32_t)step.rss : 0;
     return rise;
 }
 

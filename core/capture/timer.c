@@ -155,7 +155,7 @@ review_threads(const pmt_session_t *session, uint64_t now)
 static void
 read_rise_locked(pmt_session_t *session, uint64_t now)
 {
-    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, &(pmt_reading_t){.time = now});
+    pmt_rss_step_t step = pmt_event_rss_step_sigsafe(session, &now);
     uint64_t faults = pmt_prim_process_faults_sigsafe();
     uint64_t up = (uint64_t)(step.anon > 0 ? step.anon : 0) + (uint64_t)(step.shared > 0 ? step.shared : 0);
     if (step.rss) {

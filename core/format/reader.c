@@ -275,6 +275,18 @@ next_block(pmt_reader_t *reader)
 
 // ---- records ----
 
+// What lies behind it is next. As read_record.
+static int
+end_record(pmt_reader_t *reader, const fields_t *f, unsigned type)
+{
+    if (!f->ok) {
+        return corrupt(reader, "a block is corrupt (a record does not decode)");
+    }
+    reader->at = f->at;
+    reader->complete = type == PMT_WIRE_TRAILER;
+    return type > PMT_WIRE_LAST ? 0 : 1;
+}
+
 // 1: a record; 0: nothing to hand out (filler, an unknown definition); negative: an error.
 static int
 read_record(pmt_reader_t *reader, pmt_record_t *r)
@@ -282,6 +294,11 @@ read_record(pmt_reader_t *reader, pmt_record_t *r)
     fields_t f = {reader->at + 1, reader->end, true};
     unsigned type = *reader->at;
     int err = 0;
+    if (type >= PMT_WIRE_FAULT && type < PMT_WIRE_DEFINITIONS) {  // most are: all of their fields are set
+        r->type = PMT_WIRE_FAULT;
+        pmt_read_fault(reader, type & 0x1f, &f, r);
+        return end_record(reader, &f, type);
+    }
     *r = (pmt_record_t){.type = type};
     if (type == PMT_WIRE_FILLER) {
         reader->at = f.at;
@@ -292,21 +309,10 @@ read_record(pmt_reader_t *reader, pmt_record_t *r)
         fields_t inside = {(const uint8_t *)body.data, (const uint8_t *)body.data + body.size, f.ok};
         err = f.ok ? pmt_read_definition(reader, &inside, r) : 0;
         f.ok = f.ok && inside.ok;
-    } else if (type >= PMT_WIRE_FAULT) {
-        r->type = PMT_WIRE_FAULT;
-        pmt_read_fault(reader, type & 0x1f, &f, r);
     } else {
         pmt_read_stream(reader, &f, r);
     }
-    if (err) {
-        return err;
-    }
-    if (!f.ok) {
-        return corrupt(reader, "a block is corrupt (a record does not decode)");
-    }
-    reader->at = f.at;
-    reader->complete = type == PMT_WIRE_TRAILER;
-    return type > PMT_WIRE_LAST ? 0 : 1;
+    return err ? err : end_record(reader, &f, type);
 }
 
 int

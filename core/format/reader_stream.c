@@ -29,9 +29,7 @@ pmt_read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *
         thread->site = (uint32_t)take_index(f, (uint64_t)reader->site_count + 1);
         thread->has_site = true;
     }
-    if (more & PMT_FAULT_CALLER) {
-        r->u.fault.caller = (uint32_t)take_index(f, (uint64_t)reader->site_count + 1);
-    }
+    r->u.fault.caller = more & PMT_FAULT_CALLER ? (uint32_t)take_index(f, (uint64_t)reader->site_count + 1) : 0;
     r->u.fault.has_rss = more & PMT_FAULT_RSS;
     r->u.fault.rss = r->u.fault.has_rss ? take_s(f) : 0;
     r->u.fault.fell = more & PMT_FAULT_FELL;

@@ -110,7 +110,9 @@ class _Walk:
         self.snapshot: Snapshot | None = None  # being taken
         self.orphans = 0  # pages that it found, anonymous and without a neighbour, and that still are nobody's
         self.debt = 0  # pages that it gave to owners without credit: others' faults brought them in
-        self.unpaid: list[tuple[int, Life]] = []  # the orphans, a file's pages, and those of the debt that are a neighbour's
+        self.unpaid: list[
+            tuple[int, Life]
+        ] = []  # the orphans, a file's pages, and those of the debt that are a neighbour's
 
     def step(self, step: Step) -> None:
         if isinstance(step, Fault):
