@@ -52,9 +52,13 @@ enum { CHANGE_KEY = 8 };
 
 // The first moment at or after `time`.
 static uint32_t
-moment_at(const pmt_owners_t *owners, uint64_t time)
+moment_at(const pmt_owners_t *owners, uint64_t time, pmt_lately_t *lately)
 {
-    uint32_t low = 0, high = owners->time_count;
+    uint32_t low = lately->moment, high = owners->time_count;
+    if ((low == high || time <= owners->times[low]) && (low == 0 || owners->times[low - 1] < time)) {
+        return low;
+    }
+    low = 0;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (owners->times[middle] < time) {
@@ -63,21 +67,29 @@ moment_at(const pmt_owners_t *owners, uint64_t time)
             high = middle;
         }
     }
+    lately->moment = low;
     return low;
 }
 
 static change_t *
-change_of(pmt_owners_t *owners, uint32_t owner, uint32_t moment)
+change_of(pmt_owners_t *owners, uint32_t owner, uint32_t moment, pmt_lately_t *lately)
 {
     change_t change = {.owner = owner, .moment = moment};
+    change_t *last = lately->change < owners->changes.count ? pmt_table_at(&owners->changes, lately->change) : NULL;
+    if (last && last->owner == owner && last->moment == moment) {
+        return last;
+    }
     int64_t number = pmt_table_add(&owners->changes, &change);
-    return number < 0 ? NULL : pmt_table_at(&owners->changes, (uint32_t)number);
+    if (number < 0) {
+        return NULL;
+    }
+    lately->change = (uint32_t)number;
+    return pmt_table_at(&owners->changes, lately->change);
 }
 
 static int
-add_change(pmt_owners_t *owners, uint32_t owner, uint32_t moment, unsigned held, int64_t pages)
+add_change(change_t *change, unsigned held, int64_t pages)
 {
-    change_t *change = change_of(owners, owner, moment);
     if (!change) {
         return -ENOMEM;
     }
@@ -90,11 +102,11 @@ add_change(pmt_owners_t *owners, uint32_t owner, uint32_t moment, unsigned held,
 static int
 add_touched(pmt_owners_t *owners, uint32_t owner, uint64_t time, uint64_t pages)
 {
-    uint32_t moment = moment_at(owners, time);
+    uint32_t moment = moment_at(owners, time, &owners->touches);
     if (owners->time_count < 2 || moment == owners->time_count || pages == 0) {
         return 0;
     }
-    change_t *change = change_of(owners, owner, moment);
+    change_t *change = change_of(owners, owner, moment, &owners->touches);
     if (!change) {
         return -ENOMEM;
     }
@@ -105,12 +117,15 @@ add_touched(pmt_owners_t *owners, uint32_t owner, uint64_t time, uint64_t pages)
 int
 pmt_owners_live(pmt_owners_t *owners, uint32_t owner, unsigned held, uint64_t birth, uint64_t death, int64_t pages)
 {
-    uint32_t from = moment_at(owners, birth), to = moment_at(owners, death);
+    uint32_t from = moment_at(owners, birth, &owners->births), to = moment_at(owners, death, &owners->deaths);
     if (from >= to || pages == 0) {
         return 0;
     }
-    int err = add_change(owners, owner, from, held, pages);
-    return err || to == owners->time_count ? err : add_change(owners, owner, to, held, (int64_t)(0 - (uint64_t)pages));
+    int err = add_change(change_of(owners, owner, from, &owners->births), held, pages);
+    if (err || to == owners->time_count) {
+        return err;
+    }
+    return add_change(change_of(owners, owner, to, &owners->deaths), held, (int64_t)(0 - (uint64_t)pages));
 }
 
 static uint32_t

@@ -45,6 +45,11 @@ typedef struct pmt_last_fault_s {
     bool quiet;           // others without a rise came after it: RSS may lag, and show theirs with the next
 } pmt_last_fault_t;
 
+// What was last looked up: mostly the next is the same.
+typedef struct pmt_lately_s {
+    uint32_t moment, change;
+} pmt_lately_t;
+
 typedef struct pmt_owners_s {
     const uint64_t *times;  // ns, ascending; borrowed
     uint32_t time_count;
@@ -56,6 +61,7 @@ typedef struct pmt_owners_s {
     pmt_cgroup_t *cgroup;   // of each moment, as last read
     pmt_last_fault_t *last_faults;  // of each thread, of those that raised RSS
     bool *has_snapshots;    // of each process: what was found there is known, not only what came
+    pmt_lately_t births, deaths, touches;
 } pmt_owners_t;
 
 enum { PMT_MOMENTS_MAX = 4096 };

@@ -2,10 +2,11 @@
 #include "format/reader_inline.h"
 
 void
-pmt_read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *r)
+pmt_read_fault(pmt_reader_t *reader, unsigned flags, fields_t *fields, pmt_record_t *r)
 {
+    fields_t local = *fields, *f = &local;  // in registers: most records are faults
     if (reader->batch < 0) {
-        f->ok = false;
+        fields->ok = false;
         return;
     }
     thread_state_t *thread = &reader->threads[reader->batch];
@@ -44,6 +45,7 @@ pmt_read_fault(pmt_reader_t *reader, unsigned flags, fields_t *f, pmt_record_t *
     r->u.fault.by_time = flags & PMT_FAULT_BY_TIME;
     r->u.fault.async = more & PMT_FAULT_ASYNC;
     r->u.fault.tick = more & PMT_FAULT_TICK;
+    *fields = local;
 }
 
 static void
