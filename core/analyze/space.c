@@ -355,6 +355,7 @@ int
 pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
 {
     pmt_held_t reading = {.has_rss = true, .rss = bytes};
+    int err = pmt_space_begin_looking(space);
     if (!space->rss.has_rss) {
         space->rss = reading;  // nothing earlier is known
     }
@@ -362,7 +363,7 @@ pmt_space_rss(pmt_space_t *space, uint64_t time, int64_t bytes)
     space->fell = bytes < space->rss.rss ? time : space->fell;
     space->rss = reading;
     space->early = space->risen = 0;
-    return bytes < 0 ? 0 : note_ebb(space, time, (uint64_t)bytes / space->all->page_size);
+    return err || bytes < 0 ? err : note_ebb(space, time, (uint64_t)bytes / space->all->page_size);
 }
 
 // ---- the end ----

@@ -370,6 +370,25 @@ told_by_readings(void **state)
     assert_held(110, 2, 1, 2, 1, 0);
 }
 
+// A reading while a snapshot is taken: what is in no mapping any more is not there.
+static void
+read_meanwhile(void **state)
+{
+    put_signal(FIRST, 10, BASE, 2, 4);
+    put_signal(FIRST, 12, BASE + 9000, 1, 4);
+    put_snapshot(20, PMT_SNAPSHOT_ASKED, 20);
+    pmt_writer_region(writer, 0, BASE + 9000, 64, PMT_REGION_ANON, "");
+    RESIDENT(22, BASE, {2, PMT_RESIDENT_ANON});
+    RESIDENT(22, BASE + 9000, {1, PMT_RESIDENT_ANON});
+    end_snapshot_with(24, 3);
+    put_signal(SECOND, 30, BASE + 100, 1, 4);
+    put_snapshot(40, PMT_SNAPSHOT_AT_END, 40);
+    pmt_writer_sample(writer, 0, 45, (const int64_t[]){9 * 4, 0, 0, 0});
+    RESIDENT(50, BASE, {2, PMT_RESIDENT_ANON}, {98, PMT_RESIDENT_NONE}, {1, PMT_RESIDENT_ANON});
+    end_snapshot_with(60, 3);
+    assert_held(47, 2, 7, 2, 1, 6);
+}
+
 // What came after the last signal is its owner's, also what a snapshot found then: no later one tells of it.
 static void
 told_at_the_end(void **state)
@@ -657,7 +676,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWNERS_TEST(last_touch), OWNERS_TEST(huge_page), OWNERS_TEST(released), OWNERS_TEST(released_between), OWNERS_TEST(outside_all_mappings), OWNERS_TEST(moved), OWNERS_TEST(moved_during_a_snapshot),
         OWNERS_TEST(around_a_fault), OWNERS_TEST(filled), OWNERS_TEST(credit_left_over), OWNERS_TEST(credit_of_between),
-        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_after_two_snapshots), OWNERS_TEST(told_of_a_file), OWNERS_TEST(nobodys_file), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
+        OWNERS_TEST(between_two), OWNERS_TEST(touched_downwards), OWNERS_TEST(no_window_of_many), OWNERS_TEST(windows), OWNERS_TEST(alone), OWNERS_TEST(alone_in_turn), OWNERS_TEST(told_after_a_snapshot), OWNERS_TEST(told_after_two_snapshots), OWNERS_TEST(told_of_a_file), OWNERS_TEST(nobodys_file), OWNERS_TEST(told_by_readings), OWNERS_TEST(told_at_the_end), OWNERS_TEST(read_meanwhile), OWNERS_TEST(far_away), OWNERS_TEST(without_a_rise), OWNERS_TEST(copied_at_once), OWNERS_TEST(written_to_a_file), OWNERS_TEST(looked_at_in_part), OWNERS_TEST(filled_without_credit), OWNERS_TEST(filled_where_rss_lags), OWNERS_TEST(given_back_in_small_pieces), OWNERS_TEST(older_but_found), OWNERS_TEST(found_before_it_gave_way), OWNERS_TEST(told_later), OWNERS_TEST(being_taken_back), OWNERS_TEST(told_meanwhile), OWNERS_TEST(born_with_its_credit),
         OWNERS_TEST(without_a_stack), OWNERS_TEST(threads_in_the_order_of_time), OWNERS_TEST(ends), OWNERS_TEST(rss_at_a_moment), OWNERS_TEST(no_rss_is_known),
         OWNERS_TEST(hostile),
     };
