@@ -331,10 +331,12 @@ found_at(const pmt_found_list_t *piece, uint64_t page)
 static int
 fill_found(pmt_space_t *space, pmt_gap_t gap, unsigned state, const pmt_mapping_t *mapping)
 {
-    bool mapped = state == PMT_RESIDENT_FILE, start = space->kind == PMT_SNAPSHOT_START;
-    if (start || (mapping && mapping->kind == PMT_REGION_SHARED)) {
-        unsigned held = start ? PMT_HELD_BEFORE : PMT_HELD_SHARED;
-        return settle_stackless(space, gap.first, gap.end - gap.first, held, start && mapped, start ? space->start : space->since);
+    bool mapped = state == PMT_RESIDENT_FILE;
+    if (space->kind == PMT_SNAPSHOT_START) {
+        return settle_stackless(space, gap.first, gap.end - gap.first, PMT_HELD_BEFORE, mapped, space->start);
+    }
+    if (mapping && mapping->kind == PMT_REGION_SHARED) {
+        return settle_stackless(space, gap.first, gap.end - gap.first, PMT_HELD_SHARED, false, space->since);
     }
     int64_t owner = stackless(space, mapped ? PMT_HELD_FILE : PMT_HELD_KERNEL, false);
     space->orphans += mapped ? 0 : gap.end - gap.first;
@@ -524,7 +526,7 @@ keep_one(pmt_space_t *space, const pmt_unpaid_t *unpaid, pmt_gap_t part, uint64_
     return pmt_space_settle(space, unpaid->birth, part.first, part.end - part.first, unpaid->owner, time);
 }
 
-// A page of a file comes with a signal of its own, but where one stands for several.
+// A file's page that came with a fault has had that fault's signal, unless one stands for several: then the next may tell of it.
 static int
 keep_nobodys(pmt_space_t *space, uint64_t time)
 {

@@ -50,15 +50,20 @@ enum { CHANGE_KEY = 8 };
 
 // ---- sums ----
 
+static bool
+is_moment_of(const pmt_owners_t *owners, uint32_t moment, uint64_t time)
+{
+    return (moment == owners->time_count || time <= owners->times[moment]) && (moment == 0 || owners->times[moment - 1] < time);
+}
+
 // The first moment at or after `time`.
 static uint32_t
 moment_at(const pmt_owners_t *owners, uint64_t time, pmt_lately_t *lately)
 {
-    uint32_t low = lately->moment, high = owners->time_count;
-    if ((low == high || time <= owners->times[low]) && (low == 0 || owners->times[low - 1] < time)) {
-        return low;
+    uint32_t low = 0, high = owners->time_count;
+    if (is_moment_of(owners, lately->moment, time)) {
+        return lately->moment;
     }
-    low = 0;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (owners->times[middle] < time) {
@@ -67,8 +72,7 @@ moment_at(const pmt_owners_t *owners, uint64_t time, pmt_lately_t *lately)
             high = middle;
         }
     }
-    lately->moment = low;
-    return low;
+    return lately->moment = low;
 }
 
 static change_t *

@@ -6,6 +6,7 @@
 #define PMT_CHECK 0
 #endif
 
+// In core/prim: it writes.
 void pmt_check_failed(const char *expression, const char *file, int line) __attribute__((noreturn, cold));
 
 #define PMT_CHECK_(x) ((x) ? (void)0 : pmt_check_failed(#x, __FILE__, __LINE__))
