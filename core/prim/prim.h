@@ -211,6 +211,7 @@ typedef struct pmt_process_status_s {
     int tracer;                       // pid of its debugger or 0
 } pmt_process_status_t;
 int pmt_prim_process_status_open(uint32_t pid);
+int pmt_prim_process_statm_open(uint32_t pid);  // for pmt_prim_rss_read_sigsafe
 int pmt_prim_process_status_read(int fd, pmt_process_status_t *out);  // -ESRCH: it has ended
 int pmt_prim_process_watch(uint32_t pid);  // a descriptor that polls readable when the process has ended
 bool pmt_prim_process_gone(int watch);  // ended and waited for: its pid may be another's
@@ -232,6 +233,9 @@ int pmt_prim_each_mapping_of(int maps, void (*visit)(const pmt_mapping_t *mappin
 unsigned pmt_prim_poll(const int *fds, unsigned count, int timeout_ms);
 // Becomes a session of its own, deaf to the terminal's signals, with every descriptor but 0..keep-1 closed and as many allowed as may be.
 void pmt_prim_detach(int keep);
+// Asks the kernel (Linux 6.12 on) for short turns on the CPU, which come the sooner. The share of the CPU stays the same.
+void pmt_prim_be_prompt(uint64_t slice_ns);
+void pmt_prim_give_way(void);  // to whoever waits for this CPU; a new turn begins
 
 // ---- pages.c: which pages of a process are there, from descriptors that it opened on itself ----
 // A piece of its address space is looked at in one go: up to so many pages that are there (or in swap), and so many runs of them. Used by one thread.

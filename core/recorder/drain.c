@@ -171,6 +171,7 @@ on_fault(drain_t *drain, const pmt_raw_t *raw, const uint64_t *words)
     select_thread(drain);
     // A rise may have begun at the thread's record before, and be of a time before the snapshot.
     drain->process->risen_pages += consumer->last_time >= drain->process->risen_since ? raw->arg : 0;
+    drain->process->many_at = period > 1 ? words[1] : drain->process->many_at;
     if (period != consumer->period) {
         consumer->period = period;
         pmt_writer_weight(drain->trace->writer, period);

@@ -17,6 +17,7 @@ static const uint64_t TICK_NS = 10 * 1000000u;    // between samples
 static const uint64_t FLUSH_NS = 100 * 1000000u;  // a block is written at least this often: the recorder may die with its container
 static const uint64_t PATIENCE_NS = 1000 * 1000000ull;  // for the launcher's word after the program has ended
 static const uint64_t GRACE_NS = 100 * 1000000u;        // for the program's children, when it has ended
+static const uint64_t SLICE_NS = 400 * 1000u;  // of the CPU at a time: a little more than a look at pages takes (snapshot.c)
 enum { THOROUGH_TICKS = 10 };  // between two looks at the children that other than main threads started
 enum { STRANGERS_MAX = 32 };   // news about processes that are not ours that may wake us between two ticks
 
@@ -129,6 +130,7 @@ rest(pmt_recorder_t *recorder)
 {
     uint64_t now = pmt_prim_now_ns_sigsafe();
     uint64_t until = recorder->next_look < recorder->next_tick ? recorder->next_look : recorder->next_tick;
+    until = recorder->next_peak < until ? recorder->next_peak : until;
     until = recorder->next_piece < until ? recorder->next_piece : until;
     uint64_t left = until > now ? until - now : 0;
     bool listen = recorder->trace.kin_fd >= 0 && recorder->strangers < STRANGERS_MAX;
@@ -214,6 +216,7 @@ run(pmt_recorder_t *recorder)
         if (!rung) {
             pmt_recorder_tick(recorder, now);
         }
+        recorder->next_peak = pmt_sample_peaks(&recorder->trace);
         recorder->next_piece = pmt_snapshots_step(&recorder->trace);  // of a fall that the tick has just seen too
         if (now >= recorder->next_flush) {
             pmt_writer_flush(recorder->trace.writer);
@@ -238,7 +241,7 @@ start(pmt_recorder_t *recorder)
     recorder->control_open = true;
     recorder->farewell = -1;
     recorder->next_tick = trace->t0 + TICK_NS;
-    recorder->next_look = recorder->next_piece = UINT64_MAX;
+    recorder->next_look = recorder->next_peak = recorder->next_piece = UINT64_MAX;
     recorder->next_flush = trace->t0 + FLUSH_NS;
     trace->nodes = pmt_nodes_new();
     trace->sites = pmt_sites_new();
@@ -294,6 +297,7 @@ main(int argc, char **argv)
         return 2;
     }
     pmt_prim_detach(DESCRIPTORS);
+    pmt_prim_be_prompt(SLICE_NS);
     int err = start(&recorder);
     if (!err) {
         pmt_writer_limit(recorder.trace.writer, limit);

@@ -72,6 +72,7 @@ pmt_process_new(pmt_trace_t *trace, uint32_t pid, uint32_t parent, uint64_t time
     process->number = trace->process_count++;
     process->watch_fd = pmt_prim_process_watch(pid);
     process->status_fd = pmt_prim_process_status_open(pid);
+    process->statm_fd = PMT_NOT_OPENED;
     process->sampled_at = pmt_trace_time(trace, time);
     pmt_writer_process(trace->writer, pid, parent, process->sampled_at);
     if (process->number == 0) {
@@ -158,6 +159,7 @@ pmt_process_close(pmt_trace_t *trace, pmt_process_t *process)
         write_end(trace, process, pmt_trace_time(trace, pmt_prim_now_ns_sigsafe()));
     }
     pmt_prim_close_sigsafe(process->status_fd);
+    pmt_prim_close_sigsafe(process->statm_fd);
     pmt_process_t **link = &trace->processes;
     while (*link != process) {
         link = &(*link)->next;

@@ -11,6 +11,7 @@ typedef struct pmt_recorder_s {
     uint64_t told_at;   // when the launcher told the program's end; 0: not yet
     uint64_t ticks, next_tick, next_flush;
     uint64_t next_look;   // at processes that have just begun
+    uint64_t next_peak;   // look for one
     uint64_t next_piece;  // of a residency snapshot
     uint32_t strangers;   // heard of since the last tick
     int farewell;  // the connection of a program that has stopped its trace and waits for the file; -1: none

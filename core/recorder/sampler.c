@@ -1,6 +1,10 @@
 // RSS by kind of each traced process and the cgroup's usage, from outside (trace.h): 12 us a process, every 10 ms.
 #include "recorder/trace.h"
 
+static const uint64_t PEAK_NS = 1000000u;       // between two looks for a peak: 2 us a process
+static const uint64_t LATELY_NS = 20 * 1000000u;  // so long after a signal of many faults there may be one
+static const int64_t HIGHER_PART = 1000;        // of the highest known: what is not higher by that is not worth a sample
+
 // A child of vfork() runs on its parent's memory until its exec: that is not its own, nor are the arguments there.
 static bool
 is_borrowing(const pmt_process_t *process)
@@ -21,7 +25,9 @@ pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute
         delta[i] = value[i] - process->sample[i];
         process->sample[i] = value[i];
     }
-    pmt_snapshots_saw_rss(process, absolute, value[0] + value[1] + value[2]);
+    int64_t kib = value[0] + value[1] + value[2];
+    process->highest_kib = kib > process->highest_kib ? kib : process->highest_kib;
+    pmt_snapshots_saw_rss(process, absolute, kib);
     if (status.peak > process->peak_kib) {
         process->peak_since = process->peak_kib ? process->sampled_at : now;  // what is there already may be from before
         process->peak_at = now;
@@ -38,6 +44,45 @@ pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute
         pmt_writer_meta(trace->writer, process->number + 1, "engine_reason", reason, sizeof reason - 1);
         pmt_writer_meta(trace->writer, process->number + 1, "moves_reason", reason, sizeof reason - 1);
     }
+}
+
+// The highest RSS that is known of, by a sample or a fault's reading.
+static int64_t
+highest_kib(const pmt_process_t *process)
+{
+    int64_t pages = (int64_t)atomic_load_explicit(&process->shared->rss_peak_pages, memory_order_relaxed);
+    int64_t read = pages * (int64_t)(pmt_prim_page_size_sigsafe() / 1024);
+    return read > process->highest_kib ? read : process->highest_kib;
+}
+
+static void
+look_for_peak(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
+{
+    pmt_rss_t rss;
+    if (process->statm_fd == PMT_NOT_OPENED) {
+        process->statm_fd = pmt_prim_process_statm_open(process->pid);
+    }
+    if (process->statm_fd < 0 || pmt_prim_rss_read_sigsafe(process->statm_fd, &rss) < 0) {
+        return;
+    }
+    int64_t kib = ((int64_t)rss.anon + rss.shared) * (int64_t)(pmt_prim_page_size_sigsafe() / 1024), highest = highest_kib(process);
+    if (kib > highest + highest / HIGHER_PART) {
+        pmt_sample_process(trace, process, now);
+    }
+}
+
+uint64_t
+pmt_sample_peaks(pmt_trace_t *trace)
+{
+    uint64_t now = pmt_prim_now_ns_sigsafe();
+    bool any = false;
+    for (pmt_process_t *process = trace->processes; process; process = process->next) {
+        if (process->shared && !process->ended && process->many_at && now - process->many_at < LATELY_NS) {
+            look_for_peak(trace, process, now);
+            any = true;
+        }
+    }
+    return any ? now + PEAK_NS : UINT64_MAX;
 }
 
 static void

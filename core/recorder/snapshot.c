@@ -93,14 +93,25 @@ put_piece(pmt_trace_t *trace, const pmt_process_t *process, uint64_t time, pmt_p
     write_piece(trace, process, time, pages);
 }
 
-// Where the recorder loses its CPU meanwhile, pages are seen whose faults came long after `time`: then once more. The last look counts.
+// The first snapshot is taken before user code runs, the last when it has run: they need not keep out of its way.
+static bool
+program_runs(const job_t *job)
+{
+    return job->kind == PMT_SNAPSHOT_FELL || job->kind == PMT_SNAPSHOT_ASKED;
+}
+
+// Where the recorder loses its CPU meanwhile, the program's memory calls wait for it: a look begins with a new turn. And pages are seen whose faults came long after `time`:
+// then once more. The last look counts.
 static int
-look_at_once(int pagemap, pmt_pages_t *pages, uint64_t *time)
+look_at_once(int pagemap, bool runs, pmt_pages_t *pages, uint64_t *time)
 {
     enum { AT_ONCE_NS = 500 * 1000, LOOKS = 4 };
     int err = 0;
     uint64_t took = AT_ONCE_NS;
     for (int i = 0; i < LOOKS && !err && took >= AT_ONCE_NS; i++) {
+        if (runs) {
+            pmt_prim_give_way();
+        }
         *time = pmt_prim_now_ns_sigsafe();
         err = pmt_prim_pages_look(pagemap, pages);
         took = pmt_prim_now_ns_sigsafe() - *time;
@@ -124,7 +135,7 @@ look(pmt_trace_t *trace, pmt_process_t *process)
     pages.end = span->end - job->at > REACH ? job->at + REACH : span->end;
     pages.by_numbers = snapshots->by_numbers;
     uint64_t time;
-    int err = look_at_once(snapshots->pagemap, &pages, &time);
+    int err = look_at_once(snapshots->pagemap, program_runs(job), &pages, &time);
     if (err) {
         return err;
     }
@@ -253,13 +264,12 @@ write_figures(pmt_trace_t *trace, const pmt_process_t *process, const uint64_t *
     }
 }
 
-// The one that has begun, to its end. A thread that waits for the mappings' lock gets it in a pause, and only there. The first is taken before user code runs, the last
-// when the program has run, and waits.
+// The one that has begun, to its end. A thread that waits for the mappings' lock gets it in a pause, and only there.
 static int
 finish(pmt_trace_t *trace, pmt_process_t *process, uint64_t deadline, void (*between)(void *context), void *context)
 {
     const pmt_snapshots_t *snapshots = process->snapshots;
-    bool pauses = snapshots->job.kind == PMT_SNAPSHOT_ASKED;
+    bool pauses = program_runs(&snapshots->job);
     while (!step(trace, process)) {
         between(context);
         if (pauses) {

@@ -47,6 +47,8 @@ typedef struct pmt_expected_s {
     char name[];
 } pmt_expected_t;
 
+enum { PMT_NOT_OPENED = -2 };
+
 // A process of the tree, traced or only known: its memory is sampled all the same.
 typedef struct pmt_process_s {
     uint32_t number;  // in the trace
@@ -74,7 +76,10 @@ typedef struct pmt_process_s {
     uint64_t argv_hash;  // of the arguments as written last; 0: not yet
     pmt_expected_t *expected;
     pmt_snapshots_t *snapshots;  // NULL: none can be taken
+    int statm_fd;        // PMT_NOT_OPENED until it is needed
+    uint64_t many_at;    // absolute ns, of the last fault whose signal stands for many; 0: there was none
     uint64_t sampled_at;
+    int64_t highest_kib;  // of all samples
     int64_t sample[4];  // anon, file, shmem, swap: KiB
     int64_t peak_kib;  // VmHWM, and the samples between which it rose the last time
     uint64_t peak_since, peak_at;
@@ -169,3 +174,6 @@ void pmt_children_describe(pmt_trace_t *trace, pmt_process_t *process);
 // sampler.c. One look at a process's memory; at that of each process and at the cgroup.
 void pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now);
 void pmt_sample(pmt_trace_t *trace);
+// Between two signals of many faults RSS may rise by all of them and fall again: while there are such, it is read more often, and a new highest is sampled. The absolute time
+// at which that is due again; UINT64_MAX: not before there are.
+uint64_t pmt_sample_peaks(pmt_trace_t *trace);

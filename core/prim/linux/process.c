@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +18,25 @@
 
 enum { POLL_MAX = 16 };
 
+static int
+open_of(uint32_t pid, const char *name)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%u/%s", pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 int
 pmt_prim_process_status_open(uint32_t pid)
 {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%u/status", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return open_of(pid, "status");
+}
+
+int
+pmt_prim_process_statm_open(uint32_t pid)
+{
+    return open_of(pid, "statm");
 }
 
 static int64_t
@@ -186,6 +199,32 @@ lift_limit(int resource)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(resource, &limit);
     }
+}
+
+// The kernel's, see sched_setattr(2).
+typedef struct scheduling_s {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t slice_ns, deadline_ns, period_ns;
+    uint32_t clamp_low, clamp_high;
+} scheduling_t;
+
+void
+pmt_prim_be_prompt(uint64_t slice_ns)
+{
+    scheduling_t scheduling = {.size = sizeof scheduling};
+    if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof scheduling, 0) == 0 && scheduling.policy == SCHED_OTHER) {
+        scheduling.slice_ns = slice_ns;
+        syscall(SYS_sched_setattr, 0, &scheduling, 0);
+    }
+}
+
+void
+pmt_prim_give_way(void)
+{
+    sched_yield();
 }
 
 void
