@@ -3,7 +3,7 @@
 
 static const uint64_t PEAK_NS = 1000000u;       // between two looks for a peak: 2 us a process
 static const uint64_t LATELY_NS = 20 * 1000000u;  // so long after a signal of many faults there may be one
-static const int64_t HIGHER_PART = 1000;        // of the highest known: what is not higher by that is not worth a sample
+static const int64_t HIGHER_PART = 400;         // of the highest known: a peak that is not higher by that is told well enough by the reading at a fault, at which more pages have owners
 
 // A child of vfork() runs on its parent's memory until its exec: that is not its own, nor are the arguments there.
 static bool

@@ -27,15 +27,11 @@ def traced(program: Path, user: str, period: str) -> Resident:
     return resident(str(program), user=user, period=period)
 
 
-def unsignalled(trace: pmt.Trace, at: dict[str, Any]) -> int:
-    """Bytes of pages that a thread may have brought in since its last signal: with a wide period less than that."""
-    wide = [each.period for each in trace.periods if each.process == 0 and each.time <= at["time_s"] * 1e9]
-    return (wide[-1] - 1) * trace.page_size if wide else 0
-
-
 def untold(trace: pmt.Trace, at: dict[str, Any]) -> int:
-    """Bytes of pages whose faults no signal has told yet, at most."""
-    return unsignalled(trace, at) * len({fault.thread for fault in trace.faults})
+    """Bytes of pages whose faults no signal has told yet, at most: of each thread with a wide period less than that."""
+    wide = [each.period for each in trace.periods if each.process == 0 and each.time <= at["time_s"] * 1e9]
+    threads = len({fault.thread for fault in trace.faults})
+    return (wide[-1] - 1) * threads * trace.page_size if wide else 0
 
 
 @each_program
@@ -53,18 +49,20 @@ def test_the_sum_is_the_systems(program: Path, user: str, period: str) -> None:
     # The kernel's mark lacks what its CPUs have not told yet (readings were 3 % higher); a reading may come too late.
     highest = max(run.highest, run.sampled)
     trace = pmt.decode(run.path)
-    missed = unsignalled(trace, run.report["at"])  # between two signals RSS may rise, and fall again, unseen
-    assert 0.99 * highest <= run.report["at"]["rss"] + missed
+    # RSS of threads moves by 1 % in the millisecond between two readings: where not each fault has its signal no peak
+    # is known better than that.
+    least = 0.99 if period == "exact" else 0.985
+    assert least * highest <= run.report["at"]["rss"]
     assert run.report["at"]["rss"] <= 1.05 * highest
     # Nobody saw more. A peak between two readings, or while the sampler waits for a CPU, only the kernel's mark tells.
-    assert 0.8 * run.highest <= run.sampled <= 1.01 * (run.report["at"]["rss"] + missed)
+    assert 0.8 * run.highest <= run.sampled <= run.report["at"]["rss"] / least
     [last] = [each for each in trace.snapshots if each.kind == 4 and each.process == 0]
     assert last.rollup is not None
     assert run.end["at"]["rss"] == pytest.approx(last.rollup << 10, rel=0.01)
     for found in run.report, run.end:
         at = found["at"]
-        least = 0.01 if period == "exact" else 0.03
-        assert abs(at["unexplained"]) <= least * at["rss"] + at["error_band"] + untold(trace, at), at
+        most = 0.01 if period == "exact" else 0.03
+        assert abs(at["unexplained"]) <= most * at["rss"] + at["error_band"] + untold(trace, at), at
 
 
 def test_large_ones_are_large(user: str, period: str) -> None:
