@@ -48,6 +48,12 @@ PyObject *frame_item(result_t *result, uint32_t number);
 PyObject *edge_item(result_t *result, uint32_t number);
 PyObject *name_item(result_t *result, uint32_t number);
 
+// A result that outlives its dict, in which it stands as a capsule: what needs it too need not read the file again. NULL: no memory.
+result_t *new_result(void);
+void free_result(result_t *result);
+PyObject *keep_result(result_t *result);  // the capsule owns it, if there is one
+result_t *kept_result(PyObject *capsule);  // borrowed; NULL with an exception
+
 // A dict made by `fill`, with the texts that this needs. NULL with an exception.
 PyObject *make_dict(result_t *result, bool (*fill)(PyObject *dict, result_t *result, void *context), void *context);
 

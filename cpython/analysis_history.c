@@ -135,9 +135,7 @@ take_times(history_t *history, PyObject *list)
 static int
 read_history(history_t *history, result_t *result, const char *path, uint64_t pid, char error[PMT_ERROR_MAX])
 {
-    int err = pmt_profile_read(&result->profile, path, pid, error);
-    err = err ? err : pmt_owners_read(&history->owners, &result->profile, path, history->times, history->time_count, error);
-    err = err ? err : pmt_tables_build(&result->tables, &result->profile);
+    int err = pmt_owners_read(&history->owners, &result->profile, path, history->times, history->time_count, error);
     if (!err) {
         history->steps = pmt_owners_steps(&history->owners, &result->profile, pid, &history->count);
         err = history->steps ? 0 : -ENOMEM;
@@ -145,40 +143,58 @@ read_history(history_t *history, result_t *result, const char *path, uint64_t pi
     return err;
 }
 
-const char history_doc[] = "history(path, pid, times) -> dict\n\nWho held the memory at these times; see _analysis.pyi.";
-
-PyObject *
-history(PyObject *module, PyObject *args)
+static int
+read_file(result_t *result, const char *path, uint64_t pid, char error[PMT_ERROR_MAX])
 {
-    PyObject *path, *pid_object, *times, *fs_path = NULL, *dict = NULL;  // path, pid_object, times: borrowed
-    uint64_t pid;
+    int err = pmt_profile_read(&result->profile, path, pid, error);
+    return err ? err : pmt_tables_build(&result->tables, &result->profile);
+}
+
+// unread: the result is still empty.
+static PyObject *
+history_dict(PyObject *module, PyObject *path, uint64_t pid, history_t *history, result_t *result, bool unread)
+{
+    PyObject *fs_path, *dict = NULL;
     char error[PMT_ERROR_MAX] = "";
-    result_t result = {0};
-    history_t *history = NULL;
+    if (!PyUnicode_FSConverter(path, &fs_path)) {
+        return NULL;
+    }
     int err;
-    if (!PyArg_ParseTuple(args, "OOO!:history", &path, &pid_object, &PyList_Type, &times) || !pid_of(module, path, pid_object, &pid)) {
-        return NULL;
-    }
-    if (!(history = calloc(1, sizeof *history))) {
-        return PyErr_NoMemory();
-    }
-    if (!take_times(history, times) || !PyUnicode_FSConverter(path, &fs_path)) {
-        free(history);
-        return NULL;
-    }
     Py_BEGIN_ALLOW_THREADS
-    err = read_history(history, &result, PyBytes_AS_STRING(fs_path), pid, error);
+    err = unread ? read_file(result, PyBytes_AS_STRING(fs_path), pid, error) : 0;
+    err = err ? err : read_history(history, result, PyBytes_AS_STRING(fs_path), pid, error);
     Py_END_ALLOW_THREADS
     if (err) {
         raise_read_error(module, path, err, error);
     } else {
-        dict = make_dict(&result, put_history, history);
+        dict = make_dict(result, put_history, history);
     }
-    pmt_tables_fini(&result.tables);
     pmt_owners_fini(&history->owners);
-    pmt_profile_fini(&result.profile);
     free(history->steps);
-    free(history);
     Py_DECREF(fs_path);
+    return dict;
+}
+
+const char history_doc[] = "history(path, pid, times, read=None) -> dict\n\nWho held the memory at these times; see _analysis.pyi.";
+
+PyObject *
+history(PyObject *module, PyObject *args)
+{
+    PyObject *path, *pid_object, *times, *read = Py_None, *dict = NULL;  // the first four: borrowed
+    uint64_t pid;
+    if (!PyArg_ParseTuple(args, "OOO!|O:history", &path, &pid_object, &PyList_Type, &times, &read) || !pid_of(module, path, pid_object, &pid)) {
+        return NULL;
+    }
+    result_t *own = read == Py_None ? new_result() : NULL, *result = read == Py_None ? own : kept_result(read);
+    history_t *history = result ? calloc(1, sizeof *history) : NULL;
+    if (history && take_times(history, times)) {
+        dict = history_dict(module, path, pid, history, result, own);
+    } else if (!PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    if (own) {
+        free_result(own);
+    }
+    free(history);
     return dict;
 }

@@ -257,6 +257,20 @@ put_all(PyObject *dict, result_t *result, void *context)
     return put_facts(dict, result, view->pid) && put_tables(dict, result) && put_held(dict, result, &view->held);
 }
 
+// The dict with the result in it, which it keeps for history(). Without a dict: NULL, and the result is freed.
+static PyObject *
+with_read(PyObject *dict, result_t *result)
+{
+    PyObject *kept = dict ? keep_result(result) : NULL;
+    if (!kept) {
+        free_result(result);
+    }
+    if (dict && !put(dict, "read", kept)) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
 PyDoc_STRVAR(analyze_doc, "analyze(path, pid=None, at=None) -> dict\n\nRead a whole trace; see _analysis.pyi for the result.");
 
 static PyObject *
@@ -266,7 +280,6 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     PyObject *path, *pid_object = Py_None, *at = Py_None, *fs_path = NULL;  // borrowed but for the last
     PyObject *dict = NULL;
     char error[PMT_ERROR_MAX] = "";
-    result_t result;
     view_t view = {0};
     pmt_moment_t moment;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:analyze", names, &path, &pid_object, &at) || !moment_of(at, &moment)) {
@@ -275,29 +288,25 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!pid_of(module, path, pid_object, &view.pid)) {
         return NULL;
     }
-    if (!PyUnicode_FSConverter(path, &fs_path)) {
-        return NULL;
+    result_t *result = new_result();
+    if (!result || !PyUnicode_FSConverter(path, &fs_path)) {
+        free(result);
+        return result ? NULL : PyErr_NoMemory();
     }
     int err;
     Py_BEGIN_ALLOW_THREADS
-    err = pmt_profile_read(&result.profile, PyBytes_AS_STRING(fs_path), view.pid, error);
-    err = err ? err : hold(&result, &view.held, PyBytes_AS_STRING(fs_path), view.pid, &moment, error);
-    if (!err) {
-        err = pmt_tables_build(&result.tables, &result.profile);
-    } else {
-        result.tables = (pmt_tables_t){0};
-    }
+    err = pmt_profile_read(&result->profile, PyBytes_AS_STRING(fs_path), view.pid, error);
+    err = err ? err : hold(result, &view.held, PyBytes_AS_STRING(fs_path), view.pid, &moment, error);
+    err = err ? err : pmt_tables_build(&result->tables, &result->profile);
     Py_END_ALLOW_THREADS
     if (err) {
         raise_read_error(module, path, err, error);
     } else {
-        dict = make_dict(&result, put_all, &view);
+        dict = make_dict(result, put_all, &view);
     }
     pmt_owners_fini(&view.held.owners);
-    pmt_tables_fini(&result.tables);
-    pmt_profile_fini(&result.profile);
     Py_DECREF(fs_path);
-    return dict;
+    return with_read(dict, result);
 }
 
 // ---- samples ----

@@ -2,6 +2,7 @@
 #include "analysis.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 PyObject *
 raise_read_error(PyObject *module, PyObject *path, int err, const char *error)
@@ -134,6 +135,42 @@ take_choice(PyObject *tuple, pmt_choice_t *choice)
     // read only, though a filter of its own would be freed
     *choice = (pmt_choice_t){lines, c_calls, {.texts = (char *)texts, .includes = (size_t)includes, .excludes = (size_t)excludes}};
     return true;
+}
+
+// ---- a result that is kept ----
+
+static const char KEPT[] = "pymemtrace._analysis.read";
+
+result_t *
+new_result(void)
+{
+    return calloc(1, sizeof(result_t));
+}
+
+void
+free_result(result_t *result)
+{
+    pmt_tables_fini(&result->tables);
+    pmt_profile_fini(&result->profile);
+    free(result);
+}
+
+static void
+free_kept(PyObject *capsule)
+{
+    free_result(PyCapsule_GetPointer(capsule, KEPT));
+}
+
+PyObject *
+keep_result(result_t *result)
+{
+    return PyCapsule_New(result, KEPT, free_kept);
+}
+
+result_t *
+kept_result(PyObject *capsule)
+{
+    return PyCapsule_GetPointer(capsule, KEPT);
 }
 
 PyObject *

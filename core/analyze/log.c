@@ -385,12 +385,11 @@ prepare(pmt_log_t *log, const char *path, char error[PMT_ERROR_MAX])
 {
     int err = pmt_profile_read(&log->profile, path, 0, error);
     err = err ? err : pmt_offsets_resolve(&log->offsets, &log->profile);
-    err = err ? err : pmt_reader_open(path, &log->reader, error);
+    err = err ? err : pmt_profile_reopen(&log->profile, path, &log->reader, error);
     for (uint32_t i = 0; i < log->profile.process_count && !err; i++) {
         err = pmt_queues_add(&log->queues, false);
     }
     if (!err) {
-        pmt_reader_limit(log->reader, log->profile.good_bytes);
         log->processes = calloc((size_t)log->profile.process_count + 1, sizeof *log->processes);
         log->named = calloc(CODES, sizeof *log->named);
         int64_t start = pmt_texts_add(&log->profile.texts, "start", 5), end = pmt_texts_add(&log->profile.texts, "end", 3);

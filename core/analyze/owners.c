@@ -459,11 +459,10 @@ read_all(replay_t *replay, const char *path, char error[PMT_ERROR_MAX])
 {
     pmt_reader_t *reader;
     pmt_record_t record;
-    int err = pmt_reader_open(path, &reader, error);
+    int err = pmt_profile_reopen(replay->profile, path, &reader, error);
     if (err < 0) {
         return err;
     }
-    pmt_reader_limit(reader, replay->profile->good_bytes);
     while ((err = pmt_reader_next(reader, &record)) > 0) {
         if ((err = add(replay, &record)) < 0) {
             break;

@@ -543,6 +543,24 @@ pmt_profile_begin(pmt_profile_t *profile, const char *path, pmt_reader_t **reade
 }
 
 int
+pmt_profile_reopen(const pmt_profile_t *profile, const char *path, pmt_reader_t **reader, char error[PMT_ERROR_MAX])
+{
+    int err = pmt_reader_open(path, reader, error);
+    if (err < 0) {
+        return err;
+    }
+    const pmt_file_info_t *now = pmt_reader_info(*reader), *then = &profile->info;
+    if (now->wall != then->wall || now->t0 != then->t0 || now->page_size != then->page_size) {
+        pmt_reader_close(*reader);
+        *reader = NULL;
+        snprintf(error, PMT_ERROR_MAX, "another trace was written there meanwhile; read it anew");
+        return -EBADMSG;
+    }
+    pmt_reader_limit(*reader, profile->good_bytes);
+    return 0;
+}
+
+int
 pmt_profile_end(pmt_profile_t *profile, pmt_reader_t *reader, uint64_t pid)
 {
     profile->complete = pmt_reader_complete(reader);

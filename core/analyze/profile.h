@@ -147,7 +147,9 @@ int pmt_profile_read(pmt_profile_t *profile, const char *path, uint64_t pid, cha
 int pmt_profile_begin(pmt_profile_t *profile, const char *path, pmt_reader_t **reader, char error[PMT_ERROR_MAX]);
 int pmt_profile_add(pmt_profile_t *profile, const pmt_record_t *record, uint64_t pid);
 int pmt_profile_end(pmt_profile_t *profile, pmt_reader_t *reader, uint64_t pid);
-// A NODE alone: node_of tells its number in `nodes`. For who reads the file again with the finished profile.
+// Opens the file once more, up to where the finished profile has read it. As pmt_reader_open; -EBADMSG too if it is another trace by now.
+int pmt_profile_reopen(const pmt_profile_t *profile, const char *path, pmt_reader_t **reader, char error[PMT_ERROR_MAX]);
+// A NODE alone: node_of tells its number in `nodes`. For who reads the file again.
 int pmt_profile_node(pmt_profile_t *profile, const pmt_record_t *record);
 
 void pmt_profile_fini(pmt_profile_t *profile);

@@ -21,7 +21,7 @@ pmt_releases_read(pmt_profile_t *profile, const char *path, uint64_t pid, pmt_we
 {
     pmt_reader_t *reader;
     pmt_record_t record;
-    int err = pmt_reader_open(path, &reader, error);
+    int err = pmt_profile_reopen(profile, path, &reader, error);
     if (err < 0) {
         return err;
     }
@@ -29,7 +29,6 @@ pmt_releases_read(pmt_profile_t *profile, const char *path, uint64_t pid, pmt_we
     for (uint32_t i = 0; i < profile->nodes.count; i++) {
         ((pmt_raw_node_t *)pmt_table_at(&profile->nodes, i))->self = (pmt_weight_t){0};
     }
-    pmt_reader_limit(reader, profile->good_bytes);
     while ((err = pmt_reader_next(reader, &record)) > 0) {
         if (record.type == PMT_WIRE_RELEASE) {
             add_release(profile, &record, pid, all);

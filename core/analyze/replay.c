@@ -165,11 +165,10 @@ int
 pmt_replay_again(pmt_replay_t *replay, const pmt_profile_t *profile, const char *path, char error[PMT_ERROR_MAX])
 {
     pmt_reader_t *reader;
-    int err = pmt_reader_open(path, &reader, error);
+    int err = pmt_profile_reopen(profile, path, &reader, error);
     if (err < 0) {
         return err;
     }
-    pmt_reader_limit(reader, profile->good_bytes);
     replay->profile = profile;
     err = read_all(replay, reader, NULL, error);
     pmt_reader_close(reader);

@@ -55,11 +55,10 @@ pmt_section_find(pmt_section_t *section, const pmt_choice_t *choice, const pmt_p
     pmt_reader_t *reader;
     pmt_record_t record;
     int err = pmt_sieve_init(&section->sieve, choice, profile);
-    err = err ? err : pmt_reader_open(path, &reader, error);
+    err = err ? err : pmt_profile_reopen(profile, path, &reader, error);
     if (err < 0) {
         return err;
     }
-    pmt_reader_limit(reader, profile->good_bytes);
     section->owner = NOBODY;
     while ((err = pmt_reader_next(reader, &record)) > 0) {
         if (is_its_note(section, &record) && record.u.note.thread < profile->thread_count &&

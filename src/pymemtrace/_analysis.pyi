@@ -91,6 +91,8 @@ class Result(TypedDict):
     # process index, time, name (docs/format.md section 8), bytes
     allocators: list[tuple[int, int, str, int]]
 
+    read: object  # what was read, for history(); it cannot be pickled, None will do
+
 # file, line, qualified name, first line, bytes, faults (of Releases: releases)
 Line = tuple[str, int, str, int, int, int]
 
@@ -158,8 +160,12 @@ def analyze(path: str, pid: int | None = None, at: At | None = None) -> Result:
     A cut file is no error: complete is False.
     """
 
-def history(path: str, pid: int | None, times: list[int]) -> History:
-    """Who held the memory at these times, ns, ascending, at most 4,096. Raises as analyze."""
+def history(path: str, pid: int | None, times: list[int], read: object = None) -> History:
+    """Who held the memory at these times, ns, ascending, at most 4,096. read: of a Result of the same file; without it
+    the file is read once more.
+
+    Raises as analyze; FormatError too if another trace stands there by now, ValueError for an object of another kind.
+    """
 
 def releases(path: str, pid: int | None = None) -> Releases:
     """Which lines gave memory back, of a trace with releases. Raises as analyze."""

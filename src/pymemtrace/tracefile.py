@@ -77,6 +77,9 @@ class TraceFile:
         self._result = load.analyze(self._path, pid, self._moment)
         held.require(self._result, self._moment, self._path)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_result": {**self._result, "read": None}}
+
     def __repr__(self) -> str:
         return f"TraceFile({self._path!r})" if self._pid is None else f"TraceFile({self._path!r}, pid={self._pid})"
 

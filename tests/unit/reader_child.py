@@ -24,7 +24,10 @@ def status(key):
 
 def call(function, *args):
     try:
-        return "ok", function(*args)
+        result = function(*args)
+        if function is _analysis.analyze:
+            del result["read"]
+        return "ok", result
     except _analysis.FormatError as error:
         return "format", str(error)
     except Exception as error:

@@ -128,7 +128,7 @@ def read(path: str, pid: int | None) -> View:
     times = {now * point // (_MOMENTS - 1) for point in range(_MOMENTS)}
     times |= {time for time in (result["peak_ns"], now - GROWTH_S * 10**9) if 0 <= time <= now}
     moments = sorted(times)
-    return View(trace, moments, load.history(path, pid, moments))
+    return View(trace, moments, load.history(path, pid, moments, result["read"]))
 
 
 def resident(pid: int) -> int | None:

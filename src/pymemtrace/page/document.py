@@ -47,7 +47,7 @@ def document(path: str, with_source: bool, progress: Progress, base: Sequence[st
     frames = Frames(result)
     times = all_moments(result)
     progress(0.1, "who held the memory over time")
-    steps = Steps(load.history(path, None, times))
+    steps = Steps(load.history(path, None, times, result["read"]))
     trace.close(times, steps)
     chosen = sorted(
         range(len(result["processes"])), key=lambda each: (each != 0, -result["processes"][each]["rss_peak"], each)

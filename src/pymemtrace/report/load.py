@@ -42,9 +42,9 @@ def calls(path: str, pid: int | None = None) -> "Calls":
     return found
 
 
-def history(path: str, pid: int | None, times: list[int]) -> "History":
-    """Who held the memory at these times (ns). Raises as `analyze`."""
-    found: History = _ask("history", path, pid, times)
+def history(path: str, pid: int | None, times: list[int], read: object) -> "History":
+    """Who held the memory at these times (ns). read: from the analysis of that file, or None. Raises as `analyze`."""
+    found: History = _ask("history", path, pid, times, read)
     return found
 
 

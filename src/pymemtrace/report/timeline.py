@@ -65,7 +65,7 @@ class Timeline:
 def read(trace: "TraceFile", by: str, top: int, points: int) -> Timeline:
     """The timeline of the trace's processes, or of the one that it is about."""
     times = moments(trace, points)
-    return of_history(trace, by, top, times, load.history(trace.path, trace.pid, times))
+    return of_history(trace, by, top, times, load.history(trace.path, trace.pid, times, trace.result["read"]))
 
 
 def of_history(trace: "TraceFile", by: str, top: int, times: list[int], found: "History") -> Timeline:
