@@ -88,7 +88,7 @@ on_exec(pmt_trace_t *trace, pmt_process_t *process, uint64_t time)
             process->argv_hash = 0;
         }
         process->next_look = time + LOOK_NS;
-        pmt_sample_process(trace, process, pmt_prim_now_ns_sigsafe());
+        pmt_sample_process(trace, process);
     }
 }
 
@@ -123,7 +123,7 @@ pmt_children_look_again(pmt_trace_t *trace)
     uint64_t now = pmt_prim_now_ns_sigsafe(), due = UINT64_MAX;
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
         if (process->next_look && process->next_look <= now) {
-            pmt_sample_process(trace, process, now);
+            pmt_sample_process(trace, process);
             uint64_t age = now - process->image_at;
             uint64_t interval = age / 4 > LOOK_NS ? age / 4 : LOOK_NS;
             process->next_look = age < YOUTH_NS && !process->shared && !process->ended ? now + interval : 0;

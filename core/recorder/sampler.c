@@ -1,4 +1,6 @@
 // RSS by kind of each traced process and the cgroup's usage, from outside (trace.h): 12 us a process, every 10 ms.
+#include <errno.h>
+
 #include "recorder/trace.h"
 
 static const uint64_t PEAK_NS = 1000000u;       // between two looks for a peak: 2 us a process
@@ -12,14 +14,29 @@ is_borrowing(const pmt_process_t *process)
     return !process->shared && !process->image_at && process->number > 0 && pmt_prim_process_same_memory(process->pid, process->parent);
 }
 
+int
+pmt_sample_read(const pmt_process_t *process, pmt_process_status_t *out, uint64_t *absolute)
+{
+    enum { AT_ONCE_NS = 200 * 1000, READINGS = 4 };
+    int err = process->status_fd < 0 ? -ESRCH : 0;
+    uint64_t took = AT_ONCE_NS;
+    for (int i = 0; i < READINGS && !err && took >= AT_ONCE_NS; i++) {
+        *absolute = pmt_prim_now_ns_sigsafe();
+        err = pmt_prim_process_status_read(process->status_fd, out);
+        took = pmt_prim_now_ns_sigsafe() - *absolute;
+    }
+    return err;
+}
+
 void
-pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t absolute)
+pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_process_status_t status;
-    uint64_t now = pmt_trace_time(trace, absolute);
-    if (process->ended || process->status_fd < 0 || is_borrowing(process) || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+    uint64_t absolute;
+    if (process->ended || is_borrowing(process) || pmt_sample_read(process, &status, &absolute) < 0) {
         return;
     }
+    uint64_t now = pmt_trace_time(trace, absolute);
     int64_t value[4] = {status.anon, status.file, status.shmem, status.swap > 0 ? status.swap : 0}, delta[4];
     for (int i = 0; i < 4; i++) {
         delta[i] = value[i] - process->sample[i];
@@ -56,7 +73,7 @@ highest_kib(const pmt_process_t *process)
 }
 
 static void
-look_for_peak(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
+look_for_peak(pmt_trace_t *trace, pmt_process_t *process)
 {
     pmt_rss_t rss;
     if (process->statm_fd == PMT_NOT_OPENED) {
@@ -67,7 +84,7 @@ look_for_peak(pmt_trace_t *trace, pmt_process_t *process, uint64_t now)
     }
     int64_t kib = ((int64_t)rss.anon + rss.shared) * (int64_t)(pmt_prim_page_size_sigsafe() / 1024), highest = highest_kib(process);
     if (kib > highest + highest / HIGHER_PART) {
-        pmt_sample_process(trace, process, now);
+        pmt_sample_process(trace, process);
     }
 }
 
@@ -78,7 +95,7 @@ pmt_sample_peaks(pmt_trace_t *trace)
     bool any = false;
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
         if (process->shared && !process->ended && process->many_at && now - process->many_at < LATELY_NS) {
-            look_for_peak(trace, process, now);
+            look_for_peak(trace, process);
             any = true;
         }
     }
@@ -102,7 +119,7 @@ pmt_sample(pmt_trace_t *trace)
 {
     uint64_t now = pmt_prim_now_ns_sigsafe();
     for (pmt_process_t *process = trace->processes; process; process = process->next) {
-        pmt_sample_process(trace, process, now);
+        pmt_sample_process(trace, process);
     }
     sample_cgroup(trace, pmt_trace_time(trace, now));
 }

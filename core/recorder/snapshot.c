@@ -153,12 +153,13 @@ look(pmt_trace_t *trace, pmt_process_t *process)
 
 // ---- one snapshot ----
 
-// RssAnon, RssFile, RssShmem and VmSwap; the sum of the first three. Zeros for a process that is gone.
+// RssAnon, RssFile, RssShmem and VmSwap, and when; the sum of the first three. Zeros for a process that is gone.
 static uint64_t
-read_kib(const pmt_process_t *process, uint64_t kib[4])
+read_kib(const pmt_process_t *process, uint64_t kib[4], uint64_t *absolute)
 {
     pmt_process_status_t status = {0};
-    if (process->status_fd < 0 || pmt_prim_process_status_read(process->status_fd, &status) < 0) {
+    *absolute = pmt_prim_now_ns_sigsafe();
+    if (pmt_sample_read(process, &status, absolute) < 0) {
         status = (pmt_process_status_t){0};
     }
     kib[0] = (uint64_t)status.anon;
@@ -175,7 +176,7 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     uint64_t fell_at = atomic_exchange_explicit(&process->shared->fell_at, 0, memory_order_relaxed);
     uint64_t since = fell_at && fell_at < now && kind != PMT_SNAPSHOT_START ? fell_at : now;
     // What is released from now on is a fall from here, though nobody reads RSS before it is.
-    uint64_t kib[4], high_kib = read_kib(process, kib);
+    uint64_t kib[4], read_at, high_kib = read_kib(process, kib, &read_at);
     atomic_store_explicit(&process->shared->rss_high, high_kib * 1024 / pmt_prim_page_size_sigsafe(), memory_order_relaxed);
     snapshots->job.kind = kind;
     snapshots->job.since = since;
@@ -184,7 +185,7 @@ begin(pmt_trace_t *trace, pmt_process_t *process, unsigned kind, const char *nam
     snapshots->job.mapped = false;
     snapshots->high_kib = (int64_t)high_kib;
     snapshots->start_kib = (int64_t)high_kib;
-    process->risen_since = pmt_trace_time(trace, pmt_prim_now_ns_sigsafe());
+    process->risen_since = pmt_trace_time(trace, read_at);
     process->risen_pages = 0;
     snapshots->running = true;
     snapshots->put_off = snapshots->first_due = false;
@@ -196,7 +197,7 @@ static void
 end(pmt_trace_t *trace, pmt_process_t *process, int err)
 {
     pmt_snapshots_t *snapshots = process->snapshots;
-    uint64_t now = pmt_prim_now_ns_sigsafe(), cpu = pmt_prim_cpu_ns(), kib[4], rss = read_kib(process, kib), rollup = 0;
+    uint64_t cpu = pmt_prim_cpu_ns(), kib[4], now, rss = read_kib(process, kib, &now), rollup = 0;
     bool cheap = snapshots->job.kind == PMT_SNAPSHOT_ASKED && rss <= ROLLUP_MAX_KIB;
     if (err == 0 && snapshots->rollup >= 0 && (cheap || snapshots->job.kind == PMT_SNAPSHOT_AT_END)) {
         int64_t exact = pmt_prim_rollup_kib(snapshots->rollup);

@@ -171,8 +171,10 @@ uint64_t pmt_children_look_again(pmt_trace_t *trace);
 // Writes a process's arguments where they are not what was written last: an exec changes them.
 void pmt_children_describe(pmt_trace_t *trace, pmt_process_t *process);
 
-// sampler.c. One look at a process's memory; at that of each process and at the cgroup.
-void pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process, uint64_t now);
+// sampler.c. What the kernel says of a process's memory, and when: where the recorder loses its CPU meanwhile that would be of later, and it is read once more. 0 or -errno.
+int pmt_sample_read(const pmt_process_t *process, pmt_process_status_t *out, uint64_t *absolute);
+// One look at a process's memory; at that of each process and at the cgroup.
+void pmt_sample_process(pmt_trace_t *trace, pmt_process_t *process);
 void pmt_sample(pmt_trace_t *trace);
 // Between two signals of many faults RSS may rise by all of them and fall again: while there are such, it is read more often, and a new highest is sampled. The absolute time
 // at which that is due again; UINT64_MAX: not before there are.
