@@ -289,9 +289,12 @@ analyze(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     result_t *result = new_result();
-    if (!result || !PyUnicode_FSConverter(path, &fs_path)) {
-        free(result);
-        return result ? NULL : PyErr_NoMemory();
+    if (!result) {
+        return PyErr_NoMemory();
+    }
+    if (!PyUnicode_FSConverter(path, &fs_path)) {
+        free_result(result);
+        return NULL;
     }
     int err;
     Py_BEGIN_ALLOW_THREADS
